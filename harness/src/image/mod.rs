@@ -1,0 +1,1 @@
+//! The disk image: partition table, file systems, EFI variables, `config.txt`, provisioning.

@@ -1,0 +1,1 @@
+//! The virtual LAN: switch, DHCP, DNS, NTP, TCP hosts.

@@ -1,0 +1,11 @@
+//! Shakedown's harness: boots netboot images in emulation, plays everything around the board, and proves by serial console and
+//! server journal that the chain reaches its container.
+//!
+//! One room per concept; [`wire`] and [`timeline`] are all that the rooms on the data path share.
+
+pub mod image;
+pub mod lan;
+pub mod services;
+pub mod timeline;
+pub mod usb;
+pub mod wire;

@@ -1,0 +1,1 @@
+//! The servers on the LAN: iPXE boot server, container registry, certificates.

@@ -1,0 +1,138 @@
+//! The log itself: append, read from a cursor, wait.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::{Event, Record};
+
+/// A shared, append-only log of events on one clock. Clones are handles to the same log.
+#[derive(Debug, Clone)]
+pub struct Timeline(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    started: Instant,
+    records: Mutex<Vec<Record>>,
+    length: watch::Sender<usize>,
+}
+
+/// A place in the log: everything before it has been read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor(usize);
+
+impl Timeline {
+    /// An empty log whose clock starts now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self(Arc::new(Inner {
+            started: Instant::now(),
+            records: Mutex::new(Vec::new()),
+            length: watch::Sender::new(0),
+        }))
+    }
+
+    /// Time since the log was started.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.0.started.elapsed()
+    }
+
+    /// Appends an event that happens now.
+    pub fn emit(&self, event: Event) {
+        let length = {
+            let mut records = self.records();
+            let at = self.elapsed();
+            records.push(Record { at, event });
+            records.len()
+        };
+        self.0.length.send_replace(length);
+    }
+
+    /// Appends a [`Event::Note`].
+    pub fn note(&self, room: &str, text: impl Into<String>) {
+        self.emit(Event::Note {
+            room: room.into(),
+            text: text.into(),
+        });
+    }
+
+    /// A copy of every record so far.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Record> {
+        self.records().clone()
+    }
+
+    /// Copies of the records at and after `cursor`, which moves behind them.
+    pub fn read(&self, cursor: &mut Cursor) -> Vec<Record> {
+        let records = self.records();
+        let new = records.get(cursor.0..).unwrap_or_default().to_vec();
+        cursor.0 = records.len();
+        new
+    }
+
+    /// Waits for the first record at or after `cursor` for which `matches` is true, and moves the cursor behind it.
+    /// Without a match it waits for ever: bound it with `tokio::time::timeout`. Dropping the future leaves the cursor
+    /// behind the records already looked at.
+    pub async fn wait_for(&self, cursor: &mut Cursor, matches: impl Fn(&Record) -> bool) -> Record {
+        let mut length = self.0.length.subscribe();
+        loop {
+            {
+                let records = self.records();
+                while let Some(record) = records.get(cursor.0) {
+                    cursor.0 += 1;
+                    if matches(record) {
+                        return record.clone();
+                    }
+                }
+            }
+            // The sender lives in `self`, so the channel cannot close while we wait.
+            let _ = length.changed().await;
+        }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Vec<Record>> {
+        self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_note(text: &str) -> impl Fn(&Record) -> bool {
+        move |r| matches!(&r.event, Event::Note { text: t, .. } if t == text)
+    }
+
+    #[tokio::test]
+    async fn a_late_reader_misses_nothing() {
+        let timeline = Timeline::start();
+        timeline.note("test", "one");
+        timeline.note("test", "two");
+        let mut cursor = Cursor::default();
+        timeline.wait_for(&mut cursor, is_note("one")).await;
+        let later = timeline.clone();
+        let wait = tokio::spawn(async move {
+            let mut cursor = cursor;
+            later.wait_for(&mut cursor, is_note("three")).await
+        });
+        timeline.note("test", "three");
+        let record = wait.await.unwrap();
+        assert!(record.at <= timeline.elapsed());
+        assert_eq!(timeline.read(&mut Cursor::default()).len(), 3);
+    }
+
+    #[test]
+    fn records_survive_json() {
+        let timeline = Timeline::start();
+        timeline.emit(Event::Serial {
+            uart: 1,
+            line: "U-Boot 2025.01".into(),
+        });
+        let text = serde_json::to_string(&timeline.snapshot()).unwrap();
+        assert!(text.contains(r#""event":"serial""#), "{text}");
+        let back: Vec<Record> = serde_json::from_str(&text).unwrap();
+        assert_eq!(back[0].event, timeline.snapshot()[0].event);
+    }
+}

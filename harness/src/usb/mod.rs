@@ -1,0 +1,1 @@
+//! The USB side of the board's network: usbredir and the NIC models.
