@@ -3,8 +3,11 @@
 //!
 //! One room per concept; [`wire`] and [`timeline`] are all that the rooms on the data path share.
 
+pub mod board;
 pub mod image;
+pub mod input;
 pub mod lan;
+pub mod scenario;
 pub mod services;
 pub mod timeline;
 pub mod usb;

@@ -93,7 +93,10 @@ impl Timeline {
     }
 
     fn records(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.0.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .records
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

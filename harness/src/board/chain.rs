@@ -1,0 +1,109 @@
+//! The chain: the stages that a board goes through, and the evidence that proves each.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::input::{Document, InputError, Pattern, Span, duration};
+use crate::timeline::Power;
+
+/// One stage of a chain.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// What people call it, as in `U-Boot` or `kernel fetched`.
+    pub name: String,
+    /// What proves that it was reached.
+    pub evidence: Evidence,
+    /// The longest that it may take after the stage before it, on the reference host.
+    #[serde(with = "duration")]
+    pub budget: Duration,
+}
+
+/// What proves that a stage was reached.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// The firmware stage handed over to the boot loader.
+    Firmware,
+    /// A UART printed text that matches.
+    Serial(Pattern),
+    /// The DHCP server acknowledged a lease.
+    Lease,
+    /// A TLS handshake with the service succeeded.
+    Tls {
+        /// As in `boot` or `registry`.
+        service: String,
+    },
+    /// A service answered a request with 2xx and handed the whole body over.
+    Request(RequestEvidence),
+    /// A UART printed the run's nonce, which only the registry's image holds.
+    Nonce,
+    /// The board's power changed.
+    Power(Power),
+}
+
+/// Which request proves a stage.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestEvidence {
+    /// As in `boot` or `registry`.
+    pub service: String,
+    /// Matched against path and query as sent.
+    pub target: Pattern,
+    /// Only a body of the size of the container image's last layer counts.
+    #[serde(default)]
+    pub layer: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainFile {
+    stage: Vec<Span<Stage>>,
+}
+
+/// Reads and checks a chain file.
+pub(super) fn read(path: &Path) -> Result<Vec<Stage>, InputError> {
+    let document = Document::read(path)?;
+    let file: ChainFile = document.parse()?;
+    let mut stages: Vec<Stage> = Vec::with_capacity(file.stage.len());
+    for stage in file.stage {
+        if stages.iter().any(|s| s.name == stage.get_ref().name) {
+            let message = format!(
+                "stage \"{}\" is already in this chain; give it another name",
+                stage.get_ref().name
+            );
+            return Err(document.error_at(stage.span(), &message));
+        }
+        stages.push(stage.into_inner());
+    }
+    Ok(stages)
+}
+
+impl std::fmt::Display for Evidence {
+    /// What is awaited, for people: `the UART says /U-Boot/`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Firmware => write!(f, "the firmware stage starts the boot loader"),
+            Self::Serial(pattern) => write!(f, "a UART says /{}/", pattern.as_str()),
+            Self::Lease => write!(f, "the DHCP server acknowledges a lease"),
+            Self::Tls { service } => {
+                write!(f, "a TLS handshake with the {service} server succeeds")
+            }
+            Self::Request(r) => write!(
+                f,
+                "the {} server answers a request for /{}/{}",
+                r.service,
+                r.target.as_str(),
+                if r.layer {
+                    " with the image's layer"
+                } else {
+                    ""
+                }
+            ),
+            Self::Nonce => write!(f, "the container says the nonce that only its image holds"),
+            Self::Power(power) => write!(f, "power: {power:?}"),
+        }
+    }
+}

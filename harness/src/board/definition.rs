@@ -1,0 +1,177 @@
+//! `boards/NAME.toml`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::chain::{self, Stage};
+use crate::input::{Document, InputError, Span, duration, toml_files};
+
+/// A board, read and checked.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// The file's name without `.toml`.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// The emulated machine.
+    pub machine: Machine,
+    /// Serial ports in QEMU's order of `-serial`.
+    pub uarts: Vec<Uart>,
+    /// The network interface.
+    pub nic: Nic,
+    /// What runs before the boot loader.
+    pub firmware: Firmware,
+    /// Bounds of a run.
+    pub limits: Limits,
+    /// The stages that its image goes through.
+    pub stages: Vec<Stage>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BoardFile {
+    title: String,
+    chain: Span<String>,
+    machine: Machine,
+    uart: Vec<Uart>,
+    nic: Nic,
+    firmware: Firmware,
+    limits: Limits,
+    #[serde(default)]
+    stage: Vec<Span<Stage>>,
+}
+
+/// The emulated machine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// QEMU's `-M`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Cores of the SoC, which QEMU wants as `-smp`.
+    pub cores: u32,
+    /// Cores that are powered on and left in the device tree.
+    pub enabled_cores: u32,
+    /// The QEMU property that says how many cores are powered on, as `driver.property`.
+    pub enabled_cores_property: String,
+}
+
+/// A serial port.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uart {
+    /// As in `PL011`.
+    pub name: String,
+    /// Linux' device, as in `ttyAMA0`.
+    pub linux: String,
+}
+
+/// The network interface.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nic {
+    /// The chip.
+    pub model: NicModel,
+    /// Vendor prefix of its address, as in `b8:27:eb`.
+    pub oui: String,
+    /// USB port of the host controller.
+    pub port: u8,
+}
+
+/// The chips that the harness can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NicModel {
+    /// SMSC LAN9514: USB 2.0 hub and 10/100 Ethernet of the Pi 2 and 3.
+    Lan9514,
+}
+
+/// What runs before the boot loader.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firmware {
+    /// Which stand-in of the board's firmware starts the image.
+    pub loader: Loader,
+    /// Model name that filters of `config.txt` match, as in `pi3`.
+    pub model: String,
+    /// The device tree that the firmware takes where `config.txt` names none.
+    pub device_tree: String,
+}
+
+/// The firmware stand-ins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loader {
+    /// The VideoCore's `bootcode.bin` and `start.elf`: reads `config.txt` of the first FAT partition.
+    Videocore,
+}
+
+/// Bounds of a run on the reference host; they grow with the calibration of the host.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// From power-on to the first byte on a UART.
+    #[serde(with = "duration")]
+    pub first_activity: Duration,
+    /// Without a byte on a UART, an answered request or any other event of the timeline.
+    #[serde(with = "duration")]
+    pub silence: Duration,
+    /// The whole run.
+    #[serde(with = "duration")]
+    pub whole: Duration,
+}
+
+impl Board {
+    /// Reads `folder/NAME.toml` and the chain that it names.
+    ///
+    /// # Errors
+    /// A file is missing or wrong; the error names file, line and column.
+    pub fn read(folder: &Path, name: &str) -> Result<Self, InputError> {
+        Self::read_file(&folder.join(format!("{name}.toml")))
+    }
+
+    /// Reads every board of a folder, sorted by name.
+    ///
+    /// # Errors
+    /// As for [`Board::read`]; the first wrong file ends it.
+    pub fn read_all(folder: &Path) -> Result<Vec<Self>, InputError> {
+        toml_files(folder)?
+            .iter()
+            .map(|p| Self::read_file(p))
+            .collect()
+    }
+
+    fn read_file(path: &Path) -> Result<Self, InputError> {
+        let document = Document::read(path)?;
+        let file: BoardFile = document.parse()?;
+        let chain_path = path.with_file_name(format!("{}.chain.toml", file.chain.get_ref()));
+        if !chain_path.is_file() {
+            let message = format!("there is no chain file {}", chain_path.display());
+            return Err(document.error_at(file.chain.span(), &message));
+        }
+        let mut stages = chain::read(&chain_path)?;
+        for stage in file.stage {
+            let Some(base) = stages.iter_mut().find(|s| s.name == stage.get_ref().name) else {
+                let message = format!(
+                    "the chain \"{}\" has no stage \"{}\" to override",
+                    file.chain.get_ref(),
+                    stage.get_ref().name
+                );
+                return Err(document.error_at(stage.span(), &message));
+            };
+            *base = stage.into_inner();
+        }
+        Ok(Self {
+            name: document.name(),
+            title: file.title,
+            machine: file.machine,
+            uarts: file.uart,
+            nic: file.nic,
+            firmware: file.firmware,
+            limits: file.limits,
+            stages,
+        })
+    }
+}

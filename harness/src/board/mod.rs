@@ -1,0 +1,10 @@
+//! Boards: what the harness must know of a machine to put its image through its chain.
+//!
+//! A board is `boards/NAME.toml`; it names a chain, `boards/CHAIN.chain.toml`, whose stages it may override. Both are read and
+//! checked in full before anything starts.
+
+mod chain;
+mod definition;
+
+pub use chain::{Evidence, RequestEvidence, Stage};
+pub use definition::{Board, Firmware, Limits, Loader, Machine, Nic, NicModel, Uart};
