@@ -7,6 +7,7 @@ pub mod board;
 pub mod image;
 pub mod input;
 pub mod lan;
+pub mod machine;
 pub mod scenario;
 pub mod services;
 pub mod timeline;

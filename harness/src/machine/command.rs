@@ -1,0 +1,206 @@
+//! QEMU's command line as a pure function of what is wanted.
+//!
+//! Source: QEMU's invocation manual, sections "Character device options" and "Boot images", and FACTS measured with QEMU 7.2 and 10.0:
+//! the NIC is a `usb-redir` device on the root port; every socket is ours and QEMU connects to it, so nothing has to be polled for.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// How QEMU is started on this host.
+#[derive(Debug, Clone, Default)]
+pub struct QemuProgram {
+    /// The program to execute: QEMU, or the dynamic loader of a private copy.
+    pub program: PathBuf,
+    /// Arguments before QEMU's own, as in `--library-path …`.
+    pub leading_args: Vec<OsString>,
+    /// Environment variables to set.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// What the machine is made of.
+#[derive(Debug, Clone)]
+pub struct CommandLine<'a> {
+    /// QEMU's `-M`.
+    pub machine: &'a str,
+    /// Cores of the SoC.
+    pub cores: u32,
+    /// Properties to set on device classes, as `driver.property` and value.
+    pub globals: Vec<(String, String)>,
+    /// What is started first: the boot loader or a kernel.
+    pub kernel: &'a Path,
+    /// The device tree passed to it.
+    pub device_tree: &'a Path,
+    /// An initramfs, for a boot without a boot loader.
+    pub initrd: Option<&'a Path>,
+    /// A kernel command line, for a boot without a boot loader.
+    pub append: Option<&'a str>,
+    /// The SD card: a qcow2 overlay.
+    pub card: Option<&'a Path>,
+    /// The network interface.
+    pub network: Network<'a>,
+    /// Sockets that QEMU connects its UARTs to, in order.
+    pub uarts: Vec<&'a Path>,
+    /// The socket that QEMU connects its monitor to.
+    pub monitor: &'a Path,
+}
+
+/// The network interface on the USB port.
+#[derive(Debug, Clone)]
+pub enum Network<'a> {
+    /// The harness is the USB device, behind this socket.
+    Redirected {
+        /// The socket that QEMU connects to.
+        socket: &'a Path,
+        /// The host controller's port.
+        port: u8,
+    },
+    /// QEMU's own CDC Ethernet device with user networking: what benchmarks compare with.
+    UsbNet {
+        /// As in `hostfwd=…`, `guestfwd=…`; appended to `-netdev user`.
+        options: &'a str,
+    },
+}
+
+impl CommandLine<'_> {
+    /// The arguments, without the program.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<OsString> {
+        let mut line = Line::default();
+        line.option("-name", "shakedown,debug-threads=on");
+        line.option("-M", self.machine);
+        line.option("-smp", self.cores.to_string());
+        line.flag("-nodefaults");
+        line.option("-display", "none");
+        // The machine waits for QMP's `cont`, so that every socket is served before the first instruction.
+        line.flag("-S");
+        for (property, value) in &self.globals {
+            line.option("-global", format!("{property}={value}"));
+        }
+        line.chardev("qmp", self.monitor);
+        line.option("-mon", "chardev=qmp,mode=control");
+        for (index, socket) in self.uarts.iter().enumerate() {
+            line.chardev(&format!("uart{index}"), socket);
+            line.option("-serial", format!("chardev:uart{index}"));
+        }
+        line.option("-kernel", self.kernel);
+        line.option("-dtb", self.device_tree);
+        if let Some(initrd) = self.initrd {
+            line.option("-initrd", initrd);
+        }
+        if let Some(append) = self.append {
+            line.option("-append", append);
+        }
+        if let Some(card) = self.card {
+            let mut value = OsString::from("if=sd,format=qcow2,file=");
+            value.push(escaped(card));
+            line.option("-drive", value);
+        }
+        match &self.network {
+            Network::Redirected { socket, port } => {
+                line.chardev("nic", socket);
+                line.option("-device", format!("usb-redir,chardev=nic,port={port}"));
+            }
+            Network::UsbNet { options } => {
+                line.option("-netdev", format!("user,id=nic{options}"));
+                line.option("-device", "usb-net,netdev=nic");
+            }
+        }
+        line.0
+    }
+}
+
+/// Arguments in the making.
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn flag(&mut self, name: &str) {
+        self.0.push(name.into());
+    }
+
+    fn option(&mut self, name: &str, value: impl Into<OsString>) {
+        self.0.push(name.into());
+        self.0.push(value.into());
+    }
+
+    fn chardev(&mut self, id: &str, socket: &Path) {
+        let mut value = OsString::from(format!("socket,id={id},path="));
+        value.push(escaped(socket));
+        self.option("-chardev", value);
+    }
+}
+
+/// QEMU's option parser ends a value at a comma; a doubled one stands for itself.
+fn escaped(path: &Path) -> OsString {
+    path.to_string_lossy().replace(',', ",,").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(line: &CommandLine<'_>) -> String {
+        let mut out = String::new();
+        for argument in line.arguments() {
+            let argument = argument.to_string_lossy().into_owned();
+            out.push_str(if argument.starts_with('-') { "\n" } else { " " });
+            out.push_str(&argument);
+        }
+        out
+    }
+
+    fn board<'a>(network: Network<'a>) -> CommandLine<'a> {
+        CommandLine {
+            machine: "raspi3b",
+            cores: 4,
+            globals: vec![("bcm2837.enabled-cpus".into(), "1".into())],
+            kernel: Path::new("run/u-boot.bin"),
+            device_tree: Path::new("run/bcm2837-rpi-3-b.dtb"),
+            initrd: None,
+            append: None,
+            card: Some(Path::new("run/a,b.qcow2")),
+            network,
+            uarts: vec![Path::new("s/uart0"), Path::new("s/uart1")],
+            monitor: Path::new("s/qmp"),
+        }
+    }
+
+    #[test]
+    fn a_board_with_its_card_and_our_nic() {
+        let line = board(Network::Redirected {
+            socket: Path::new("s/usb"),
+            port: 1,
+        });
+        insta::assert_snapshot!(text(&line), @r"
+
+        -name shakedown,debug-threads=on
+        -M raspi3b
+        -smp 4
+        -nodefaults
+        -display none
+        -S
+        -global bcm2837.enabled-cpus=1
+        -chardev socket,id=qmp,path=s/qmp
+        -mon chardev=qmp,mode=control
+        -chardev socket,id=uart0,path=s/uart0
+        -serial chardev:uart0
+        -chardev socket,id=uart1,path=s/uart1
+        -serial chardev:uart1
+        -kernel run/u-boot.bin
+        -dtb run/bcm2837-rpi-3-b.dtb
+        -drive if=sd,format=qcow2,file=run/a,,b.qcow2
+        -chardev socket,id=nic,path=s/usb
+        -device usb-redir,chardev=nic,port=1
+        ");
+    }
+
+    #[test]
+    fn a_direct_boot_with_the_emulators_nic() {
+        let mut line = board(Network::UsbNet { options: "" });
+        line.card = None;
+        line.initrd = Some(Path::new("initramfs"));
+        line.append = Some("console=ttyAMA0 maxcpus=1");
+        let text = text(&line);
+        assert!(text.contains("\n-initrd initramfs\n-append console=ttyAMA0 maxcpus=1\n-netdev user,id=nic\n-device usb-net,netdev=nic"), "{text}");
+    }
+}

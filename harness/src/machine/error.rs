@@ -1,0 +1,67 @@
+//! What can go wrong with the machine.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The emulator could not be started, or did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// The operating system refused something about a file or socket.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as in `create`.
+        action: &'static str,
+        /// The file or socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// QEMU could not be executed.
+    #[error("cannot start {}: {source}", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// QEMU ended before it was told to.
+    #[error("QEMU ended by itself ({status}); it said:\n{stderr}")]
+    Ended {
+        /// Its exit status.
+        status: String,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// QEMU did not connect to a socket in time.
+    #[error("QEMU did not connect its {socket} socket within {within:?}; it said:\n{stderr}")]
+    NotConnected {
+        /// As in `qmp`.
+        socket: String,
+        /// The bound.
+        within: Duration,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// The monitor's connection ended or was not QMP.
+    #[error("QEMU's monitor: {0}")]
+    Monitor(String),
+    /// The monitor refused a command.
+    #[error("QEMU refused {command}: {description}")]
+    Refused {
+        /// The QMP command.
+        command: String,
+        /// QEMU's words.
+        description: String,
+    },
+    /// The card's image has a size that QEMU's SD card refuses.
+    #[error("{} has {size} bytes; an SD card must have a power of two: extend it with `truncate -s {next}`", path.display())]
+    CardSize {
+        /// The image.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The next power of two in bytes.
+        next: u64,
+    },
+}
