@@ -4,6 +4,7 @@
 //! One room per concept; [`wire`] and [`timeline`] are all that the rooms on the data path share.
 
 pub mod board;
+pub mod console;
 pub mod image;
 pub mod input;
 pub mod lan;

@@ -39,6 +39,13 @@ pub enum Event {
         /// The line's text.
         line: String,
     },
+    /// A console said what must never appear.
+    Alarm {
+        /// As in `kernel panic`.
+        name: String,
+        /// The line that raised it.
+        line: String,
+    },
     /// The USB NIC was plugged, unplugged, or changed its state.
     Usb {
         /// What happened to the device.

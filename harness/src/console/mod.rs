@@ -1,0 +1,14 @@
+//! The board's serial ports: captured, time-stamped, merged, watched for what must never appear, and expected upon.
+//!
+//! Every byte goes through [`Console`] first: raw bytes into a file per UART, clean text into the merged transcript and onto the
+//! timeline, the same text into a pipe behind which rexpect matches. A slow or broken matcher can therefore never lose a byte of the
+//! record.
+
+mod alarm;
+mod capture;
+mod clean;
+mod expect;
+mod tap;
+
+pub use capture::{Console, RawChunk};
+pub use expect::{Expectations, Missed, Seen};
