@@ -9,6 +9,7 @@ pub mod image;
 pub mod input;
 pub mod lan;
 pub mod machine;
+pub mod report;
 pub mod scenario;
 pub mod services;
 pub mod timeline;

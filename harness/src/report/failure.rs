@@ -1,0 +1,121 @@
+//! Why a run did not pass, with what a person needs to see first.
+
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::{Event, Record};
+
+/// How many of the last serial lines a failure shows.
+const LAST_LINES: usize = 15;
+
+/// Why a run did not pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose fault it most likely is.
+    pub class: Class,
+    /// What happened, in a sentence.
+    pub cause: String,
+    /// The last stage that was reached.
+    pub stage_reached: Option<String>,
+    /// The stage that was awaited, and its evidence.
+    pub awaited: Option<String>,
+    /// Seconds that it was awaited.
+    pub waited: f64,
+    /// The last lines on the serial ports, with seconds and port.
+    pub last_serial: Vec<String>,
+    /// The last HTTP request, with seconds and answer.
+    pub last_request: Option<String>,
+    /// The last other thing that the LAN or a server saw.
+    pub last_network: Option<String>,
+}
+
+/// Whose fault a failure most likely is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Class {
+    /// The disk image: what it holds or how it is laid out.
+    Image,
+    /// The software that the board runs.
+    Board,
+    /// QEMU or the emulated parts.
+    Emulator,
+    /// The boot server, the registry or another host of the LAN.
+    Server,
+    /// This machine: too slow, out of space, interrupted.
+    Host,
+}
+
+impl Failure {
+    /// A failure with the evidence that the timeline holds at this moment.
+    #[must_use]
+    pub fn new(class: Class, cause: String, records: &[Record]) -> Self {
+        let mut last_serial: Vec<_> = records
+            .iter()
+            .rev()
+            .filter_map(serial_line)
+            .take(LAST_LINES)
+            .collect();
+        last_serial.reverse();
+        let stage_reached = records.iter().rev().find_map(|r| match &r.event {
+            Event::Stage { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        Self {
+            class,
+            cause,
+            stage_reached,
+            awaited: None,
+            waited: 0.0,
+            last_serial,
+            last_request: records.iter().rev().find_map(request_line),
+            last_network: records.iter().rev().find_map(network_line),
+        }
+    }
+}
+
+fn serial_line(record: &Record) -> Option<String> {
+    match &record.event {
+        Event::Serial { uart, line } if !line.trim().is_empty() => Some(format!(
+            "[{:8.2}] uart{uart}: {line}",
+            record.at.as_secs_f64()
+        )),
+        _ => None,
+    }
+}
+
+fn request_line(record: &Record) -> Option<String> {
+    let Event::Request(r) = &record.event else {
+        return None;
+    };
+    let broken = if r.complete { "" } else { ", broken off" };
+    Some(format!(
+        "[{:8.2}] {} {}{} -> {}, {} bytes{broken}",
+        record.at.as_secs_f64(),
+        r.method,
+        r.host,
+        r.target,
+        r.status,
+        r.bytes
+    ))
+}
+
+fn network_line(record: &Record) -> Option<String> {
+    let text = match &record.event {
+        Event::Lease { mac, address, .. } => format!("DHCP lease of {address} to {mac}"),
+        Event::Name {
+            query,
+            answer: Some(address),
+        } => format!("DNS {query} is {address}"),
+        Event::Name {
+            query,
+            answer: None,
+        } => format!("DNS {query} has no answer"),
+        Event::Clock { server } => format!("NTP request to {server}"),
+        Event::Tls(tls) => match &tls.error {
+            None => format!("TLS handshake with the {} server", tls.service),
+            Some(e) => format!("TLS handshake with the {} server failed: {e}", tls.service),
+        },
+        Event::Usb { link } => format!("USB NIC {link:?}").to_lowercase(),
+        _ => return None,
+    };
+    Some(format!("[{:8.2}] {text}", record.at.as_secs_f64()))
+}

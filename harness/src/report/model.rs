@@ -1,0 +1,93 @@
+//! The report's data, as `report.json` holds it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+
+/// What came of a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Name of the board.
+    pub board: String,
+    /// The outcome.
+    pub verdict: Verdict,
+    /// Every stage that was reached, in order.
+    pub stages: Vec<StageTime>,
+    /// Why it did not pass.
+    pub failure: Option<Failure>,
+    /// What the container says of its own system, as in `Alpine Linux v3.20`.
+    pub container_system: Option<String>,
+    /// What the registry served, and whether it is a stand-in for the real image.
+    pub container_source: String,
+    /// The container image is a stand-in.
+    pub stand_in: bool,
+    /// Seconds of CPU time that QEMU used.
+    pub qemu_cpu_seconds: f64,
+    /// Seconds of CPU time that this process used during the run, runs beside it included.
+    pub harness_cpu_seconds: f64,
+    /// How many times slower than the reference host this one was; bounds were multiplied by it.
+    pub host_scale: f64,
+    /// Every foreign part with version and digest.
+    pub parts: Vec<PartVersion>,
+    /// The command that runs the same again.
+    pub reproduce: String,
+}
+
+/// The outcome of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every stage was reached.
+    Passed,
+    /// A stage was not reached, or something appeared that must not.
+    Failed,
+    /// The run could not take place; it says nothing of the image.
+    CouldNotRun,
+}
+
+/// A stage that was reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageTime {
+    /// The stage's name.
+    pub name: String,
+    /// Seconds from power-on to the evidence.
+    pub reached: f64,
+    /// Seconds since the stage before it.
+    pub took: f64,
+}
+
+/// A foreign part of a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PartVersion {
+    /// As in `u-boot-rpi`.
+    pub name: String,
+    /// The package's or file's version.
+    pub version: String,
+    /// SHA-256 of the package or file, hex.
+    pub sha256: String,
+}
+
+impl Report {
+    /// Writes `report.json` into the run's folder; readers see the whole file or none.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.persist(folder.join("report.json"))?;
+        Ok(())
+    }
+
+    /// Power-on to the last stage.
+    #[must_use]
+    pub fn whole(&self) -> Duration {
+        let last = self.stages.last().map_or(0.0, |s| s.reached);
+        Duration::try_from_secs_f64(last).unwrap_or_default()
+    }
+}

@@ -1,0 +1,174 @@
+//! The report for a terminal.
+
+use std::fmt::Write;
+
+use super::{Failure, Report, Verdict};
+
+/// A table of stages (rows) and runs (columns): seconds that each stage took, and the sums.
+#[must_use]
+pub fn summary_table(reports: &[Report]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for stage in reports.iter().flat_map(|r| &r.stages) {
+        if !names.contains(&stage.name.as_str()) {
+            names.push(&stage.name);
+        }
+    }
+    let first = names
+        .iter()
+        .map(|n| n.len())
+        .max()
+        .unwrap_or(0)
+        .max("CPU s, QEMU".len());
+    let columns: Vec<_> = reports
+        .iter()
+        .map(|r| format!("{} on {}", r.scenario, r.board))
+        .collect();
+    let row = |label: &str, cell: &dyn Fn(&Report) -> String| {
+        let mut line = format!("{label:first$}");
+        for (report, column) in reports.iter().zip(&columns) {
+            let _ = write!(line, "  {:>width$}", cell(report), width = column.len());
+        }
+        line + "\n"
+    };
+    let mut out = format!("{:first$}", "");
+    for column in &columns {
+        let _ = write!(out, "  {column}");
+    }
+    out.push('\n');
+    for name in names {
+        out += &row(name, &|r| {
+            let stage = r.stages.iter().find(|s| s.name == name);
+            stage.map_or_else(|| "-".into(), |s| format!("{:.1}", s.took))
+        });
+    }
+    out += &row("whole, s", &|r| format!("{:.1}", r.whole().as_secs_f64()));
+    out += &row("CPU s, QEMU", &|r| format!("{:.1}", r.qemu_cpu_seconds));
+    out += &row("verdict", &|r| verdict(r.verdict).into());
+    out
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Failed => "FAILED",
+        Verdict::CouldNotRun => "COULD NOT RUN",
+    }
+}
+
+/// A failure as people read it: what, where, last signs of life, how to see it again.
+#[must_use]
+pub fn failure_text(report: &Report, failure: &Failure) -> String {
+    let mut out = format!(
+        "{} on {}: {}\n",
+        report.scenario, report.board, failure.cause
+    );
+    let class = format!("{:?}", failure.class).to_lowercase();
+    let mut field = |name: &str, value: &str| {
+        let _ = writeln!(out, "  {name:13} {value}");
+    };
+    field("class", &class);
+    field(
+        "reached",
+        failure.stage_reached.as_deref().unwrap_or("no stage"),
+    );
+    if let Some(awaited) = &failure.awaited {
+        field(
+            "awaited",
+            &format!("{awaited}, for {:.1} s", failure.waited),
+        );
+    }
+    field(
+        "last request",
+        failure.last_request.as_deref().unwrap_or("none"),
+    );
+    field(
+        "last network",
+        failure.last_network.as_deref().unwrap_or("none"),
+    );
+    field("again", &report.reproduce);
+    out += "  last serial lines:\n";
+    for line in &failure.last_serial {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Class, StageTime};
+    use super::*;
+    use crate::timeline::{Event, Timeline};
+
+    fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -> Report {
+        let mut at = 0.0;
+        let stages = stages.iter().map(|(name, took)| {
+            at += took;
+            StageTime {
+                name: (*name).into(),
+                reached: at,
+                took: *took,
+            }
+        });
+        Report {
+            scenario: scenario.into(),
+            board: "raspi3b".into(),
+            verdict,
+            stages: stages.collect(),
+            failure: None,
+            container_system: None,
+            container_source: "Alpine 3.20.3".into(),
+            stand_in: false,
+            qemu_cpu_seconds: 70.25,
+            harness_cpu_seconds: 1.5,
+            host_scale: 1.0,
+            parts: vec![],
+            reproduce: format!("cargo xtask e2e {scenario}"),
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_row_per_stage_and_a_column_per_run() {
+        let reports = [
+            report(
+                "alpine-https",
+                &[("U-Boot", 0.8), ("TLS", 1.25)],
+                Verdict::Passed,
+            ),
+            report("alpine-http", &[("U-Boot", 0.9)], Verdict::Failed),
+        ];
+        insta::assert_snapshot!(summary_table(&reports), @r"
+                     alpine-https on raspi3b  alpine-http on raspi3b
+        U-Boot                           0.8                     0.9
+        TLS                              1.2                       -
+        whole, s                         2.0                     0.9
+        CPU s, QEMU                     70.2                    70.2
+        verdict                       passed                  FAILED
+        ");
+    }
+
+    #[test]
+    fn a_failure_says_where_and_how_to_see_it_again() {
+        let timeline = Timeline::start();
+        timeline.emit(Event::Serial {
+            uart: 1,
+            line: "Net:   eth0".into(),
+        });
+        let mut records = timeline.snapshot();
+        records[0].at = std::time::Duration::from_millis(1500);
+        let mut failure = Failure::new(Class::Board, "stage iPXE was not reached".into(), &records);
+        failure.awaited = Some("iPXE (a UART says /iPXE/)".into());
+        failure.waited = 60.0;
+        let report = report("alpine-https", &[], Verdict::Failed);
+        insta::assert_snapshot!(failure_text(&report, &failure), @r"
+        alpine-https on raspi3b: stage iPXE was not reached
+          class         board
+          reached       no stage
+          awaited       iPXE (a UART says /iPXE/), for 60.0 s
+          last request  none
+          last network  none
+          again         cargo xtask e2e alpine-https
+          last serial lines:
+            [    1.50] uart1: Net:   eth0
+        ");
+    }
+}
