@@ -1,2 +1,48 @@
-//! xtask.
-fn main() {}
+//! The project's commands: `cargo xtask e2e`, `console`, `bench`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
+
+mod bench;
+mod console;
+mod e2e;
+mod fixtures;
+mod project;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Boots netboot images of single-board computers in emulation and proves that they reach their container.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run scenarios on boards and show how far each came.
+    E2e(e2e::Args),
+    /// Boot a scenario's board with the terminal attached to its serial port.
+    Console(console::Args),
+    /// Measure, and compare within one invocation.
+    Bench(bench::Args),
+    /// Fetch, list and check the foreign parts.
+    Fixtures(fixtures::Args),
+}
+
+/// Exit status of a command that could not do its work at all.
+const COULD_NOT_RUN: u8 = 2;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::E2e(args) => e2e::run(&args),
+        Command::Console(args) => console::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Fixtures(args) => fixtures::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}

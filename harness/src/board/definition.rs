@@ -175,3 +175,81 @@ impl Board {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn boards() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards")
+    }
+
+    /// A folder with the project's boards, in which `raspi3b.toml` has `from` replaced by `to`.
+    fn changed(from: &str, to: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(boards()).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let file = folder.path().join("raspi3b.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from} is not in the file");
+        fs::write(file, text.replacen(from, to, 1)).unwrap();
+        folder
+    }
+
+    fn error(from: &str, to: &str) -> String {
+        let folder = changed(from, to);
+        let error = Board::read(folder.path(), "raspi3b")
+            .unwrap_err()
+            .to_string();
+        error.replace(&folder.path().display().to_string(), "boards")
+    }
+
+    #[test]
+    fn every_board_of_the_project_is_right() {
+        let all = Board::read_all(&boards()).unwrap();
+        assert!(all.iter().any(|b| b.name == "raspi3b"));
+        assert!(all.iter().all(|b| !b.stages.is_empty()));
+    }
+
+    #[test]
+    fn errors_point_at_the_place() {
+        insta::assert_snapshot!(error("\"lan9514\"", "\"lan9999\""), @r#"
+        boards/raspi3b.toml:22:9: unknown variant `lan9999`, expected `lan9514`
+          | model = "lan9999"
+          |         ^^^^^^^^^
+        "#);
+        insta::assert_snapshot!(error("chain = \"netboot\"", "chain = \"tftp\""), @r#"
+        boards/raspi3b.toml:3:9: there is no chain file boards/tftp.chain.toml
+          | chain = "tftp"
+          |         ^^^^^^
+        "#);
+        insta::assert_snapshot!(error("\"180s\"", "\"soon\""), @r#"
+        boards/raspi3b.toml:33:11: not a duration such as "90s" or "10m": expected number at 0
+          | silence = "soon"           # nothing on any UART, no frame on the LAN
+          |           ^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[nic]", "[nic]\nspeed = 100"), @r#"
+        boards/raspi3b.toml:22:1: unknown field `speed`, expected one of `model`, `oui`, `port`
+          | speed = 100
+          | ^^^^^
+        "#);
+    }
+
+    #[test]
+    fn a_board_overrides_a_stage_of_its_chain_by_name() {
+        let mine =
+            "[[stage]]\nname = \"U-Boot\"\nevidence.serial = 'mine'\nbudget = \"1s\"\n[limits]";
+        let folder = changed("[limits]", mine);
+        let board = Board::read(folder.path(), "raspi3b").unwrap();
+        let stage = board.stages.iter().find(|s| s.name == "U-Boot").unwrap();
+        assert_eq!(stage.budget, Duration::from_secs(1));
+        assert!(
+            error("[limits]", &mine.replace("U-Boot", "U-Boat"))
+                .contains("no stage \"U-Boat\" to override")
+        );
+    }
+}

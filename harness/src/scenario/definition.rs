@@ -126,3 +126,59 @@ impl Scenario {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn project() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_is_right() {
+        let boards = Board::read_all(&project().join("boards")).unwrap();
+        let all = Scenario::read_all(&project().join("scenarios"), &boards).unwrap();
+        let http = all.iter().find(|s| s.name == "alpine-http").unwrap();
+        let names: Vec<_> = http
+            .stages(&boards[0])
+            .into_iter()
+            .map(|s| s.name)
+            .collect();
+        assert!(
+            !names.contains(&"TLS".to_owned()) && names.contains(&"DHCP".to_owned()),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn errors_point_at_the_place() {
+        let boards = Board::read_all(&project().join("boards")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let good = fs::read_to_string(project().join("scenarios/alpine-http.toml")).unwrap();
+        let error = |from: &str, to: &str| {
+            fs::write(folder.path().join("s.toml"), good.replacen(from, to, 1)).unwrap();
+            let error = Scenario::read_all(folder.path(), &boards)
+                .unwrap_err()
+                .to_string();
+            error.replace(&folder.path().display().to_string(), "scenarios")
+        };
+        insta::assert_snapshot!(error("[\"raspi3b\"]", "[\"raspi9\"]"), @r#"
+        scenarios/s.toml:4:11: there is no board "raspi9"; there is: raspi3b
+          | boards = ["raspi9"]
+          |           ^^^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[\"TLS\"]", "[\"TSL\"]"), @r#"
+        scenarios/s.toml:5:12: the chain of board raspi3b has no stage "TSL" to leave out
+          | without = ["TSL"]
+          |            ^^^^^
+        "#);
+        insta::assert_snapshot!(error("tier = \"smoke\"", "tier = \"smoke"), @r#"
+        scenarios/s.toml:3:14: invalid basic string, expected `"`
+          | tier = "smoke
+          |              ^
+        "#);
+    }
+}

@@ -1,0 +1,120 @@
+//! One power-on of the board inside a run: sockets, emulator, console, NIC.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{RunError, Start};
+use crate::board::{Board, NicModel};
+use crate::console::{Console, Expectations};
+use crate::machine::{CommandLine, Machine, Network, QemuProgram, Sockets};
+use crate::mac::Mac;
+use crate::timeline::Timeline;
+use crate::usb::{self, lan9514::Lan9514};
+use crate::wire::WireEnd;
+
+/// What the board starts with.
+pub(super) struct Boot<'a> {
+    pub(super) kernel: &'a Path,
+    pub(super) device_tree: &'a Path,
+    pub(super) start: &'a Start,
+    pub(super) card: &'a Path,
+    pub(super) initrd: &'a Path,
+}
+
+/// A board with everything plugged in. Dropping it pulls the plug.
+pub(super) struct BoardOn {
+    pub(super) machine: Machine,
+    pub(super) console: Console,
+    pub(super) nic: usb::Control,
+    _session: AbortOnDropHandle<()>,
+}
+
+impl BoardOn {
+    /// Starts the emulator and connects console and NIC. The board does not run yet.
+    pub(super) async fn connect(
+        board: &Board,
+        qemu: &QemuProgram,
+        boot: &Boot<'_>,
+        mac: Mac,
+        wire: WireEnd,
+        folder: &Path,
+        timeline: &Timeline,
+    ) -> Result<(Self, Expectations), RunError> {
+        let sockets = Sockets::bind(board.uarts.len(), true)?;
+        let (initrd, append) = match boot.start {
+            Start::Card => (None, None),
+            Start::Direct { append } => (Some(boot.initrd), Some(append.as_str())),
+        };
+        let globals = vec![(
+            board.machine.enabled_cores_property.clone(),
+            board.machine.enabled_cores.to_string(),
+        )];
+        let arguments = CommandLine {
+            machine: &board.machine.kind,
+            cores: board.machine.cores,
+            globals,
+            kernel: boot.kernel,
+            device_tree: boot.device_tree,
+            initrd,
+            append,
+            card: Some(boot.card),
+            network: Network::Redirected {
+                socket: sockets.nic().unwrap_or(Path::new("")),
+                port: board.nic.port,
+            },
+            uarts: sockets.uarts(),
+            monitor: sockets.monitor(),
+        }
+        .arguments();
+        let in_folder = |source| RunError::Folder { path: folder.into(), source };
+        std::fs::write(folder.join("qemu-command.txt"), shell_line(qemu, &arguments)).map_err(in_folder)?;
+        let stderr = folder.join("qemu-stderr.txt");
+        let (machine, connectors) = Machine::start(qemu, &arguments, sockets, &stderr, timeline.clone()).await?;
+        let (console, expectations) =
+            Console::start(connectors.uarts, folder, timeline).map_err(in_folder)?;
+        let NicModel::Lan9514 = board.nic.model;
+        let mut session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
+        let nic = session.control();
+        let log = timeline.clone();
+        let stream = connectors.nic;
+        let session = tokio::spawn(async move {
+            if let Some(stream) = stream
+                && let Err(e) = session.run(stream).await
+            {
+                log.note("usb", format!("the USB session has failed: {e}"));
+            }
+        });
+        let on = Self {
+            machine,
+            console,
+            nic,
+            _session: AbortOnDropHandle::new(session),
+        };
+        Ok((on, expectations))
+    }
+}
+
+/// The command line as a person can paste it.
+fn shell_line(qemu: &QemuProgram, arguments: &[std::ffi::OsString]) -> String {
+    let env = qemu.env.iter().map(|(k, v)| {
+        let (k, v) = (k.to_string_lossy(), v.to_string_lossy());
+        format!("{k}={}", shell_word(&v))
+    });
+    let words = std::iter::once(qemu.program.as_os_str())
+        .chain(qemu.leading_args.iter().map(AsRef::as_ref))
+        .chain(arguments.iter().map(AsRef::as_ref))
+        .map(|w| shell_word(&w.to_string_lossy()));
+    env.chain(words).collect::<Vec<_>>().join(" ") + "\n"
+}
+
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,194 @@
+//! The course of a run, from its parts to its report.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::live::Live;
+use super::stages::{Bounds, Facts, NotReached, Sequencer};
+use super::watchdog::Watchdog;
+use super::{Parts, RunError, cpu_seconds, host_scale};
+use crate::board::{Board, Evidence, Stage};
+use crate::report::{Class, Failure, Report, StageTime, Verdict};
+use crate::scenario::Scenario;
+use crate::timeline::{Event, Record, Timeline};
+
+/// A run that is wanted.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// What it is made of.
+    pub parts: &'a Parts,
+    /// What the board starts with.
+    pub start: Start,
+    /// The run's folder: transcript, journal, report. It is made if need be.
+    pub folder: PathBuf,
+    /// Leave the card, which holds the board's private key, and the other working files in the folder.
+    pub keep: bool,
+    /// The command that runs the same again.
+    pub reproduce: String,
+}
+
+/// What the board starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The card, by way of firmware, boot loader and iPXE.
+    Card,
+    /// Kernel and initramfs at once, as a yardstick for the chain.
+    Direct {
+        /// The kernel command line.
+        append: String,
+    },
+}
+
+/// Takes a run through its course. Whatever happens there is a report; its last act is to write `report.json`.
+///
+/// `stop` completes when the user wants the run to end. Needs a multi-threaded tokio runtime.
+pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = ()>) -> Report {
+    let mut report = Report {
+        scenario: job.scenario.name.clone(),
+        board: job.board.name.clone(),
+        verdict: Verdict::CouldNotRun,
+        stages: Vec::new(),
+        failure: None,
+        container_system: None,
+        container_source: job.parts.container.source.clone(),
+        stand_in: job.parts.container.stand_in,
+        qemu_cpu_seconds: 0.0,
+        harness_cpu_seconds: 0.0,
+        host_scale: host_scale(),
+        parts: job.parts.versions.clone(),
+        reproduce: job.reproduce.clone(),
+    };
+    let own_cpu = cpu_seconds(std::process::id());
+    let outcome = go(job, timeline, stop, &mut report).await;
+    report.harness_cpu_seconds = cpu_seconds(std::process::id()) - own_cpu;
+    let records = timeline.snapshot();
+    report.container_system = records.iter().find_map(container_system);
+    match outcome {
+        Ok(Ok(())) => report.verdict = Verdict::Passed,
+        Ok(Err(not_reached)) => {
+            report.verdict = Verdict::Failed;
+            report.failure = Some(failure(&not_reached, &records));
+        }
+        Err(error) => {
+            let class = error.class();
+            report.failure = Some(Failure::new(class, error.to_string(), &records));
+        }
+    }
+    if let Err(e) = write_records(&job.folder, &records).and_then(|()| report.write(&job.folder)) {
+        timeline.note("run", format!("cannot write into {}: {e}", job.folder.display()));
+        report.verdict = Verdict::CouldNotRun;
+    }
+    report
+}
+
+async fn go(
+    job: &Job<'_>,
+    timeline: &Timeline,
+    stop: impl Future<Output = ()>,
+    report: &mut Report,
+) -> Result<Result<(), NotReached>, RunError> {
+    let (live, expectations) = Live::start(job, timeline).await?;
+    let bounds = Bounds::new(&job.board.limits, report.host_scale);
+    let facts = Facts {
+        nonce: live.nonce().to_owned(),
+        layers: live.layers().to_vec(),
+    };
+    let mut watchdog = Watchdog::new(activity(&live, timeline), &bounds);
+    let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
+    live.machine().power_on().await?;
+    let stages = job.stages();
+    let ended = live.machine().ended();
+    let (reached, outcome) = sequencer.go(&stages, &mut watchdog, ended, stop).await;
+    report.stages = reached;
+    report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
+    live.shut_down().await;
+    Ok(outcome)
+}
+
+impl Job<'_> {
+    /// The stages of this run: a direct start has none before Linux.
+    #[must_use]
+    pub fn stages(&self) -> Vec<Stage> {
+        let stages = self.scenario.stages(self.board);
+        match self.start {
+            Start::Card => stages,
+            Start::Direct { .. } => {
+                let is_linux = |s: &Stage| s.name == "Linux";
+                let first = stages.iter().position(is_linux).unwrap_or(0);
+                stages.into_iter().skip(first).collect()
+            }
+        }
+    }
+}
+
+/// A number that grows with every event and every frame.
+fn activity(live: &Live, timeline: &Timeline) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+    let nic = live.nic();
+    let timeline = timeline.clone();
+    Arc::new(move || {
+        let statistics = nic.statistics();
+        timeline.len() as u64 + statistics.rx_frames + statistics.tx_frames
+    })
+}
+
+/// What an `os-release` on the console says of its system.
+fn container_system(record: &Record) -> Option<String> {
+    match &record.event {
+        Event::Serial { line, .. } => {
+            let name = line.strip_prefix("PRETTY_NAME=")?;
+            Some(name.trim_matches('"').to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn failure(not_reached: &NotReached, records: &[Record]) -> Failure {
+    let NotReached { stage, waited, class, cause } = not_reached;
+    // A server that refuses shows itself in its answers; everything else the board has to answer for.
+    let class = match (class, &stage.evidence) {
+        (Class::Board, Evidence::Request(_) | Evidence::Tls { .. }) if refused(records) => Class::Server,
+        (class, _) => *class,
+    };
+    let cause = format!("stage \"{}\" was not reached: {cause}", stage.name);
+    Failure {
+        awaited: Some(format!("{} ({})", stage.name, stage.evidence)),
+        waited: waited.as_secs_f64(),
+        ..Failure::new(class, cause, records)
+    }
+}
+
+/// The last request was answered with a server error.
+fn refused(records: &[Record]) -> bool {
+    let last = records.iter().rev().find_map(|r| match &r.event {
+        Event::Request(r) => Some(r.status),
+        _ => None,
+    });
+    last.is_some_and(|status| status >= 500)
+}
+
+/// Writes the timeline and, apart, the servers' journal: a JSON object a line.
+fn write_records(folder: &Path, records: &[Record]) -> std::io::Result<()> {
+    let mut timeline = std::io::BufWriter::new(fs::File::create(folder.join("timeline.jsonl"))?);
+    let mut journal = std::io::BufWriter::new(fs::File::create(folder.join("journal.jsonl"))?);
+    for record in records {
+        let line = serde_json::to_string(record)? + "\n";
+        timeline.write_all(line.as_bytes())?;
+        if matches!(record.event, Event::Request(_) | Event::Tls(_)) {
+            journal.write_all(line.as_bytes())?;
+        }
+    }
+    timeline.flush()?;
+    journal.flush()
+}
+
+/// Seconds between power-on and a stage, as tables and benchmarks want it.
+#[must_use]
+pub fn reached(stages: &[StageTime], name: &str) -> Option<f64> {
+    stages.iter().find(|s| s.name == name).map(|s| s.reached)
+}

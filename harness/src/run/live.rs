@@ -1,0 +1,152 @@
+//! A board with everything around it, set up for one run and torn down with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::board_on::{BoardOn, Boot};
+use super::network::{Network, Trust};
+use super::{Job, RunError, Start};
+use crate::console::{Console, Expectations};
+use crate::cpio;
+use crate::image::provision;
+use crate::machine::{self, Machine, create_overlay};
+use crate::mac::Mac;
+use crate::scenario::Transport;
+use crate::timeline::{Event, Timeline};
+use crate::usb;
+
+/// Frames that may wait on the cable in each direction.
+const CABLE_DEPTH: usize = 512;
+
+/// A board that is ready to be switched on, with its network. Dropping it pulls the plug and leaves the working files.
+pub struct Live {
+    on: BoardOn,
+    network: Network,
+    work: Option<PathBuf>,
+}
+
+impl Live {
+    /// Makes the run's folder, provisions the card, starts network and emulator. The board does not run yet.
+    ///
+    /// # Errors
+    /// The run cannot take place; nothing is left running.
+    pub async fn start(job: &Job<'_>, timeline: &Timeline) -> Result<(Self, Expectations), RunError> {
+        let work = job.folder.join("work");
+        let in_folder = |source| RunError::Folder { path: job.folder.clone(), source };
+        fs::create_dir_all(&work).map_err(in_folder)?;
+        let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
+        fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
+
+        let boot = &job.scenario.boot;
+        let mac = random_mac(job)?;
+        let trust = Trust::generate(boot)?;
+        let trust_archive = trust_archive(&trust);
+        let card = work.join("card.img");
+        provision_card(job, &trust, &card)?;
+        let overlay = work.join("card.qcow2");
+        create_overlay(&card, &overlay)?;
+
+        let handover = machine::start_firmware(&card, &job.board.firmware, &work)?;
+        let device_tree = work.join("board.dtb");
+        let tree = fs::read(&handover.device_tree).map_err(in_folder)?;
+        let tree = machine::keep_cores(&tree, job.board.machine.enabled_cores)?;
+        fs::write(&device_tree, tree).map_err(in_folder)?;
+        let initrd = work.join("initrd");
+        if let Start::Direct { .. } = job.start {
+            let mut bytes = fs::read(&job.parts.initramfs).map_err(in_folder)?;
+            bytes.extend_from_slice(&trust_archive);
+            fs::write(&initrd, bytes).map_err(in_folder)?;
+        }
+
+        let network = Network::start(boot, job.parts, &trust, mac, trust_archive, timeline)?;
+        let wire = network.lan.attach();
+        timeline.emit(Event::Firmware {
+            kernel: handover.kernel_name.clone(),
+            device_tree: handover.device_tree_name.clone(),
+        });
+        let boot = Boot {
+            kernel: match job.start {
+                Start::Card => &handover.kernel,
+                Start::Direct { .. } => &job.parts.kernel,
+            },
+            device_tree: &device_tree,
+            start: &job.start,
+            card: &overlay,
+            initrd: &initrd,
+        };
+        let (on, expectations) =
+            BoardOn::connect(job.board, &job.parts.qemu, &boot, mac, wire, &job.folder, timeline).await?;
+        let live = Self {
+            on,
+            network,
+            work: (!job.keep).then_some(work),
+        };
+        Ok((live, expectations))
+    }
+
+    /// The emulated machine.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.on.machine
+    }
+
+    /// The serial ports.
+    pub fn console(&mut self) -> &mut Console {
+        &mut self.on.console
+    }
+
+    /// The NIC's controls.
+    #[must_use]
+    pub fn nic(&self) -> usb::Control {
+        self.on.nic.clone()
+    }
+
+    /// What the container says if it is the registry's.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.network.nonce
+    }
+
+    /// Digests of the container image's layers.
+    #[must_use]
+    pub fn layers(&self) -> &[String] {
+        &self.network.layers
+    }
+
+    /// Pulls the plug, stops the network, and removes the working files unless they are to be kept.
+    pub async fn shut_down(self) {
+        self.on.machine.power_off().await;
+        drop(self.network);
+        if let Some(work) = self.work {
+            // The verdict does not depend on it; a leftover shows itself in the run's folder.
+            let _ = fs::remove_dir_all(work);
+        }
+    }
+}
+
+/// A hardware address with the board's vendor prefix.
+fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
+    let [a, b, c]: [u8; 3] = rand::random();
+    let text = format!("{}:{a:02x}:{b:02x}:{c:02x}", job.board.nic.oui);
+    text.parse().map_err(|_| RunError::Oui {
+        board: job.board.name.clone(),
+        oui: job.board.nic.oui.clone(),
+    })
+}
+
+/// A cpio archive that the guest's initramfs is extended by: the run's certificate authority.
+fn trust_archive(trust: &Trust) -> Vec<u8> {
+    let pem = trust.authority.certificate_pem();
+    cpio::Archive::new()
+        .file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem.as_bytes())
+        .finish()
+}
+
+fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
+    let boot = &job.scenario.boot;
+    let identity = match boot.transport {
+        Transport::Https => provision::Identity::https(),
+        Transport::Http => provision::Identity::http(),
+    };
+    Ok(provision::provision(&job.parts.prebuilt, card, &identity)?)
+}

@@ -1,0 +1,21 @@
+//! One run: a scenario on a board, from the parts to the report. The one place that ties the rooms together.
+//!
+//! Life cycle: a folder for the run with its identity in it, certificates, a provisioned copy of the image, the LAN and its servers,
+//! the firmware stage, the emulator; then power on, stage after stage; then the plug is pulled whatever happened, and the verdict is
+//! written last.
+
+mod board_on;
+mod calibration;
+mod cpu;
+mod error;
+mod network;
+mod parts;
+mod stages;
+mod watchdog;
+
+mod course;
+
+pub use calibration::host_scale;
+pub use course::{Job, Start, run};
+pub use error::RunError;
+pub use parts::{Container, Parts};

@@ -1,0 +1,35 @@
+//! What a run is made of, wherever it came from.
+
+use std::path::PathBuf;
+
+use crate::machine::QemuProgram;
+use crate::report::PartVersion;
+use crate::services::OciImage;
+
+/// The foreign parts of a run. `fixtures` makes them; the harness only uses them.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The emulator.
+    pub qemu: QemuProgram,
+    /// A prebuilt disk image, which the run provisions a copy of.
+    pub prebuilt: PathBuf,
+    /// The Linux kernel that the boot server hands out.
+    pub kernel: PathBuf,
+    /// The initramfs that the boot server hands out.
+    pub initramfs: PathBuf,
+    /// The container image that the registry hands out.
+    pub container: Container,
+    /// Every part with version and digest, for the report.
+    pub versions: Vec<PartVersion>,
+}
+
+/// The container image that the registry hands out.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The image without the run's nonce.
+    pub image: OciImage,
+    /// What it is and where it comes from, in a line.
+    pub source: String,
+    /// It stands in for the real image.
+    pub stand_in: bool,
+}

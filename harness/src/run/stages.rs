@@ -1,0 +1,239 @@
+//! Going through the stages of a chain: waiting for the evidence of each, within the bounds, and giving up with a reason.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use regex::Regex;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::watchdog::Watchdog;
+use crate::board::{Evidence, Limits, RequestEvidence, Stage};
+use crate::console::{Expectations, Missed};
+use crate::report::{Class, StageTime};
+use crate::timeline::{Cursor, Event, Record, Timeline};
+
+/// How long evidence that is under way may still come after QEMU has ended.
+const AFTER_THE_END: Duration = Duration::from_secs(3);
+
+/// What only this run can know and a stage's evidence may depend on.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// What the container will say if it is the registry's.
+    pub(super) nonce: String,
+    /// Digests of the container image's layers, as `sha256:…`.
+    pub(super) layers: Vec<String>,
+}
+
+/// Bounds of a run, already scaled to the host.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    scale: f64,
+    limits: Limits,
+}
+
+impl Bounds {
+    pub(super) fn new(limits: &Limits, scale: f64) -> Self {
+        Self { scale, limits: limits.clone() }
+    }
+
+    fn scaled(&self, bound: Duration) -> Duration {
+        bound.mul_f64(self.scale)
+    }
+
+    pub(super) fn first_activity(&self) -> Duration {
+        self.scaled(self.limits.first_activity)
+    }
+
+    pub(super) fn silence(&self) -> Duration {
+        self.scaled(self.limits.silence)
+    }
+}
+
+/// A stage that was not reached, and why.
+#[derive(Debug)]
+pub(super) struct NotReached {
+    pub(super) stage: Stage,
+    pub(super) waited: Duration,
+    pub(super) class: Class,
+    pub(super) cause: String,
+}
+
+/// Goes through the stages of one run.
+pub(super) struct Sequencer {
+    timeline: Timeline,
+    cursor: Cursor,
+    alarms: Cursor,
+    expectations: Option<Expectations>,
+    bounds: Bounds,
+    facts: Facts,
+    power_on: Duration,
+}
+
+impl Sequencer {
+    /// A sequencer for a board that is switched on at `power_on` of the timeline's clock.
+    pub(super) fn new(timeline: Timeline, expectations: Expectations, bounds: Bounds, facts: Facts) -> Self {
+        Self {
+            power_on: timeline.elapsed(),
+            timeline,
+            cursor: Cursor::default(),
+            alarms: Cursor::default(),
+            expectations: Some(expectations),
+            bounds,
+            facts,
+        }
+    }
+
+    /// Goes through `stages` until one is not reached. `ended` completes with QEMU's last words when QEMU ends, `stop` when
+    /// the user wants the run to end.
+    pub(super) async fn go(
+        &mut self,
+        stages: &[Stage],
+        watchdog: &mut Watchdog,
+        ended: impl Future<Output = String>,
+        stop: impl Future<Output = ()>,
+    ) -> (Vec<StageTime>, Result<(), NotReached>) {
+        let mut reached = Vec::new();
+        let mut last = Duration::ZERO;
+        let whole = Instant::now() + self.bounds.scaled(self.bounds.limits.whole);
+        tokio::pin!(ended, stop);
+        for stage in stages {
+            let began = Instant::now();
+            let budget = self.bounds.scaled(stage.budget);
+            let alarm = wait_for_alarm(self.timeline.clone(), self.alarms);
+            let give_up = async {
+                tokio::select! {
+                    (name, line) = alarm => (Class::Board, format!("{name} on the console: {line}")),
+                    () = sleep_until(began + budget) => {
+                        (Class::Board, format!("its budget of {:.0} s is used up", budget.as_secs_f64()))
+                    }
+                    () = sleep_until(whole) => {
+                        (Class::Board, "the run has used up its time as a whole".to_owned())
+                    }
+                    cause = watchdog.bites() => (Class::Board, cause),
+                    words = &mut ended => {
+                        (Class::Emulator, format!("QEMU has ended; its last words: {words:?}"))
+                    }
+                    () = &mut stop => (Class::Host, "stopped by the user".to_owned()),
+                }
+            };
+            match self.wait(stage, give_up).await {
+                Ok(at) => {
+                    let at = at.saturating_sub(self.power_on).max(last);
+                    self.timeline.emit(Event::Stage { name: stage.name.clone(), reached: at });
+                    reached.push(StageTime {
+                        name: stage.name.clone(),
+                        reached: at.as_secs_f64(),
+                        took: (at - last).as_secs_f64(),
+                    });
+                    last = at;
+                }
+                Err((class, cause)) => {
+                    let not_reached = NotReached {
+                        stage: stage.clone(),
+                        waited: began.elapsed(),
+                        class,
+                        cause,
+                    };
+                    return (reached, Err(not_reached));
+                }
+            }
+        }
+        (reached, Ok(()))
+    }
+
+    /// Waits for a stage's evidence; returns when it came, on the timeline's clock.
+    async fn wait(
+        &mut self,
+        stage: &Stage,
+        give_up: impl Future<Output = (Class, String)>,
+    ) -> Result<Duration, (Class, String)> {
+        let serial = match &stage.evidence {
+            Evidence::Serial(pattern) => Some(pattern.regex().clone()),
+            Evidence::Nonce => {
+                let exact = Regex::new(&regex::escape(&self.facts.nonce));
+                Some(exact.map_err(|e| (Class::Host, e.to_string()))?)
+            }
+            _ => None,
+        };
+        if let Some(pattern) = serial {
+            return self.wait_for_serial(pattern, give_up).await;
+        }
+        let facts = self.facts.clone();
+        let is_evidence = |r: &Record| proves(&stage.evidence, &r.event, &facts);
+        let evidence = self.timeline.wait_for(&mut self.cursor, is_evidence);
+        tokio::pin!(evidence);
+        tokio::select! {
+            biased;
+            record = &mut evidence => Ok(record.at),
+            reason = give_up => match timeout(AFTER_THE_END, evidence).await {
+                Ok(record) if matches!(reason.0, Class::Emulator) => Ok(record.at),
+                _ => Err(reason),
+            },
+        }
+    }
+
+    /// Waits on a thread of its own, since rexpect blocks.
+    async fn wait_for_serial(
+        &mut self,
+        pattern: Regex,
+        give_up: impl Future<Output = (Class, String)>,
+    ) -> Result<Duration, (Class, String)> {
+        let lost = || (Class::Host, "the matcher of the serial ports has failed".to_owned());
+        let mut expectations = self.expectations.take().ok_or_else(lost)?;
+        let flag = Arc::new(AtomicBool::new(false));
+        let given_up = Arc::clone(&flag);
+        let mut matcher = tokio::task::spawn_blocking(move || {
+            let seen = expectations.wait(&pattern, || given_up.load(Ordering::Relaxed));
+            (expectations, seen)
+        });
+        let (reason, finished) = tokio::select! {
+            biased;
+            finished = &mut matcher => (None, finished),
+            reason = give_up => {
+                if matches!(reason.0, Class::Emulator) {
+                    // What the board said last may still be on its way to the matcher.
+                    let _ = timeout(AFTER_THE_END, &mut matcher).await;
+                }
+                flag.store(true, Ordering::Relaxed);
+                (Some(reason), matcher.await)
+            }
+        };
+        let (expectations, seen) = finished.map_err(|_| lost())?;
+        self.expectations = Some(expectations);
+        match seen {
+            Ok(seen) => Ok(seen.at),
+            Err(missed @ (Missed::GivenUp | Missed::Ended)) => {
+                Err(reason.unwrap_or_else(|| (Class::Emulator, missed.to_string())))
+            }
+        }
+    }
+}
+
+/// The first alarm of the run.
+async fn wait_for_alarm(timeline: Timeline, mut cursor: Cursor) -> (String, String) {
+    let record = timeline
+        .wait_for(&mut cursor, |r| matches!(r.event, Event::Alarm { .. }))
+        .await;
+    match record.event {
+        Event::Alarm { name, line } => (name, line),
+        other => ("alarm".into(), format!("{other:?}")),
+    }
+}
+
+/// Whether an event is the evidence. Serial evidence is not on the timeline but behind rexpect.
+fn proves(evidence: &Evidence, event: &Event, facts: &Facts) -> bool {
+    match (evidence, event) {
+        (Evidence::Firmware, Event::Firmware { .. }) | (Evidence::Lease, Event::Lease { .. }) => true,
+        (Evidence::Tls { service }, Event::Tls(tls)) => tls.service == *service && tls.error.is_none(),
+        (Evidence::Power(wanted), Event::Power { action }) => wanted == action,
+        (Evidence::Request(RequestEvidence { service, target, layer }), Event::Request(r)) => {
+            r.service == *service
+                && r.complete
+                && (200..300).contains(&r.status)
+                && target.regex().is_match(&r.target)
+                && (!layer || facts.layers.iter().any(|l| r.target.ends_with(l.as_str())))
+        }
+        _ => false,
+    }
+}

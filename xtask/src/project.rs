@@ -1,0 +1,90 @@
+//! Where the project keeps its boards and scenarios, which of them are meant, and what they are run with.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::{Result, bail};
+use shakedown_fixtures::{Kit, KitOptions};
+use shakedown_harness::board::Board;
+use shakedown_harness::scenario::{Scenario, Tier};
+
+/// Every board and scenario of the project, read and checked.
+pub(crate) struct Project {
+    root: PathBuf,
+    boards: Vec<Board>,
+    scenarios: Vec<Scenario>,
+}
+
+/// Options that say where the parts come from.
+#[derive(clap::Args)]
+pub(crate) struct PartsArgs {
+    /// Use only what has been fetched before.
+    #[arg(long)]
+    offline: bool,
+    /// An initramfs to boot instead of ours, as in upstream's boot2container.
+    #[arg(long, value_name = "FILE")]
+    initramfs: Option<PathBuf>,
+    /// A prebuilt disk image to provision and boot instead of the generated one. It is never written to.
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    /// A folder in OCI image layout to serve as the container image.
+    #[arg(long, value_name = "FOLDER")]
+    container: Option<PathBuf>,
+}
+
+impl PartsArgs {
+    /// Opens the kit of parts that these options describe.
+    pub(crate) fn kit(&self) -> Result<Kit> {
+        Ok(Kit::open(KitOptions {
+            offline: self.offline,
+            initramfs: self.initramfs.clone(),
+            image: self.image.clone(),
+            container: self.container.clone(),
+        })?)
+    }
+}
+
+impl Project {
+    /// Reads the project that this command was built from.
+    pub(crate) fn read() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let boards = Board::read_all(&root.join("boards"))?;
+        let scenarios = Scenario::read_all(&root.join("scenarios"), &boards)?;
+        Ok(Self { root, boards, scenarios })
+    }
+
+    /// The pairs of scenario and board up to `tier` whose name contains one of `filters`, or all without filters.
+    pub(crate) fn select(
+        &self,
+        filters: &[String],
+        board: Option<&str>,
+        tier: Tier,
+    ) -> Result<Vec<(&Scenario, &Board)>> {
+        let pairs = self.scenarios.iter().flat_map(|scenario| {
+            let on = |name: &String| self.boards.iter().find(|b| &b.name == name).map(|b| (scenario, b));
+            scenario.boards.iter().filter_map(on)
+        });
+        let wanted: Vec<_> = pairs
+            .filter(|(s, _)| s.tier <= tier)
+            .filter(|(_, b)| board.is_none_or(|name| b.name == name))
+            .filter(|(s, _)| filters.is_empty() || filters.iter().any(|f| s.name.contains(f.as_str())))
+            .collect();
+        if wanted.is_empty() {
+            let scenarios: Vec<_> = self.scenarios.iter().map(|s| s.name.as_str()).collect();
+            let boards: Vec<_> = self.boards.iter().map(|b| b.name.as_str()).collect();
+            bail!(
+                "no scenario fits; there is: {} on {} (`--tier full` adds those of the full tier)",
+                scenarios.join(", "),
+                boards.join(", ")
+            );
+        }
+        Ok(wanted)
+    }
+
+    /// A new folder for a run, below `target/shakedown`.
+    pub(crate) fn run_folder(&self, scenario: &Scenario, board: &Board) -> PathBuf {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let name = format!("{}-{}-{}", since_epoch.as_millis(), scenario.name, board.name);
+        self.root.join("target").join("shakedown").join(name)
+    }
+}
