@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::chain::{self, Stage};
+use crate::image::config_txt::BoardModel;
 use crate::input::{Document, InputError, Span, duration, toml_files};
 
 /// A board, read and checked.
@@ -94,10 +95,8 @@ pub enum NicModel {
 pub struct Firmware {
     /// Which stand-in of the board's firmware starts the image.
     pub loader: Loader,
-    /// Model name that filters of `config.txt` match, as in `pi3`.
-    pub model: String,
-    /// The device tree that the firmware takes where `config.txt` names none.
-    pub device_tree: String,
+    /// What the filters of `config.txt` ask about.
+    pub model: BoardModel,
 }
 
 /// The firmware stand-ins.

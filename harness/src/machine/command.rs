@@ -71,6 +71,8 @@ impl CommandLine<'_> {
         line.option("-smp", self.cores.to_string());
         line.flag("-nodefaults");
         line.option("-display", "none");
+        // A guest that powers off leaves the process to the harness, which still wants its CPU time.
+        line.flag("-no-shutdown");
         // The machine waits for QMP's `cont`, so that every socket is served before the first instruction.
         line.flag("-S");
         for (property, value) in &self.globals {
@@ -178,6 +180,7 @@ mod tests {
         -smp 4
         -nodefaults
         -display none
+        -no-shutdown
         -S
         -global bcm2837.enabled-cpus=1
         -chardev socket,id=qmp,path=s/qmp

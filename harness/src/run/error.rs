@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::report::Class;
+
 /// A run that could not take place.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -17,12 +19,23 @@ pub enum RunError {
     /// The image could not be provisioned.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),
+    /// The scenario's boot server cannot be written into a boot script.
+    #[error(transparent)]
+    Server(#[from] crate::image::script::BadServer),
+    /// The board's definition has a vendor prefix that is none.
+    #[error("boards/{board}.toml: nic.oui \"{oui}\" is not a vendor prefix; write three bytes as in \"b8:27:eb\"")]
+    Oui {
+        /// The board.
+        board: String,
+        /// What its definition says.
+        oui: String,
+    },
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
-    Firmware(#[from] crate::machine::FirmwareError),
+    Firmware(#[from] crate::machine::firmware::FirmwareError),
     /// The device tree could not be edited.
     #[error(transparent)]
-    DeviceTree(#[from] crate::machine::DeviceTreeError),
+    DeviceTree(#[from] crate::machine::device_tree::DeviceTreeError),
     /// The emulator could not be started.
     #[error(transparent)]
     Machine(#[from] crate::machine::MachineError),
@@ -32,4 +45,17 @@ pub enum RunError {
     /// The LAN could not be started.
     #[error(transparent)]
     Lan(#[from] crate::lan::Error),
+}
+
+impl RunError {
+    /// Whose fault it most likely is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => Class::Image,
+            Self::Machine(_) => Class::Emulator,
+            Self::Services(_) | Self::Lan(_) => Class::Server,
+            Self::Folder { .. } | Self::Server(_) | Self::Oui { .. } => Class::Host,
+        }
+    }
 }

@@ -8,8 +8,11 @@ use super::network::{Network, Trust};
 use super::{Job, RunError, Start};
 use crate::console::{Console, Expectations};
 use crate::cpio;
+use crate::image::config_txt::Hardware;
 use crate::image::provision;
-use crate::machine::{self, Machine, create_overlay};
+use crate::image::script::{BootSource, Identity};
+use crate::machine::device_tree::{self, DeviceTreeEdits};
+use crate::machine::{Machine, create_overlay, firmware};
 use crate::mac::Mac;
 use crate::scenario::Transport;
 use crate::timeline::{Event, Timeline};
@@ -46,10 +49,22 @@ impl Live {
         let overlay = work.join("card.qcow2");
         create_overlay(&card, &overlay)?;
 
-        let handover = machine::start_firmware(&card, &job.board.firmware, &work)?;
+        let hardware = Hardware {
+            model: job.board.firmware.model,
+            serial: u32::from_be_bytes([0, mac.0[3], mac.0[4], mac.0[5]]),
+        };
+        let handover = firmware::start(&card, &hardware, &work)?;
+        for note in &handover.notes {
+            timeline.note("firmware", note);
+        }
         let device_tree = work.join("board.dtb");
         let tree = fs::read(&handover.device_tree).map_err(in_folder)?;
-        let tree = machine::keep_cores(&tree, job.board.machine.enabled_cores)?;
+        let edits = DeviceTreeEdits {
+            cores: Some(job.board.machine.enabled_cores as usize),
+            bootargs: handover.cmdline.clone(),
+            ..DeviceTreeEdits::default()
+        };
+        let tree = device_tree::edit(&tree, &edits)?;
         fs::write(&device_tree, tree).map_err(in_folder)?;
         let initrd = work.join("initrd");
         if let Start::Direct { .. } = job.start {
@@ -142,11 +157,18 @@ fn trust_archive(trust: &Trust) -> Vec<u8> {
         .finish()
 }
 
+/// Makes the run's card of the prebuilt image: with an identity of its own, or none where DHCP says what to boot.
 fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
-    let boot = &job.scenario.boot;
-    let identity = match boot.transport {
-        Transport::Https => provision::Identity::https(),
-        Transport::Http => provision::Identity::http(),
+    let source = match job.scenario.boot.transport {
+        Transport::Https => BootSource::Https {
+            server: job.scenario.boot.server.parse()?,
+            identity: Identity {
+                certificate: trust.client.certificate_der().to_vec(),
+                private_key: trust.client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
+            },
+            trusted_ca: trust.authority.certificate_der().to_vec(),
+        },
+        Transport::Http => BootSource::Dhcp,
     };
-    Ok(provision::provision(&job.parts.prebuilt, card, &identity)?)
+    Ok(provision::provision(&job.parts.prebuilt, &source, None, card)?)
 }

@@ -6,16 +6,18 @@
 
 mod board_on;
 mod calibration;
+mod course;
 mod cpu;
 mod error;
+mod live;
 mod network;
 mod parts;
 mod stages;
 mod watchdog;
 
-mod course;
-
 pub use calibration::host_scale;
-pub use course::{Job, Start, run};
+pub use course::{Job, Start, reached, run};
+pub use cpu::cpu_seconds;
 pub use error::RunError;
+pub use live::Live;
 pub use parts::{Container, Parts};

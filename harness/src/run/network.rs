@@ -25,9 +25,6 @@ const REGISTRY_NAMES: &[&str] = &["docker.io", "registry-1.docker.io", "auth.doc
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
-/// Variable of the container's environment that holds the nonce.
-const NONCE_VARIABLE: &str = "SHAKEDOWN_NONCE";
-
 /// The certificates of a run.
 pub(super) struct Trust {
     pub(super) authority: Authority,
@@ -69,10 +66,7 @@ impl Network {
     ) -> Result<Self, RunError> {
         let lan = Lan::start(lan_config(boot), timeline.clone())?;
         let nonce = Nonce::random();
-        let image = parts
-            .container
-            .image
-            .with_env(&[(NONCE_VARIABLE, nonce.as_str())]);
+        let image = parts.container.image.with_env(&[nonce.variable()])?;
 
         let mut folder = Folder::default();
         folder.insert("boot.ipxe", boot.script.clone().into_bytes())?;
@@ -96,8 +90,8 @@ impl Network {
 
         let journal = Journal::new("registry", timeline.clone());
         let (repository, tag) = repository_and_tag(&boot.container);
-        let mut registry = Registry::default();
-        registry.add(repository, tag, &image);
+        let mut registry = Registry::new();
+        registry.add(repository, tag, &image)?;
         let listener = lan.listen(REGISTRY, 443)?;
         let listener = TlsListener::start(listener, &TlsOptions::new(&trust.server), journal.clone())?;
         let registry = serve(listener, registry.router(), journal);
@@ -112,7 +106,7 @@ impl Network {
 }
 
 fn layer_digests(image: &OciImage) -> Vec<String> {
-    image.layers().iter().map(|l| l.digest.to_string()).collect()
+    image.layers().iter().map(|l| l.digest().to_string()).collect()
 }
 
 /// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.

@@ -39,6 +39,18 @@ impl Timeline {
         self.0.started.elapsed()
     }
 
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records().len()
+    }
+
+    /// Nothing has happened yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Appends an event that happens now.
     pub fn emit(&self, event: Event) {
         let length = {
