@@ -5,11 +5,14 @@
 
 pub mod board;
 pub mod console;
+pub mod cpio;
 pub mod image;
 pub mod input;
 pub mod lan;
+pub mod mac;
 pub mod machine;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod services;
 pub mod timeline;

@@ -1,1 +1,19 @@
 //! The disk image: partition table, file systems, EFI variables, `config.txt`, provisioning.
+//!
+//! A *prebuilt* image holds firmware, boot loader and iPXE ([`prebuilt`]). Provisioning adds identity, trust and boot script
+//! and makes a *netboot* image of it ([`provision`]), always as a new file.
+
+pub mod config_txt;
+pub mod efivar;
+mod error;
+pub mod fat;
+mod layout;
+pub mod mbr;
+mod page_cache;
+pub mod prebuilt;
+pub mod provision;
+pub mod script;
+mod sparse;
+
+pub use error::ImageError;
+pub use layout::{Layout, Sizes};

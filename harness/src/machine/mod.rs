@@ -1,10 +1,12 @@
-//! The emulated machine: QEMU's command line, its process, its monitor, its power.
+//! The emulated machine: the firmware stage, QEMU's command line, its process, its monitor, its power.
 //!
 //! A [`Machine`] is one power cycle: it starts when the plug is switched on and ends when the plug is switched off or the
 //! guest powers off. A run that cuts the power starts a new one on the same [`overlay`] of the card.
 
 mod command;
+pub mod device_tree;
 mod error;
+pub mod firmware;
 mod overlay;
 mod power;
 mod process;

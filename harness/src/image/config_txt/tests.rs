@@ -1,0 +1,177 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const PI3B: Hardware = Hardware {
+    model: BoardModel::Pi3B,
+    serial: 0x1234_5678,
+};
+
+fn parse_with(text: &str, files: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let mut include = |name: &str| {
+        let found = files.iter().find(|(file, _)| *file == name);
+        found.map(|(_, text)| text.as_bytes().to_vec())
+    };
+    parse(text.as_bytes(), "config.txt", &PI3B, &mut include)
+}
+
+fn parsed(text: &str) -> Config {
+    parse_with(text, &[]).unwrap()
+}
+
+fn notes(config: &Config) -> Vec<String> {
+    config
+        .notes
+        .iter()
+        .map(|note| format!("{}: {}", note.at, note.value))
+        .collect()
+}
+
+#[test]
+fn settings_are_typed_and_the_last_one_counts() {
+    let config = parsed(
+        "# a comment\r\narm_64bit=1\r\nkernel=first.img\r\nenable_uart=1\nkernel=u-boot.bin\n\
+         core_freq=250\ngpu_mem=0x10\nupstream_kernel=0\narmstub=stub.bin\ncmdline=c.txt\nos_prefix=new/\nhdmi_mode:1=16\n",
+    );
+    assert!(config.arm_64bit && config.enable_uart && !config.upstream_kernel);
+    assert_eq!((config.core_freq, config.gpu_mem), (Some(250), Some(16)));
+    let kernel = config.kernel.unwrap();
+    assert_eq!(
+        (kernel.value.as_str(), kernel.at.to_string()),
+        ("u-boot.bin", "config.txt:5".into())
+    );
+    assert_eq!(config.other["hdmi_mode:1"].value, "16");
+    assert_eq!(config.notes, []);
+}
+
+#[test]
+fn sections_of_other_boards_are_skipped() {
+    let config = parsed(
+        "kernel=a\n[pi4]\nkernel=b\narm_64bit=nonsense\n[pi3]\ndevice_tree=d.dtb\n[pi3+]\ndevice_tree=e.dtb\n",
+    );
+    assert_eq!(config.kernel.unwrap().value, "a");
+    assert_eq!(config.device_tree.unwrap().value, "d.dtb");
+    let config =
+        parsed("[0x12345678]\n[pi3]\nkernel=mine\n[0x1]\nkernel=other\n[all]\ncmdline=all\n");
+    assert_eq!(config.kernel.unwrap().value, "mine");
+    assert_eq!(config.cmdline.unwrap().value, "all");
+}
+
+#[test]
+fn included_files_stand_in_place_of_the_line() {
+    let files = [
+        ("extra.txt", "kernel=included\n[pi4]\n"),
+        ("loop.txt", "include loop.txt\n"),
+    ];
+    let config = parse_with(
+        "kernel=before\ninclude extra.txt\nkernel=skipped\n[all]\ninclude gone.txt\n",
+        &files,
+    )
+    .unwrap();
+    let kernel = config.kernel.clone().unwrap();
+    assert_eq!(
+        (kernel.value.as_str(), kernel.at.to_string()),
+        ("included", "extra.txt:1".into())
+    );
+    assert_eq!(
+        notes(&config),
+        ["config.txt:5: the included file gone.txt does not exist"]
+    );
+    assert_eq!(
+        parse_with("[pi4]\ninclude loop.txt\n", &files),
+        Ok(Config::default())
+    );
+    let error = parse_with("include loop.txt\n", &files).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "loop.txt:1: files are included more than 8 deep; does loop.txt include itself?"
+    );
+}
+
+#[test]
+fn initramfs_has_its_own_syntax() {
+    let initramfs = |text: &str| {
+        parsed(text)
+            .initramfs
+            .map(|initramfs| (initramfs.value.files.join("+"), initramfs.value.address))
+    };
+    assert_eq!(
+        initramfs("initramfs a.gz followkernel"),
+        Some(("a.gz".into(), None))
+    );
+    assert_eq!(
+        initramfs("initramfs a.gz,b.gz 0x00800000"),
+        Some(("a.gz+b.gz".into(), Some(0x80_0000)))
+    );
+    assert_eq!(initramfs("ramfsfile=a.gz"), Some(("a.gz".into(), None)));
+    let error = parse_with("\ninitramfs a.gz nowhere", &[]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("config.txt:2: expected `initramfs"),
+        "{error}"
+    );
+}
+
+#[test]
+fn device_tree_settings_keep_their_order() {
+    let config = parsed("dtparam=audio=on\ndtoverlay=w1,pin=4\ndtparam=pull\ndtoverlay=\n");
+    let settings: Vec<_> = config
+        .device_tree_settings
+        .into_iter()
+        .map(|setting| setting.value)
+        .collect();
+    let overlay = |text: &str| DeviceTreeSetting::Overlay(text.into());
+    let parameter = |text: &str| DeviceTreeSetting::Parameter(text.into());
+    assert_eq!(
+        settings,
+        [
+            parameter("audio=on"),
+            overlay("w1,pin=4"),
+            parameter("pull"),
+            overlay("")
+        ]
+    );
+}
+
+#[test]
+fn what_the_firmware_passes_over_is_noted() {
+    let long = format!("kernel={}", "k".repeat(120));
+    let config = parsed(&format!(
+        "{long}\n[pie]\n[all]\njust words\nkernel =x\n#{long}\n"
+    ));
+    assert_eq!(config.kernel.as_ref().unwrap().value, "k".repeat(98 - 7));
+    insta::assert_snapshot!(notes(&config).join("\n"), @r"
+    config.txt:1: the firmware reads only the first 98 characters of a line
+    config.txt:2: unknown filter [pie]; nothing below it applies
+    config.txt:4: the line `just words` is no setting
+    config.txt:5: no setting is called `kernel `; take the spaces before = away
+    ");
+}
+
+#[test]
+fn errors_say_file_and_line() {
+    let error = |text: &str| parse_with(text, &[]).unwrap_err().to_string();
+    assert_eq!(
+        error("\n\narm_64bit=yes"),
+        "config.txt:3: arm_64bit=yes is not a number"
+    );
+    assert_eq!(
+        error("[pi3\nkernel=a"),
+        "config.txt:1: the filter [pi3 has no closing bracket"
+    );
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_bytes_do_not_panic(text in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let mut include = |_: &str| Some(text.clone());
+        let _ = parse(&text, "config.txt", &PI3B, &mut include);
+    }
+
+    #[test]
+    fn arbitrary_lines_do_not_panic(text in "([\\[]?(pi3|all|gpio|0x|include a|initramfs |kernel|arm_64bit)[\\]=, ]{0,2}[ -~ä]{0,120}\n){0,8}") {
+        let mut include = |_: &str| None;
+        let _ = parse(text.as_bytes(), "config.txt", &PI3B, &mut include);
+    }
+}

@@ -1,0 +1,294 @@
+//! U-Boot's file of EFI variables, `ubootefi.var` on the EFI system partition, and the signature list inside one of them.
+//!
+//! U-Boot reads the file once when its EFI subsystem starts. Provisioning decodes it, replaces one variable and encodes it again.
+//! Formats: U-Boot, `include/efi_variable.h` (the file); UEFI specification 2.10, section 32.4.1 "Signature Database".
+
+use std::fmt;
+
+/// Name of the file in the root directory of the EFI system partition.
+pub const FILE_NAME: &str = "ubootefi.var";
+
+const MAGIC: u64 = 0x0161_5669_6645_6255;
+const HEADER_LENGTH: usize = 24;
+const ENTRY_HEADER_LENGTH: usize = 32;
+/// Entries start on multiples of this.
+const ALIGNMENT: usize = 8;
+/// Size of a signature list's own header.
+const LIST_HEADER_LENGTH: u32 = 28;
+
+/// Survives a reset, and is seen by boot services and by the operating system: the attributes that U-Boot loads from a file.
+pub const NON_VOLATILE_BOOT_RUNTIME: u32 = 7;
+
+/// A GUID, in the byte order of the UEFI specification: the first three fields little endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Guid(pub [u8; 16]);
+
+impl Guid {
+    /// The vendor of [`TLS_CA_CERTIFICATE`], `EFI_TLS_CA_CERTIFICATE_GUID`.
+    pub const TLS_CA_CERTIFICATE: Self =
+        Self::new(0xfd23_40d0, 0x3dab, 0x4349, 0xa6c7_3b4f_12b4_8eae);
+    /// The type of a signature list of X.509 certificates, `EFI_CERT_X509_GUID`.
+    pub const CERT_X509: Self = Self::new(0xa5c0_59a1, 0x94e4, 0x4aa7, 0x87b5_ab15_5c2b_f072);
+
+    /// The GUID `a-b-c-dddd-dddddddddddd`.
+    #[must_use]
+    pub const fn new(a: u32, b: u16, c: u16, d: u64) -> Self {
+        let [a0, a1, a2, a3] = a.to_le_bytes();
+        let [b0, b1] = b.to_le_bytes();
+        let [c0, c1] = c.to_le_bytes();
+        let [d0, d1, d2, d3, d4, d5, d6, d7] = d.to_be_bytes();
+        Self([
+            a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, d2, d3, d4, d5, d6, d7,
+        ])
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, rest @ ..] = self.0;
+        write!(f, "{:08x}-", u32::from_le_bytes([a0, a1, a2, a3]))?;
+        write!(
+            f,
+            "{:04x}-{:04x}-",
+            u16::from_le_bytes([b0, b1]),
+            u16::from_le_bytes([c0, c1])
+        )?;
+        write!(f, "{d0:02x}{d1:02x}-{}", hex::encode(rest))
+    }
+}
+
+/// Name of the variable with the certificates that iPXE trusts as roots.
+pub const TLS_CA_CERTIFICATE: &str = "TlsCaCertificate";
+
+/// An EFI variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Who defines the variable.
+    pub vendor: Guid,
+    /// Its name.
+    pub name: String,
+    /// `EFI_VARIABLE_*` bits.
+    pub attributes: u32,
+    /// Seconds since 1970; 0 for variables that are not authenticated.
+    pub time: u64,
+    /// Its value.
+    pub data: Vec<u8>,
+}
+
+/// The variables of a file, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VariableStore(Vec<Variable>);
+
+/// Why a file is not a variable store.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EfiVarError {
+    /// Too short for a header, or the magic number is another.
+    #[error("not an EFI variable file of U-Boot")]
+    NotAStore,
+    /// The header's length is not the file's.
+    #[error("the header says {header} bytes, the file has {file}; is it truncated?")]
+    Length {
+        /// Length in the header.
+        header: u32,
+        /// Length of the file.
+        file: usize,
+    },
+    /// The entries were changed without their checksum.
+    #[error("the CRC-32 of the variables is {found:#010x}, the header says {header:#010x}")]
+    Checksum {
+        /// CRC-32 in the header.
+        header: u32,
+        /// CRC-32 of the entries.
+        found: u32,
+    },
+    /// An entry is cut off or its name has no end.
+    #[error("the variable at byte {offset} is cut off")]
+    CutOff {
+        /// Where it starts in the file.
+        offset: usize,
+    },
+    /// A name is not UTF-16.
+    #[error("the variable at byte {offset} has a name that is not UTF-16")]
+    Name {
+        /// Where it starts in the file.
+        offset: usize,
+    },
+    /// The variables do not fit into a file of 4 GiB.
+    #[error("the variables are too large for one file")]
+    TooLarge,
+}
+
+impl VariableStore {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What [`EfiVarError`] lists; U-Boot ignores a file with any of these faults.
+    pub fn decode(file: &[u8]) -> Result<Self, EfiVarError> {
+        let (header, entries) = file
+            .split_first_chunk::<HEADER_LENGTH>()
+            .ok_or(EfiVarError::NotAStore)?;
+        let (reserved, rest) = take_u64(header).ok_or(EfiVarError::NotAStore)?;
+        let (magic, rest) = take_u64(rest).ok_or(EfiVarError::NotAStore)?;
+        let (length, rest) = take_u32(rest).ok_or(EfiVarError::NotAStore)?;
+        let (checksum, _) = take_u32(rest).ok_or(EfiVarError::NotAStore)?;
+        if reserved != 0 || magic != MAGIC {
+            return Err(EfiVarError::NotAStore);
+        }
+        if usize::try_from(length) != Ok(file.len()) {
+            return Err(EfiVarError::Length {
+                header: length,
+                file: file.len(),
+            });
+        }
+        let found = crc32fast::hash(entries);
+        if found != checksum {
+            return Err(EfiVarError::Checksum {
+                header: checksum,
+                found,
+            });
+        }
+        let mut variables = Vec::new();
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let offset = file.len() - rest.len();
+            let (variable, length) = decode_entry(rest, offset)?;
+            variables.push(variable);
+            // The last entry may go without its padding.
+            rest = rest
+                .get(length.next_multiple_of(ALIGNMENT)..)
+                .unwrap_or_default();
+        }
+        Ok(Self(variables))
+    }
+
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// [`EfiVarError::TooLarge`].
+    pub fn encode(&self) -> Result<Vec<u8>, EfiVarError> {
+        let mut entries = Vec::new();
+        for variable in &self.0 {
+            let data_length =
+                u32::try_from(variable.data.len()).map_err(|_| EfiVarError::TooLarge)?;
+            entries.extend(data_length.to_le_bytes());
+            entries.extend(variable.attributes.to_le_bytes());
+            entries.extend(variable.time.to_le_bytes());
+            entries.extend(variable.vendor.0);
+            entries.extend(
+                variable
+                    .name
+                    .encode_utf16()
+                    .chain([0])
+                    .flat_map(u16::to_le_bytes),
+            );
+            entries.extend(&variable.data);
+            entries.resize(entries.len().next_multiple_of(ALIGNMENT), 0);
+        }
+        let length =
+            u32::try_from(HEADER_LENGTH + entries.len()).map_err(|_| EfiVarError::TooLarge)?;
+        let mut file = Vec::with_capacity(HEADER_LENGTH + entries.len());
+        file.extend(0_u64.to_le_bytes());
+        file.extend(MAGIC.to_le_bytes());
+        file.extend(length.to_le_bytes());
+        file.extend(crc32fast::hash(&entries).to_le_bytes());
+        file.extend(entries);
+        Ok(file)
+    }
+
+    /// The variable `name` of `vendor`.
+    #[must_use]
+    pub fn get(&self, vendor: Guid, name: &str) -> Option<&Variable> {
+        self.0
+            .iter()
+            .find(|variable| variable.vendor == vendor && variable.name == name)
+    }
+
+    /// Puts a variable in, in place of one of the same vendor and name. All others stay as they are.
+    pub fn set(&mut self, variable: Variable) {
+        self.remove(variable.vendor, &variable.name);
+        self.0.push(variable);
+    }
+
+    /// Takes a variable out; `false` when there was none.
+    pub fn remove(&mut self, vendor: Guid, name: &str) -> bool {
+        let before = self.0.len();
+        self.0
+            .retain(|variable| variable.vendor != vendor || variable.name != name);
+        self.0.len() != before
+    }
+}
+
+/// The variable that makes iPXE trust what `certificate` (X.509, DER) has signed.
+///
+/// # Errors
+/// [`EfiVarError::TooLarge`].
+pub fn tls_ca_certificate(certificate: &[u8]) -> Result<Variable, EfiVarError> {
+    Ok(Variable {
+        vendor: Guid::TLS_CA_CERTIFICATE,
+        name: TLS_CA_CERTIFICATE.into(),
+        attributes: NON_VOLATILE_BOOT_RUNTIME,
+        time: 0,
+        data: x509_signature_list(certificate)?,
+    })
+}
+
+/// An `EFI_SIGNATURE_LIST` with one X.509 certificate (DER).
+fn x509_signature_list(certificate: &[u8]) -> Result<Vec<u8>, EfiVarError> {
+    // Each signature begins with the GUID of its owner, which nobody looks at here.
+    let owner = [0; 16];
+    let signature_length =
+        u32::try_from(owner.len() + certificate.len()).map_err(|_| EfiVarError::TooLarge)?;
+    let list_length = signature_length
+        .checked_add(LIST_HEADER_LENGTH)
+        .ok_or(EfiVarError::TooLarge)?;
+    let mut list = Vec::new();
+    list.extend(Guid::CERT_X509.0);
+    list.extend(list_length.to_le_bytes());
+    list.extend(0_u32.to_le_bytes());
+    list.extend(signature_length.to_le_bytes());
+    list.extend(owner);
+    list.extend(certificate);
+    Ok(list)
+}
+
+/// The entry at the start of `bytes`, and its length without padding.
+fn decode_entry(bytes: &[u8], offset: usize) -> Result<(Variable, usize), EfiVarError> {
+    let cut_off = || EfiVarError::CutOff { offset };
+    let (data_length, rest) = take_u32(bytes).ok_or_else(cut_off)?;
+    let (attributes, rest) = take_u32(rest).ok_or_else(cut_off)?;
+    let (time, rest) = take_u64(rest).ok_or_else(cut_off)?;
+    let (vendor, rest) = rest.split_first_chunk::<16>().ok_or_else(cut_off)?;
+    let units = rest
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|unit| u16::from_le_bytes(*unit));
+    let name_units: Vec<u16> = units.take_while(|unit| *unit != 0).collect();
+    let data_offset = 2 * (name_units.len() + 1);
+    let data_length = usize::try_from(data_length).map_err(|_| cut_off())?;
+    let data_end = data_offset.checked_add(data_length).ok_or_else(cut_off)?;
+    let data = rest.get(data_offset..data_end).ok_or_else(cut_off)?;
+    let variable = Variable {
+        vendor: Guid(*vendor),
+        name: String::from_utf16(&name_units).map_err(|_| EfiVarError::Name { offset })?,
+        attributes,
+        time,
+        data: data.to_vec(),
+    };
+    Ok((variable, ENTRY_HEADER_LENGTH + data_end))
+}
+
+fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    bytes
+        .split_first_chunk()
+        .map(|(head, rest)| (u32::from_le_bytes(*head), rest))
+}
+
+fn take_u64(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    bytes
+        .split_first_chunk()
+        .map(|(head, rest)| (u64::from_le_bytes(*head), rest))
+}
+
+#[cfg(test)]
+mod tests;

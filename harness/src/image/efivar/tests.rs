@@ -1,0 +1,129 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn variable(name: &str, data: &[u8]) -> Variable {
+    Variable {
+        vendor: Guid([3; 16]),
+        name: name.into(),
+        attributes: 7,
+        time: 0,
+        data: data.into(),
+    }
+}
+
+#[test]
+fn guids_are_written_as_the_specification_prints_them() {
+    assert_eq!(
+        Guid::TLS_CA_CERTIFICATE.to_string(),
+        "fd2340d0-3dab-4349-a6c7-3b4f12b48eae"
+    );
+    assert_eq!(
+        hex::encode(Guid::CERT_X509.0),
+        "a159c0a5e494a74a87b5ab155c2bf072"
+    );
+}
+
+#[test]
+fn a_store_with_the_trusted_certificate() {
+    let mut store = VariableStore::default();
+    store.set(tls_ca_certificate(b"certificate").unwrap());
+    let file = store.encode().unwrap();
+    let dump: Vec<String> = file.chunks(16).map(hex::encode).collect();
+    insta::assert_snapshot!(dump.join("\n"), @r"
+    00000000000000005562456669566101
+    98000000c0cd80ee3700000007000000
+    0000000000000000d04023fdab3d4943
+    a6c73b4f12b48eae54006c0073004300
+    61004300650072007400690066006900
+    63006100740065000000a159c0a5e494
+    a74a87b5ab155c2bf072370000000000
+    00001b00000000000000000000000000
+    00000000000063657274696669636174
+    6500000000000000
+    ");
+}
+
+#[test]
+fn one_variable_is_replaced_and_the_others_stay() {
+    let others = [
+        variable("BootOrder", b"\0\0"),
+        variable("PlatformLang", b"en\0"),
+    ];
+    let mut store = VariableStore(others.to_vec());
+    store.set(tls_ca_certificate(b"old").unwrap());
+    store.set(tls_ca_certificate(b"new one").unwrap());
+    let decoded = VariableStore::decode(&store.encode().unwrap()).unwrap();
+    assert_eq!(decoded.0[..2], others);
+    assert_eq!(decoded.0.len(), 3);
+    let trusted = decoded
+        .get(Guid::TLS_CA_CERTIFICATE, TLS_CA_CERTIFICATE)
+        .unwrap();
+    assert!(trusted.data.ends_with(b"new one"));
+    assert!(store.remove(Guid::TLS_CA_CERTIFICATE, TLS_CA_CERTIFICATE));
+    assert!(!store.remove(Guid::TLS_CA_CERTIFICATE, "BootOrder"));
+    assert_eq!(store.0, others);
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    let good = VariableStore(vec![variable("A", b"data")])
+        .encode()
+        .unwrap();
+    let damaged = |index: usize| {
+        let mut bytes = good.clone();
+        bytes[index] ^= 1;
+        VariableStore::decode(&bytes).unwrap_err()
+    };
+    assert_eq!(damaged(0), EfiVarError::NotAStore);
+    assert_eq!(damaged(8), EfiVarError::NotAStore);
+    assert!(matches!(damaged(16), EfiVarError::Length { .. }));
+    assert!(matches!(damaged(20), EfiVarError::Checksum { .. }));
+    assert!(matches!(
+        damaged(good.len() - 1),
+        EfiVarError::Checksum { .. }
+    ));
+    assert_eq!(
+        VariableStore::decode(&good[..20]),
+        Err(EfiVarError::NotAStore)
+    );
+    assert!(matches!(
+        VariableStore::decode(&good[..30]),
+        Err(EfiVarError::Length { .. })
+    ));
+}
+
+/// A file with correct header around arbitrary entries.
+fn sealed(entries: &[u8]) -> Vec<u8> {
+    let mut file = VariableStore::default().encode().unwrap();
+    file[16..20].copy_from_slice(&((24 + entries.len()) as u32).to_le_bytes());
+    file[20..24].copy_from_slice(&crc32fast::hash(entries).to_le_bytes());
+    file.extend(entries);
+    file
+}
+
+proptest! {
+    #[test]
+    fn stores_survive_a_round_trip(variables in proptest::collection::vec(
+        (any::<[u8; 16]>(), "[^\0]{0,20}", any::<u32>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..6
+    )) {
+        let store = VariableStore(variables.into_iter().map(|(vendor, name, attributes, time, data)| Variable {
+            vendor: Guid(vendor), name, attributes, time, data,
+        }).collect());
+        prop_assert_eq!(VariableStore::decode(&store.encode().unwrap()), Ok(store));
+    }
+
+    #[test]
+    fn arbitrary_entries_do_not_panic(entries in proptest::collection::vec(any::<u8>(), 0..200), cut in 0_usize..300) {
+        let file = sealed(&entries);
+        let _ = VariableStore::decode(&file);
+        let _ = VariableStore::decode(file.get(..cut).unwrap_or(&file));
+    }
+
+    #[test]
+    fn small_lengths_do_not_panic(length in 0_u32..64, tail in proptest::collection::vec(0_u8..2, 0..80)) {
+        let mut entries = length.to_le_bytes().to_vec();
+        entries.extend(tail);
+        let _ = VariableStore::decode(&sealed(&entries));
+    }
+}

@@ -1,0 +1,117 @@
+//! What can go wrong with an image.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::config_txt::ConfigError;
+use super::efivar::EfiVarError;
+use super::fat::FatError;
+use super::mbr::MbrError;
+
+/// Why an image could not be read, built or provisioned.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// A file of the host could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was being done, as in `open`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Sector 0 of the image holds no usable partition table.
+    #[error("{}: {source}", path.display())]
+    Mbr {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MbrError,
+    },
+    /// A partition that the image must have is not there.
+    #[error("{}: no {what} in the partition table", path.display())]
+    NoPartition {
+        /// The image.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// A FAT file system could not be read or written.
+    #[error("partition {partition} of {}: {source}", path.display())]
+    Fat {
+        /// The image.
+        path: PathBuf,
+        /// Partition number, from 1.
+        partition: usize,
+        /// What is wrong with it.
+        source: FatError,
+    },
+    /// The EFI variable store of the image cannot be understood, and so not be kept.
+    #[error("{file} in partition {partition} of {}: {source}", path.display())]
+    EfiVar {
+        /// The image.
+        path: PathBuf,
+        /// Partition number, from 1.
+        partition: usize,
+        /// The store's name in that partition.
+        file: &'static str,
+        /// What is wrong with it.
+        source: EfiVarError,
+    },
+    /// `config.txt` cannot be read the way the firmware would.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The sizes asked for give no valid layout.
+    #[error("{0}")]
+    Sizes(String),
+    /// A file is larger than the place it is for.
+    #[error("{} has {size} bytes, but the {place} has room for {room}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// Where it was to go.
+        place: &'static str,
+        /// Bytes there.
+        room: u64,
+    },
+    /// The given image is not a prebuilt image.
+    #[error("{} is not a prebuilt image: its EFI system partition has no {missing}", path.display())]
+    NotPrebuilt {
+        /// The image.
+        path: PathBuf,
+        /// The file looked for.
+        missing: &'static str,
+    },
+    /// Input and output are the same file, which would destroy the input.
+    #[error("{} is input and output; give another output, images are never changed in place", path.display())]
+    SameFile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl ImageError {
+    /// A function that turns a system error into [`ImageError::Io`].
+    pub(crate) fn io<'a>(
+        action: &'static str,
+        path: &'a Path,
+    ) -> impl Fn(io::Error) -> Self + use<'a> {
+        move |source| Self::Io {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+
+    /// A function that turns a file system error into [`ImageError::Fat`].
+    pub(crate) fn fat<'a>(path: &'a Path, partition: usize) -> impl Fn(FatError) -> Self + use<'a> {
+        move |source| Self::Fat {
+            path: path.into(),
+            partition,
+            source,
+        }
+    }
+}

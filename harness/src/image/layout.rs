@@ -1,0 +1,162 @@
+//! Where the partitions of a prebuilt image are.
+//!
+//! Every partition starts on a multiple of 4 MiB. That is the largest allocation unit of an SDHC card (SD Physical Layer
+//! Simplified Specification, section 4.10.2 "AU_SIZE"): a partition that shares a unit with its neighbour makes the card copy the
+//! neighbour's data on every write, which is slow and wears it out.
+
+use std::ops::Range;
+
+use super::ImageError;
+use super::mbr::{Mbr, Partition, PartitionType, SECTOR};
+
+const ALIGNMENT: u64 = 4 << 20;
+
+/// How large disk and partitions are, in bytes. The cache partition takes what is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// The whole disk. A power of two, since QEMU's SD card refuses anything else.
+    pub disk: u64,
+    /// The firmware partition.
+    pub firmware: u64,
+    /// The EFI system partition.
+    pub esp: u64,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            disk: 1 << 30,
+            firmware: 64 << 20,
+            esp: 64 << 20,
+        }
+    }
+}
+
+/// The partitions of a prebuilt image, in bytes from the start of the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Size of the disk.
+    pub disk: u64,
+    /// Partition 1: what the board's ROM and firmware read.
+    pub firmware: Range<u64>,
+    /// Partition 2: the EFI system partition.
+    pub esp: Range<u64>,
+    /// Partition 3: boot2container's cache.
+    pub cache: Range<u64>,
+}
+
+impl Layout {
+    /// Places the partitions.
+    ///
+    /// # Errors
+    /// [`ImageError::Sizes`] when a size is no multiple of 4 MiB, the disk's is no power of two or more than 1 TiB, or nothing
+    /// is left for the cache.
+    pub fn new(sizes: Sizes) -> Result<Self, ImageError> {
+        let Sizes {
+            disk,
+            firmware,
+            esp,
+        } = sizes;
+        let problem = |text: &str| Err(ImageError::Sizes(text.into()));
+        if !disk.is_power_of_two() || disk > 1 << 40 {
+            return problem("the disk's size must be a power of two up to 1 TiB");
+        }
+        if [firmware, esp]
+            .iter()
+            .any(|size| *size == 0 || size % ALIGNMENT != 0)
+        {
+            return problem("a partition's size must be a multiple of 4 MiB");
+        }
+        let esp_start = ALIGNMENT.checked_add(firmware);
+        let cache_start = esp_start.and_then(|start| start.checked_add(esp));
+        let (Some(esp_start), Some(cache_start)) = (esp_start, cache_start) else {
+            return problem("the partitions are larger than any disk");
+        };
+        if cache_start >= disk {
+            return problem(
+                "firmware and EFI system partition leave no room for the cache; make the disk larger",
+            );
+        }
+        Ok(Self {
+            disk,
+            firmware: ALIGNMENT..esp_start,
+            esp: esp_start..cache_start,
+            cache: cache_start..disk,
+        })
+    }
+
+    /// The partition table that says this.
+    #[must_use]
+    pub fn mbr(&self, disk_signature: u32) -> Mbr {
+        let partition = |kind, bytes: &Range<u64>| {
+            // `new` bounds the disk at 1 TiB, which is half of what 32-bit sector numbers reach.
+            let sectors = |bytes: u64| u32::try_from(bytes / SECTOR).unwrap_or(u32::MAX);
+            Some(Partition {
+                kind,
+                bootable: false,
+                first: sectors(bytes.start),
+                sectors: sectors(bytes.end - bytes.start),
+            })
+        };
+        Mbr {
+            disk_signature,
+            partitions: [
+                partition(PartitionType::FAT_LBA, &self.firmware),
+                partition(PartitionType::EFI_SYSTEM, &self.esp),
+                partition(PartitionType::LINUX, &self.cache),
+                None,
+            ],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn default_sizes_give_an_aligned_layout() {
+        let layout = Layout::new(Sizes::default()).unwrap();
+        assert_eq!(layout.firmware, 4 * MIB..68 * MIB);
+        assert_eq!(layout.esp, 68 * MIB..132 * MIB);
+        assert_eq!(layout.cache, 132 * MIB..1024 * MIB);
+        let mbr = layout.mbr(1);
+        assert_eq!(Mbr::parse(&mbr.to_bytes(), layout.disk / SECTOR), Ok(mbr));
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let refused = |sizes| Layout::new(sizes).unwrap_err().to_string();
+        let good = Sizes::default();
+        assert!(
+            refused(Sizes {
+                disk: 1_000_000_000,
+                ..good
+            })
+            .contains("power of two")
+        );
+        assert!(
+            refused(Sizes {
+                esp: 5 * MIB,
+                ..good
+            })
+            .contains("4 MiB")
+        );
+        assert!(
+            refused(Sizes {
+                disk: 128 * MIB,
+                ..good
+            })
+            .contains("no room")
+        );
+        assert!(
+            refused(Sizes {
+                firmware: u64::MAX - 4 * MIB + 1,
+                ..good
+            })
+            .contains("larger than any disk")
+        );
+    }
+}

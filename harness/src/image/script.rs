@@ -1,0 +1,256 @@
+//! `autoexec.ipxe`: what iPXE runs from the file system that it was started from.
+//!
+//! The script gives iPXE its identity and then asks for a boot script until one boots: a board must come back by a power cycle
+//! alone, whatever state the server is in. Commands: the iPXE command reference. A line may have any length, iPXE
+//! allocates it; the longest here is the private key, 2.4 thousand digits for RSA 2048.
+
+use std::fmt::{self, Write};
+use std::str::FromStr;
+
+/// Name of the script in the root directory of the EFI system partition.
+pub const FILE_NAME: &str = "autoexec.ipxe";
+
+/// Seconds between two tries.
+const PAUSE: u32 = 5;
+
+/// The address of a boot server: a host name or IPv4 address, and a port where it is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server(String);
+
+/// A server's address that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is no boot server: give https://HOST or https://HOST:PORT")]
+pub struct BadServer(String);
+
+impl FromStr for Server {
+    type Err = BadServer;
+
+    /// Accepts `https://host[:port]`, with or without a last slash. The address becomes part of a script, so it may hold
+    /// nothing that iPXE would take for more than that.
+    fn from_str(url: &str) -> Result<Self, BadServer> {
+        let bad = || BadServer(url.into());
+        let authority = url.strip_prefix("https://").ok_or_else(bad)?;
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        let (host, port) = match authority.split_once(':') {
+            Some((host, port)) => (host, port.parse::<u16>().is_ok_and(|port| port != 0)),
+            None => (authority, true),
+        };
+        let host_is_good = host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+        if host.is_empty() || !host_is_good || !port {
+            return Err(bad());
+        }
+        Ok(Self(authority.into()))
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "https://{}", self.0)
+    }
+}
+
+/// Who a machine is: the two halves of its TLS client identity. Its debug output has no key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// X.509 certificate, DER. iPXE has no clock: it must be valid in 1970.
+    pub certificate: Vec<u8>,
+    /// Its private key, PKCS#8, DER. RSA: iPXE has nothing else.
+    pub private_key: Vec<u8>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("certificate", &hex::encode(&self.certificate))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a machine gets its boot script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BootSource {
+    /// From a boot server that knows machines by their certificates.
+    Https {
+        /// The server.
+        server: Server,
+        /// The machine's identity.
+        identity: Identity,
+        /// The X.509 certificate (DER) that has signed the server's.
+        trusted_ca: Vec<u8>,
+    },
+    /// From the URL that the DHCP server gives as boot file name; the machine has no identity.
+    Dhcp,
+}
+
+/// The script for `source`. With `custom`, that script follows the identity in place of the usual loop.
+#[must_use]
+pub fn autoexec(source: &BootSource, custom: Option<&str>) -> String {
+    let mut script = String::from("#!ipxe\n");
+    if let BootSource::Https { identity, .. } = source {
+        line(
+            &mut script,
+            format_args!("set cert:hexraw {}", hex::encode(&identity.certificate)),
+        );
+        line(
+            &mut script,
+            format_args!("set privkey:hexraw {}", hex::encode(&identity.private_key)),
+        );
+    }
+    match (custom, source) {
+        (Some(custom), _) => {
+            script.push_str(custom.strip_prefix("#!ipxe").unwrap_or(custom).trim_start())
+        }
+        (None, BootSource::Https { server, .. }) => {
+            let url = format!(
+                "{server}/boot/ipxe?mac=${{net0/mac}}&platform=${{platform}}&buildarch=${{buildarch}}"
+            );
+            push_loop(&mut script, &format!("echo Boot server: {server}\n"), &url);
+        }
+        (None, BootSource::Dhcp) => push_loop(
+            &mut script,
+            "isset ${filename} || echo The DHCP server names no boot file\nisset ${filename} || goto again\necho Boot file: ${filename}\n",
+            "${filename}",
+        ),
+    }
+    script
+}
+
+/// The loop around `chain URL`. Images of a try that failed are freed first, or they would pile up in memory.
+fn push_loop(script: &mut String, announce: &str, url: &str) {
+    line(
+        script,
+        format_args!(
+            "\
+:start
+imgfree
+echo Network: asking for an address
+dhcp || goto failed
+echo Network: ${{net0/mac}} has ${{net0/ip}}
+{announce}chain --autofree {url} || goto failed
+echo The boot script came back without booting
+goto again
+:failed
+echo Failed with error ${{errno}}
+:again
+echo Trying again in {PAUSE} seconds
+sleep {PAUSE} ||
+goto start"
+        ),
+    );
+}
+
+fn line(script: &mut String, text: fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(script, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn https() -> BootSource {
+        BootSource::Https {
+            server: "https://boot.example:8443/".parse().unwrap(),
+            identity: Identity {
+                certificate: b"certificate".to_vec(),
+                private_key: b"private key".to_vec(),
+            },
+            trusted_ca: b"ca".to_vec(),
+        }
+    }
+
+    #[test]
+    fn with_a_boot_server() {
+        insta::assert_snapshot!(autoexec(&https(), None), @r"
+        #!ipxe
+        set cert:hexraw 6365727469666963617465
+        set privkey:hexraw 70726976617465206b6579
+        :start
+        imgfree
+        echo Network: asking for an address
+        dhcp || goto failed
+        echo Network: ${net0/mac} has ${net0/ip}
+        echo Boot server: https://boot.example:8443
+        chain --autofree https://boot.example:8443/boot/ipxe?mac=${net0/mac}&platform=${platform}&buildarch=${buildarch} || goto failed
+        echo The boot script came back without booting
+        goto again
+        :failed
+        echo Failed with error ${errno}
+        :again
+        echo Trying again in 5 seconds
+        sleep 5 ||
+        goto start
+        ");
+    }
+
+    #[test]
+    fn with_a_boot_file_from_dhcp() {
+        insta::assert_snapshot!(autoexec(&BootSource::Dhcp, None), @r"
+        #!ipxe
+        :start
+        imgfree
+        echo Network: asking for an address
+        dhcp || goto failed
+        echo Network: ${net0/mac} has ${net0/ip}
+        isset ${filename} || echo The DHCP server names no boot file
+        isset ${filename} || goto again
+        echo Boot file: ${filename}
+        chain --autofree ${filename} || goto failed
+        echo The boot script came back without booting
+        goto again
+        :failed
+        echo Failed with error ${errno}
+        :again
+        echo Trying again in 5 seconds
+        sleep 5 ||
+        goto start
+        ");
+    }
+
+    #[test]
+    fn a_custom_script_follows_the_identity() {
+        let script = autoexec(&https(), Some("#!ipxe\necho mine\nshell\n"));
+        insta::assert_snapshot!(script, @r"
+        #!ipxe
+        set cert:hexraw 6365727469666963617465
+        set privkey:hexraw 70726976617465206b6579
+        echo mine
+        shell
+        ");
+    }
+
+    #[test]
+    fn the_key_is_not_in_debug_output() {
+        let text = format!("{:?}", https());
+        assert!(
+            text.contains(&hex::encode("certificate")) && !text.contains(&hex::encode("private")),
+            "{text}"
+        );
+        assert!(!text.contains("112"), "the key's bytes as numbers: {text}");
+    }
+
+    #[test]
+    fn servers_are_checked() {
+        for good in [
+            "https://ci-gateway",
+            "https://boot.example:443/",
+            "https://10.42.0.1:8443",
+        ] {
+            assert!(good.parse::<Server>().is_ok(), "{good}");
+        }
+        for bad in [
+            "http://a",
+            "boot.example",
+            "https://",
+            "https://a/b",
+            "https://a:0",
+            "https://a b",
+            "https://${x}",
+            "https://a\nshell",
+        ] {
+            assert!(bad.parse::<Server>().is_err(), "{bad}");
+        }
+    }
+}

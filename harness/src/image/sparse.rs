@@ -1,0 +1,138 @@
+//! Files that are written beside their place and moved there when complete, and copies that keep holes.
+
+use std::fs::{File, Permissions};
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rustix::fs::SeekFrom;
+use tempfile::NamedTempFile;
+
+use super::ImageError;
+use super::page_cache::is_zero;
+
+/// Copied at once; zeros shorter than this are copied as they are.
+const CHUNK: usize = 64 * 1024;
+
+/// A file that becomes `path` by [`Output::commit`], and vanishes when dropped before.
+pub(super) struct Output<'a> {
+    path: &'a Path,
+    file: NamedTempFile,
+}
+
+impl<'a> Output<'a> {
+    /// An empty file of `size` bytes, all of them a hole, beside `path`. The system's umask narrows `mode`.
+    pub(super) fn create(path: &'a Path, size: u64, mode: u32) -> Result<Self, ImageError> {
+        let failed = ImageError::io("create", path);
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder
+            .prefix(".image-")
+            .permissions(Permissions::from_mode(mode));
+        let file = builder.tempfile_in(directory).map_err(&failed)?;
+        file.as_file().set_len(size).map_err(&failed)?;
+        Ok(Self { path, file })
+    }
+
+    /// The file to write to.
+    pub(super) fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Moves the file to its place, over one that was there.
+    pub(super) fn commit(self) -> Result<(), ImageError> {
+        let path = self.path;
+        let persisted = self.file.persist(path);
+        persisted
+            .map(drop)
+            .map_err(|error| ImageError::io("write", path)(error.error))
+    }
+}
+
+/// Copies `source` into `target` from byte `offset` on, except for zeros, which `target` must have there already.
+pub(super) fn copy(source: &File, target: &File, offset: u64) -> io::Result<()> {
+    let mut position = 0;
+    let mut buffer = vec![0; CHUNK];
+    while let Some(data) = next_data(source, position)? {
+        let hole = rustix::fs::seek(source, SeekFrom::Hole(data))?;
+        copy_extent(source, target, data, hole, offset, &mut buffer)?;
+        position = hole;
+    }
+    Ok(())
+}
+
+/// The first byte at or behind `position` that is in no hole, or `None` when only holes follow.
+fn next_data(file: &File, position: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, SeekFrom::Data(position)) {
+        Ok(data) => Ok(Some(data)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn copy_extent(
+    mut source: &File,
+    mut target: &File,
+    from: u64,
+    to: u64,
+    offset: u64,
+    buffer: &mut [u8],
+) -> io::Result<()> {
+    source.seek(io::SeekFrom::Start(from))?;
+    let mut rest = source.take(to - from);
+    let mut at = offset + from;
+    loop {
+        let length = match rest.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(length) => length,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let bytes = buffer.get(..length).unwrap_or_default();
+        if !is_zero(bytes) {
+            target.seek(io::SeekFrom::Start(at))?;
+            target.write_all(bytes)?;
+        }
+        at += length as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{FileExt, MetadataExt};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_has_the_same_bytes_and_stays_sparse() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = tempfile::tempfile_in(&directory).unwrap();
+        source.set_len(64 << 20).unwrap();
+        source.write_all_at(b"front", 0).unwrap();
+        source.write_all_at(b"middle", (32 << 20) + 77).unwrap();
+        source.write_all_at(&[0; 1 << 20], 40 << 20).unwrap();
+        let path = directory.path().join("copy");
+        let output = Output::create(&path, (64 << 20) + 512, 0o600).unwrap();
+        copy(&source, output.file(), 512).unwrap();
+        assert!(
+            !path.exists(),
+            "the file must appear only when it is complete"
+        );
+        output.commit().unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), (64 << 20) + 512);
+        assert!(bytes[512..].starts_with(b"front"));
+        assert!(bytes[512 + (32 << 20) + 77..].starts_with(b"middle"));
+        assert_eq!(bytes.iter().filter(|byte| **byte != 0).count(), 11);
+        let metadata = path.metadata().unwrap();
+        assert!(
+            metadata.blocks() * 512 < 1 << 20,
+            "{} blocks",
+            metadata.blocks()
+        );
+        assert_eq!(metadata.mode() & 0o777, 0o600);
+    }
+}

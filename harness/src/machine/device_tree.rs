@@ -1,0 +1,398 @@
+//! What the firmware writes into the device tree before it starts the boot loader: a pure function on the blob.
+//!
+//! The memory size is left alone, QEMU writes the machine's own into every device tree that it passes on.
+//! Format: Devicetree Specification 0.4, chapters 3 (`/cpus`, `/chosen`) and 5 (flattened form).
+
+use dtoolkit::error::FdtParseError;
+use dtoolkit::fdt::Fdt;
+use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
+use dtoolkit::{Node, Property};
+
+/// The changes to make. The default makes none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceTreeEdits {
+    /// Cores to keep, at least 1. The others vanish, so that Linux neither starts nor waits for them.
+    pub cores: Option<usize>,
+    /// Kernel command line, `/chosen/bootargs`.
+    pub bootargs: Option<String>,
+    /// The board's serial number, `/serial-number`.
+    pub serial: Option<u64>,
+    /// The address of the network interface that the alias `ethernet0` names, if there is such an alias.
+    pub mac: Option<[u8; 6]>,
+}
+
+/// Why a device tree cannot be changed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DeviceTreeError {
+    /// The bytes are no device tree.
+    #[error("not a device tree blob: {0}")]
+    Parse(FdtParseError),
+    /// There is no `/cpus`, or no core in it.
+    #[error("the device tree has no cores under /cpus")]
+    NoCores,
+    /// No core was to be kept.
+    #[error("at least one core must stay in the device tree")]
+    AllCores,
+}
+
+/// Makes `edits` in the blob `dtb`.
+///
+/// # Errors
+/// What [`DeviceTreeError`] lists.
+pub fn edit(dtb: &[u8], edits: &DeviceTreeEdits) -> Result<Vec<u8>, DeviceTreeError> {
+    let mut tree = DeviceTree::from_fdt(&Fdt::new(dtb).map_err(DeviceTreeError::Parse)?);
+    if let Some(cores) = edits.cores {
+        keep_cores(&mut tree.root, cores)?;
+    }
+    if let Some(bootargs) = &edits.bootargs {
+        chosen(&mut tree.root).add_property(string("bootargs", bootargs));
+    }
+    if let Some(serial) = edits.serial {
+        tree.root
+            .add_property(string("serial-number", &format!("{serial:016x}")));
+    }
+    if let Some(mac) = edits.mac
+        && let Some(interface) =
+            alias(&tree, "ethernet0").and_then(|path| tree.find_node_mut(&path))
+    {
+        interface.add_property(DeviceTreeProperty::new_unchecked("local-mac-address", mac));
+    }
+    Ok(tree.to_dtb())
+}
+
+/// Removes all cores but the first `keep`, and what refers to them.
+fn keep_cores(root: &mut DeviceTreeNode, keep: usize) -> Result<(), DeviceTreeError> {
+    let cpus = root.child_mut("cpus").ok_or(DeviceTreeError::NoCores)?;
+    let mut cores: Vec<(u64, String)> = cpus
+        .children()
+        .filter_map(|node| Some((core_number(node)?, node.name().to_owned())))
+        .collect();
+    if cores.is_empty() {
+        return Err(DeviceTreeError::NoCores);
+    }
+    if keep == 0 {
+        return Err(DeviceTreeError::AllCores);
+    }
+    // The boot core has the lowest number, but need not come first in the blob.
+    cores.sort_unstable();
+    let removed: Vec<DeviceTreeNode> = cores
+        .iter()
+        .skip(keep)
+        .filter_map(|(_, name)| cpus.remove_child(name))
+        .collect();
+    let phandles: Vec<u32> = removed
+        .iter()
+        .filter_map(|node| cells(node, "phandle")?.first().copied())
+        .collect();
+    if let Some(map) = cpus.child_mut("cpu-map") {
+        remove_from_map(map, &phandles);
+    }
+    remove_affinity(root, &phandles);
+    if let Some(symbols) = root.child_mut("__symbols__") {
+        let paths: Vec<String> = removed
+            .iter()
+            .map(|node| format!("/cpus/{}", node.name()))
+            .collect();
+        let is_stale = |property: &&DeviceTreeProperty| {
+            text(property).is_some_and(|path| paths.iter().any(|gone| gone == path))
+        };
+        let stale: Vec<String> = symbols
+            .properties()
+            .filter(is_stale)
+            .map(|property| property.name().to_owned())
+            .collect();
+        for name in stale {
+            symbols.remove_property(&name);
+        }
+    }
+    Ok(())
+}
+
+/// The number of the core that `node` describes; `None` for caches and the map, which are its neighbours.
+fn core_number(node: &DeviceTreeNode) -> Option<u64> {
+    let device_type = node.property("device_type")?;
+    let reg = cells(node, "reg").filter(|_| text(&device_type) == Some("cpu"))?;
+    Some(
+        reg.iter()
+            .fold(0, |number, cell| number << 32 | u64::from(*cell)),
+    )
+}
+
+/// Takes the removed cores, and clusters that are empty then, out of `cpu-map`: Linux gives up on its whole topology when an
+/// entry leads nowhere.
+fn remove_from_map(node: &mut DeviceTreeNode, removed: &[u32]) {
+    for child in node.children_mut() {
+        remove_from_map(child, removed);
+    }
+    let is_stale = |child: &DeviceTreeNode| match cells(child, "cpu") {
+        Some(cpu) => cpu.first().is_some_and(|phandle| removed.contains(phandle)),
+        None => child.children().next().is_none(),
+    };
+    let stale: Vec<String> = node
+        .children()
+        .filter(|child| is_stale(child))
+        .map(|child| child.name().to_owned())
+        .collect();
+    for name in stale {
+        node.remove_child(&name);
+    }
+}
+
+/// Takes removed cores out of every `interrupt-affinity`, with the interrupts that belong to them.
+fn remove_affinity(node: &mut DeviceTreeNode, removed: &[u32]) {
+    for child in node.children_mut() {
+        remove_affinity(child, removed);
+    }
+    let Some(affinity) = cells(node, "interrupt-affinity") else {
+        return;
+    };
+    let keeps = |index: usize| {
+        affinity
+            .get(index)
+            .is_some_and(|phandle| !removed.contains(phandle))
+    };
+    let kept: Vec<u32> = affinity
+        .iter()
+        .copied()
+        .filter(|phandle| !removed.contains(phandle))
+        .collect();
+    if let Some(interrupts) = cells(node, "interrupts")
+        && !interrupts.is_empty()
+        && interrupts.len() % affinity.len() == 0
+    {
+        // One interrupt a core, all of the same number of cells.
+        let specifiers = interrupts
+            .chunks(interrupts.len() / affinity.len())
+            .enumerate();
+        let kept = specifiers
+            .filter(|(index, _)| keeps(*index))
+            .flat_map(|(_, specifier)| specifier.iter().copied());
+        node.add_property(from_cells("interrupts", kept));
+    }
+    node.add_property(from_cells("interrupt-affinity", kept));
+}
+
+fn chosen(root: &mut DeviceTreeNode) -> &mut DeviceTreeNode {
+    root.add_child_mut(DeviceTreeNode::new_unchecked("chosen"))
+}
+
+fn alias(tree: &DeviceTree, name: &str) -> Option<String> {
+    let aliases = tree.root.child("aliases")?;
+    text(&aliases.property(name)?).map(str::to_owned)
+}
+
+fn text<'a>(property: &'a &DeviceTreeProperty) -> Option<&'a str> {
+    str::from_utf8(property.value().strip_suffix(b"\0")?).ok()
+}
+
+fn cells(node: &DeviceTreeNode, property: &str) -> Option<Vec<u32>> {
+    let property = node.property(property)?;
+    let (cells, rest) = property.value().as_chunks::<4>();
+    rest.is_empty()
+        .then(|| cells.iter().map(|cell| u32::from_be_bytes(*cell)).collect())
+}
+
+fn from_cells(name: &str, cells: impl IntoIterator<Item = u32>) -> DeviceTreeProperty {
+    let bytes: Vec<u8> = cells.into_iter().flat_map(u32::to_be_bytes).collect();
+    DeviceTreeProperty::new_unchecked(name, bytes.as_slice())
+}
+
+fn string(name: &str, text: &str) -> DeviceTreeProperty {
+    let bytes: Vec<u8> = text.bytes().chain([0]).collect();
+    DeviceTreeProperty::new_unchecked(name, bytes.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn node(
+        name: &str,
+        properties: &[DeviceTreeProperty],
+        children: Vec<DeviceTreeNode>,
+    ) -> DeviceTreeNode {
+        let mut node = DeviceTreeNode::new_unchecked(name);
+        properties
+            .iter()
+            .for_each(|property| node.add_property(property.clone()));
+        children.into_iter().for_each(|child| node.add_child(child));
+        node
+    }
+
+    /// A board with two clusters of two cores, an interface and a PMU with one interrupt a core.
+    fn board() -> Vec<u8> {
+        let core = |number: u32| {
+            let properties = [
+                string("device_type", "cpu"),
+                from_cells("reg", [number]),
+                from_cells("phandle", [0x61 + number]),
+            ];
+            node(&format!("cpu@{number}"), &properties, vec![])
+        };
+        let entry =
+            |name: &str, number: u32| node(name, &[from_cells("cpu", [0x61 + number])], vec![]);
+        let map = vec![
+            node("cluster0", &[], vec![entry("core0", 0), entry("core1", 1)]),
+            node("cluster1", &[], vec![entry("core0", 2), entry("core1", 3)]),
+        ];
+        let cache = node("l2-cache0", &[string("compatible", "cache")], vec![]);
+        // The order in which nobody would write them.
+        let cpus = vec![
+            cache,
+            core(3),
+            core(2),
+            core(1),
+            core(0),
+            node("cpu-map", &[], map),
+        ];
+        let pmu = [
+            from_cells("interrupts", [9, 4, 10, 4, 11, 4, 12, 4]),
+            from_cells("interrupt-affinity", [0x61, 0x62, 0x63, 0x64]),
+        ];
+        let ethernet = node("ethernet@1", &[string("compatible", "usb424,ec00")], vec![]);
+        let mut tree = DeviceTree::new();
+        tree.root = node(
+            "",
+            &[],
+            vec![
+                node("aliases", &[string("ethernet0", "/soc/ethernet@1")], vec![]),
+                node("cpus", &[from_cells("#address-cells", [1])], cpus),
+                node("pmu", &pmu, vec![]),
+                node("soc", &[], vec![ethernet]),
+                node(
+                    "__symbols__",
+                    &[string("cpu0", "/cpus/cpu@0"), string("cpu3", "/cpus/cpu@3")],
+                    vec![],
+                ),
+            ],
+        );
+        tree.to_dtb()
+    }
+
+    fn edited(edits: &DeviceTreeEdits) -> String {
+        let dtb = edit(&board(), edits).unwrap();
+        Fdt::new(&dtb).unwrap().to_string()
+    }
+
+    #[test]
+    fn removed_cores_leave_no_reference_behind() {
+        let one = DeviceTreeEdits {
+            cores: Some(1),
+            ..DeviceTreeEdits::default()
+        };
+        insta::assert_snapshot!(edited(&one), @r#"
+        /dts-v1/;
+
+        / {
+            aliases {
+                ethernet0 = "/soc/ethernet@1";
+            };
+
+            cpus {
+                #address-cells = <0x01>;
+
+                l2-cache0 {
+                    compatible = "cache";
+                };
+
+                cpu@0 {
+                    device_type = "cpu";
+                    reg = <0x00>;
+                    phandle = <0x61>;
+                };
+
+                cpu-map {
+                    cluster0 {
+                        core0 {
+                            cpu = <0x61>;
+                        };
+                    };
+                };
+            };
+
+            pmu {
+                interrupts = <0x09 0x04>;
+                interrupt-affinity = <0x61>;
+            };
+
+            soc {
+                ethernet@1 {
+                    compatible = "usb424,ec00";
+                };
+            };
+
+            __symbols__ {
+                cpu0 = "/cpus/cpu@0";
+            };
+        };
+        "#);
+    }
+
+    #[test]
+    fn what_the_firmware_knows_is_written() {
+        let edits = DeviceTreeEdits {
+            cores: Some(4),
+            bootargs: Some("console=ttyS1".into()),
+            serial: Some(0x1234_5678),
+            mac: Some([0xb8, 0x27, 0xeb, 0, 0, 1]),
+        };
+        let tree = DeviceTree::from_fdt(&Fdt::new(&edit(&board(), &edits).unwrap()).unwrap());
+        let value = |path: &str, name: &str| {
+            tree.find_node(path)
+                .unwrap()
+                .property(name)
+                .unwrap()
+                .value()
+                .to_vec()
+        };
+        assert_eq!(value("/chosen", "bootargs"), b"console=ttyS1\0");
+        assert_eq!(value("/", "serial-number"), b"0000000012345678\0");
+        assert_eq!(
+            value("/soc/ethernet@1", "local-mac-address"),
+            [0xb8, 0x27, 0xeb, 0, 0, 1]
+        );
+        assert_eq!(tree.find_node("/cpus").unwrap().children().count(), 6);
+    }
+
+    #[test]
+    fn no_edits_keep_the_tree() {
+        let dtb = board();
+        let after = edit(&dtb, &DeviceTreeEdits::default()).unwrap();
+        assert_eq!(
+            Fdt::new(&after).unwrap().to_string(),
+            Fdt::new(&dtb).unwrap().to_string()
+        );
+    }
+
+    #[test]
+    fn impossible_edits_are_refused() {
+        let edits = |cores| DeviceTreeEdits {
+            cores: Some(cores),
+            ..DeviceTreeEdits::default()
+        };
+        assert_eq!(edit(&board(), &edits(0)), Err(DeviceTreeError::AllCores));
+        assert_eq!(
+            edit(&DeviceTree::new().to_dtb(), &edits(1)),
+            Err(DeviceTreeError::NoCores)
+        );
+        assert!(matches!(
+            edit(b"not a tree", &edits(1)),
+            Err(DeviceTreeError::Parse(_))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_trees_do_not_panic(changes in proptest::collection::vec((0_usize..1500, any::<u8>()), 1..8)) {
+            let mut dtb = board();
+            for (at, byte) in changes {
+                let length = dtb.len();
+                dtb[at % length] = byte;
+            }
+            let edits = DeviceTreeEdits { cores: Some(1), mac: Some([0; 6]), ..DeviceTreeEdits::default() };
+            let _ = edit(&dtb, &edits);
+        }
+    }
+}
