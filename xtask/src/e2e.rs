@@ -69,8 +69,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let parts = Arc::new(kit.parts(board)?);
         planned.push(Planned { scenario, board, parts });
     }
-    if let Some(hint) = kit.stand_in_hint() {
-        eprintln!("note: the container image is a stand-in, not Alpine. {hint}");
+    if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
+        eprintln!("note: {}", planned.parts.container.source);
     }
     let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;

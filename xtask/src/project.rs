@@ -61,7 +61,7 @@ impl Project {
         tier: Tier,
     ) -> Result<Vec<(&Scenario, &Board)>> {
         let pairs = self.scenarios.iter().flat_map(|scenario| {
-            let on = |name: &String| self.boards.iter().find(|b| &b.name == name).map(|b| (scenario, b));
+            let on = move |name: &String| self.boards.iter().find(|b| &b.name == name).map(|b| (scenario, b));
             scenario.boards.iter().filter_map(on)
         });
         let wanted: Vec<_> = pairs
@@ -79,6 +79,11 @@ impl Project {
             );
         }
         Ok(wanted)
+    }
+
+    /// Every board.
+    pub(crate) fn boards(&self) -> &[Board] {
+        &self.boards
     }
 
     /// A new folder for a run, below `target/shakedown`.

@@ -28,17 +28,25 @@ const ALARMS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Lines that look like an alarm and are part of every good boot: iPXE looks for its script under two names.
+const HARMLESS: &[&str] = &[r"^file:autoexec\.ipxe\.\.\. Not found"];
+
+static ALARM_SET: LazyLock<RegexSet> = LazyLock::new(|| compile(ALARMS.iter().map(|(_, p)| *p)));
+static HARMLESS_SET: LazyLock<RegexSet> = LazyLock::new(|| compile(HARMLESS.iter().copied()));
+
 #[expect(
     clippy::expect_used,
     reason = "the patterns are constants, and a test compiles them"
 )]
-static SET: LazyLock<RegexSet> =
-    LazyLock::new(|| RegexSet::new(ALARMS.iter().map(|(_, p)| p)).expect("alarm patterns compile"));
+fn compile<'a>(patterns: impl Iterator<Item = &'a str>) -> RegexSet {
+    RegexSet::new(patterns).expect("console patterns compile")
+}
 
 /// The name of the first alarm that a line raises.
 pub(super) fn raised_by(line: &str) -> Option<&'static str> {
-    let index = SET.matches(line).iter().next()?;
-    ALARMS.get(index).map(|(name, _)| *name)
+    let index = ALARM_SET.matches(line).iter().next()?;
+    let (name, _) = ALARMS.get(index)?;
+    (!HARMLESS_SET.is_match(line)).then_some(*name)
 }
 
 #[cfg(test)]
@@ -58,6 +66,10 @@ mod tests {
             ),
             (
                 "iPXE 1.21.1 -- Open Source Network Boot Firmware -- https://ipxe.org",
+                None,
+            ),
+            (
+                "file:autoexec.ipxe... Not found (https://ipxe.org/7f4de18e)",
                 None,
             ),
             ("Net:   No ethernet found.", None),

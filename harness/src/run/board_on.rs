@@ -1,9 +1,7 @@
 //! One power-on of the board inside a run: sockets, emulator, console, NIC.
 
 use std::path::Path;
-use std::str::FromStr;
 
-use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{RunError, Start};
@@ -76,7 +74,7 @@ impl BoardOn {
         let (console, expectations) =
             Console::start(connectors.uarts, folder, timeline).map_err(in_folder)?;
         let NicModel::Lan9514 = board.nic.model;
-        let mut session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
+        let session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
         let nic = session.control();
         let log = timeline.clone();
         let stream = connectors.nic;

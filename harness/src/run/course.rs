@@ -70,10 +70,10 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     let records = timeline.snapshot();
     report.container_system = records.iter().find_map(container_system);
     match outcome {
-        Ok(Ok(())) => report.verdict = Verdict::Passed,
-        Ok(Err(not_reached)) => {
+        Ok(None) => report.verdict = Verdict::Passed,
+        Ok(Some(failure)) => {
             report.verdict = Verdict::Failed;
-            report.failure = Some(failure(&not_reached, &records));
+            report.failure = Some(failure);
         }
         Err(error) => {
             let class = error.class();
@@ -87,12 +87,13 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     report
 }
 
+/// Runs the board through its stages; `Some` says why it did not reach the last.
 async fn go(
     job: &Job<'_>,
     timeline: &Timeline,
     stop: impl Future<Output = ()>,
     report: &mut Report,
-) -> Result<Result<(), NotReached>, RunError> {
+) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
     let bounds = Bounds::new(&job.board.limits, report.host_scale);
     let facts = Facts {
@@ -106,9 +107,11 @@ async fn go(
     let ended = live.machine().ended();
     let (reached, outcome) = sequencer.go(&stages, &mut watchdog, ended, stop).await;
     report.stages = reached;
+    // Before the plug is pulled, which leaves traces of its own.
+    let failure = outcome.err().map(|e| failure(&e, &timeline.snapshot()));
     report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
     live.shut_down().await;
-    Ok(outcome)
+    Ok(failure)
 }
 
 impl Job<'_> {
@@ -133,7 +136,7 @@ fn activity(live: &Live, timeline: &Timeline) -> Arc<dyn Fn() -> u64 + Send + Sy
     let timeline = timeline.clone();
     Arc::new(move || {
         let statistics = nic.statistics();
-        timeline.len() as u64 + statistics.rx_frames + statistics.tx_frames
+        timeline.len() as u64 + statistics.frames_from_guest + statistics.frames_to_guest
     })
 }
 

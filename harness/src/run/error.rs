@@ -19,6 +19,9 @@ pub enum RunError {
     /// The image could not be provisioned.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),
+    /// The certificate authority cannot be put into an archive.
+    #[error(transparent)]
+    Cpio(#[from] crate::cpio::CpioError),
     /// The scenario's boot server cannot be written into a boot script.
     #[error(transparent)]
     Server(#[from] crate::image::script::BadServer),
@@ -55,7 +58,7 @@ impl RunError {
             Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => Class::Image,
             Self::Machine(_) => Class::Emulator,
             Self::Services(_) | Self::Lan(_) => Class::Server,
-            Self::Folder { .. } | Self::Server(_) | Self::Oui { .. } => Class::Host,
+            Self::Folder { .. } | Self::Cpio(_) | Self::Server(_) | Self::Oui { .. } => Class::Host,
         }
     }
 }

@@ -7,7 +7,7 @@ use super::board_on::{BoardOn, Boot};
 use super::network::{Network, Trust};
 use super::{Job, RunError, Start};
 use crate::console::{Console, Expectations};
-use crate::cpio;
+use crate::cpio::{Archive, CpioError};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
@@ -17,9 +17,6 @@ use crate::mac::Mac;
 use crate::scenario::Transport;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
-
-/// Frames that may wait on the cable in each direction.
-const CABLE_DEPTH: usize = 512;
 
 /// A board that is ready to be switched on, with its network. Dropping it pulls the plug and leaves the working files.
 pub struct Live {
@@ -43,7 +40,7 @@ impl Live {
         let boot = &job.scenario.boot;
         let mac = random_mac(job)?;
         let trust = Trust::generate(boot)?;
-        let trust_archive = trust_archive(&trust);
+        let trust_archive = trust_archive(&trust)?;
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
         let overlay = work.join("card.qcow2");
@@ -150,18 +147,18 @@ fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
 }
 
 /// A cpio archive that the guest's initramfs is extended by: the run's certificate authority.
-fn trust_archive(trust: &Trust) -> Vec<u8> {
+fn trust_archive(trust: &Trust) -> Result<Vec<u8>, CpioError> {
     let pem = trust.authority.certificate_pem();
-    cpio::Archive::new()
-        .file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem.as_bytes())
-        .finish()
+    let mut archive = Archive::new();
+    archive.file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem)?;
+    Ok(archive.to_bytes())
 }
 
 /// Makes the run's card of the prebuilt image: with an identity of its own, or none where DHCP says what to boot.
 fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
     let source = match job.scenario.boot.transport {
         Transport::Https => BootSource::Https {
-            server: job.scenario.boot.server.parse()?,
+            server: format!("https://{}", job.scenario.boot.server).parse()?,
             identity: Identity {
                 certificate: trust.client.certificate_der().to_vec(),
                 private_key: trust.client.key_pkcs8_der().secret_pkcs8_der().to_vec(),

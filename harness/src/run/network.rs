@@ -2,8 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use bytes::Bytes;
+
 use super::{Parts, RunError};
 use crate::lan::{self, Lan};
+use crate::mac::Mac;
 use crate::scenario::{Boot, Transport};
 use crate::services::{
     Authority, Blob, BootServer, DataRoot, Folder, Identity, Journal, Nonce, OciImage, Registry, Server, TlsListener,
@@ -11,6 +14,8 @@ use crate::services::{
 };
 use crate::timeline::Timeline;
 
+/// The private network, as CONTRACTS has it.
+const SUBNET: &str = "10.42.0.0/16";
 /// The gateway of the private network, as CONTRACTS has it: DHCP, DNS, and the plain-HTTP boot server.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 42, 0, 1);
 /// The HTTPS boot server, somewhere on the internet (RFC 5737, TEST-NET-1, as are the others).
@@ -60,19 +65,19 @@ impl Network {
         boot: &Boot,
         parts: &Parts,
         trust: &Trust,
-        mac: crate::mac::Mac,
+        mac: Mac,
         trust_archive: Vec<u8>,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
-        let lan = Lan::start(lan_config(boot), timeline.clone())?;
+        let lan = Lan::start(lan_config(boot, mac)?, timeline.clone())?;
         let nonce = Nonce::random();
         let image = parts.container.image.with_env(&[nonce.variable()])?;
 
         let mut folder = Folder::default();
-        folder.insert("boot.ipxe", boot.script.clone().into_bytes())?;
+        folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
         folder.insert("kernel", Blob::file(&parts.kernel)?)?;
         folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
-        folder.insert("trust", trust_archive)?;
+        folder.insert("trust", Bytes::from(trust_archive))?;
         let mut root = DataRoot::default();
         let journal = Journal::new("boot", timeline.clone());
         let boot_server = match boot.transport {
@@ -115,7 +120,7 @@ fn repository_and_tag(container: &str) -> (&str, &str) {
     without_host.rsplit_once(':').unwrap_or((without_host, "latest"))
 }
 
-fn lan_config(boot: &Boot) -> lan::Config {
+fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
     let boot_server = match boot.transport {
         Transport::Https => BOOT_SERVER,
         Transport::Http => GATEWAY,
@@ -123,20 +128,28 @@ fn lan_config(boot: &Boot) -> lan::Config {
     let names = std::iter::once((boot.server.as_str(), boot_server))
         .chain(REGISTRY_NAMES.iter().map(|name| (*name, REGISTRY)))
         .chain(NTP_NAMES.iter().map(|name| (*name, NTP)));
-    let mut config = lan::Config::default();
-    config.gateway = GATEWAY;
-    config.names = names.map(|(name, address)| (name.to_owned(), address)).collect();
-    config.ntp = vec![NTP];
-    if boot.transport == Transport::Http {
-        // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
-        config.dhcp.boot = Some(lan::Boot {
-            next_server: GATEWAY,
-            ipxe: Some(format!(
-                "http://{}/boot/${{net0/mac:hexhyp}}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",
-                boot.server
-            )),
-            ..lan::Boot::default()
-        });
-    }
-    config
+    // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
+    let script = format!(
+        "http://{}/boot/{mac}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",
+        boot.server
+    );
+    let told = (boot.transport == Transport::Http).then(|| lan::Boot {
+        next_server: GATEWAY,
+        file: None,
+        by_architecture: Vec::new(),
+        ipxe: Some(script),
+        http: None,
+    });
+    Ok(lan::Config {
+        subnet: SUBNET.parse()?,
+        gateway: GATEWAY,
+        names: names.map(|(name, address)| (name.to_owned(), address)).collect(),
+        ntp: vec![NTP],
+        dhcp: lan::Dhcp {
+            first: Ipv4Addr::new(10, 42, 1, 0),
+            last: Ipv4Addr::new(10, 42, 1, 255),
+            boot: told,
+            ..lan::Dhcp::default()
+        },
+    })
 }

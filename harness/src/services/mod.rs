@@ -25,7 +25,7 @@ mod testing;
 mod tls;
 
 pub use blob::Blob;
-pub use boot::{BootServer, DataRoot, Folder, Mac};
+pub use boot::{BootServer, DataRoot, Folder};
 pub use certificates::{Authority, Identity};
 pub use error::Error;
 pub use fingerprint::Fingerprint;

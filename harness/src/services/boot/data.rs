@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Mac;
+use crate::mac::Mac;
 use super::path::FilePath;
 use crate::services::{Blob, Error, Fingerprint};
 

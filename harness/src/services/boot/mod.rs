@@ -5,13 +5,11 @@
 //! which DHCP told it.
 
 mod data;
-mod mac;
 mod path;
 mod server;
 mod template;
 
 pub use data::{DataRoot, Folder};
-pub use mac::Mac;
 pub use server::BootServer;
 
 #[cfg(test)]

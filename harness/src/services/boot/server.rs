@@ -20,7 +20,8 @@ use axum::{Extension, Router};
 
 use super::path::FilePath;
 use super::template::render;
-use super::{DataRoot, Folder, Mac};
+use super::{DataRoot, Folder};
+use crate::mac::Mac;
 use crate::services::download::{chain, download, unreadable};
 use crate::services::{Blob, Error, Peer};
 
