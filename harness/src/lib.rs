@@ -5,6 +5,7 @@
 
 pub mod image;
 pub mod lan;
+pub mod mac;
 pub mod services;
 pub mod timeline;
 pub mod usb;
