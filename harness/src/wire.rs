@@ -57,6 +57,19 @@ impl WireSender {
     pub fn send(&self, frame: Bytes) -> bool {
         self.0.try_send(frame).is_ok()
     }
+
+    /// How many frames the queue can take at this moment.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.0.capacity()
+    }
+
+    /// Waits until the queue can take `frames` frames, or as many as it holds when that is less. `false` when the other end is
+    /// gone. While somebody waits here, the room that has come free so far is kept from other senders.
+    pub async fn wait_for_room(&self, frames: usize) -> bool {
+        let frames = frames.min(self.0.max_capacity());
+        self.0.reserve_many(frames).await.is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -72,5 +85,23 @@ mod tests {
         drop(a);
         assert!(b.try_recv().is_none());
         assert!(!b.send(Bytes::from_static(b"nobody")));
+    }
+
+    #[tokio::test]
+    async fn a_sender_can_wait_for_room() {
+        let (a, mut b) = cable(2);
+        let (tx, _rx) = a.split();
+        assert!(tx.send(Bytes::from_static(b"one")) && tx.send(Bytes::from_static(b"two")));
+        assert_eq!(tx.room(), 0);
+        let waiter = tokio::spawn({
+            let tx = tx.clone();
+            async move { tx.wait_for_room(100).await }
+        });
+        assert_eq!(b.recv().await.unwrap(), "one");
+        assert_eq!(b.recv().await.unwrap(), "two");
+        assert!(waiter.await.unwrap());
+        assert_eq!(tx.room(), 2, "waiting takes nothing away");
+        drop(b);
+        assert!(!tx.wait_for_room(1).await);
     }
 }

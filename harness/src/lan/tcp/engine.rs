@@ -1,0 +1,399 @@
+//! The TCP engine of one switch port: `smoltcp`'s interface and sockets, and what `smoltcp` leaves to its user.
+//!
+//! Life of a connection: a request arrives and somebody listens, so there is a [`Conn`]; the handshake ends and its [`TcpStream`]
+//! goes to the listener; the stream is dropped and the connection is an orphan that says goodbye by itself; it is removed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
+use smoltcp::time::{Duration as SmolDuration, Instant};
+use smoltcp::wire::{HardwareAddress, IpAddress, TcpSeqNumber};
+use tokio::sync::Notify;
+
+use super::TcpStream;
+use super::packets::{Packets, Segment, Tuple};
+use super::registry::{Admission, Place, Registry};
+use crate::lan::frame::Mac;
+use crate::lan::lock::lock;
+use crate::lan::observe::{Counters, count};
+use crate::lan::port::Outlet;
+
+/// Bytes buffered per connection and direction. Twelve megabytes a second and a guest that looks up every 20 ms make 240 KiB.
+pub(super) const BUFFER: usize = 256 * 1024;
+/// Free bytes from which on a writer is woken: waking it for each segment would cost more than the copy.
+const WRITABLE: usize = BUFFER / 4;
+/// Most connections of one port; more requests are ignored, as by a busy server.
+const MAX_CONNECTIONS: usize = 512;
+/// How long a silent peer is asked whether it is still there, and how long it may leave questions and data unanswered: a board
+/// that lost its power says nothing.
+const KEEP_ALIVE: SmolDuration = SmolDuration::from_secs(30);
+const SILENCE: SmolDuration = SmolDuration::from_secs(120);
+/// How long a closed connection waits for the peer's FIN, and for a repetition of it.
+const FIN_WAIT: Duration = Duration::from_secs(30);
+const TIME_WAIT: Duration = Duration::from_secs(1);
+
+/// A connection's name within its engine. Never used twice.
+pub(super) type ConnId = u64;
+
+/// An engine, shared by the port's task and the streams.
+#[derive(Debug)]
+pub(in crate::lan) struct Link {
+    engine: Mutex<Engine>,
+    /// Rung when the port's task should take a turn.
+    bell: Notify,
+}
+
+/// What a turn of the engine leads to, outside its lock.
+#[derive(Debug, Default)]
+pub(in crate::lan) struct Turn {
+    established: Vec<(Place, TcpStream)>,
+    wakers: Vec<Waker>,
+    /// When the engine wants its next turn, as time since the LAN was started.
+    pub(in crate::lan) next: Option<Duration>,
+    /// It has more to send than the cable takes.
+    pub(in crate::lan) is_blocked: bool,
+}
+
+impl Turn {
+    /// Hands out connections and wakes tasks. Both may drop streams, so the engine must not be locked.
+    fn settle(&mut self) {
+        for (place, stream) in self.established.drain(..) {
+            place.send(stream);
+        }
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Link {
+    pub(in crate::lan) fn new(
+        outlet: Arc<Outlet>,
+        registry: Arc<Registry>,
+        counters: Arc<Counters>,
+        seed: u64,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|link| Self {
+            engine: Mutex::new(Engine::new(link.clone(), outlet, registry, counters, seed)),
+            bell: Notify::new(),
+        })
+    }
+
+    /// Receives packets, sends what can be sent, and says when to come back.
+    pub(in crate::lan) fn turn(
+        &self,
+        packets: impl IntoIterator<Item = (Bytes, Mac)>,
+        now: Duration,
+    ) -> Turn {
+        let mut turn = Turn::default();
+        let mut engine = lock(&self.engine);
+        for (packet, from) in packets {
+            engine.receive(packet, from, now, &mut turn);
+        }
+        engine.transmit(now, &mut turn);
+        drop(engine);
+        turn.settle();
+        turn
+    }
+
+    /// Resets nobody, but ends all connections here: their streams fail from now on.
+    pub(in crate::lan) fn close(&self) {
+        let mut turn = Turn::default();
+        lock(&self.engine).close(&mut turn);
+        turn.settle();
+    }
+
+    /// Waits until a stream rings.
+    pub(in crate::lan) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Works on the socket of a connection; `None` when the connection is gone.
+    pub(super) fn with<R>(
+        &self,
+        id: ConnId,
+        work: impl FnOnce(&mut Socket<'static>, &mut Conn) -> R,
+    ) -> Option<R> {
+        let engine = &mut *lock(&self.engine);
+        let conn = engine.conns.get_mut(&id)?;
+        Some(work(engine.sockets.get_mut(conn.handle), conn))
+    }
+}
+
+/// What is known of a connection besides its socket.
+#[derive(Debug)]
+pub(super) struct Conn {
+    handle: SocketHandle,
+    tuple: Tuple,
+    /// Sequence number of the request, which tells its repetition from another request.
+    sequence: TcpSeqNumber,
+    /// Where the stream goes once the handshake is over.
+    place: Option<Place>,
+    /// The stream was dropped.
+    pub(super) is_orphan: bool,
+    /// The peer reset the connection.
+    pub(super) is_reset: bool,
+    /// Bytes read since the port's task last had a chance to tell the peer about the room.
+    pub(super) unannounced: usize,
+    pub(super) reader: Option<Waker>,
+    pub(super) writer: Option<Waker>,
+    /// What an orphan waits for, and until when.
+    linger: Option<(State, Duration)>,
+}
+
+struct Engine {
+    interface: Interface,
+    packets: Packets,
+    sockets: SocketSet<'static>,
+    conns: HashMap<ConnId, Conn>,
+    by_tuple: HashMap<Tuple, ConnId>,
+    next_id: ConnId,
+    link: Weak<Link>,
+    registry: Arc<Registry>,
+    counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("conns", &self.conns)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    fn new(
+        link: Weak<Link>,
+        outlet: Arc<Outlet>,
+        registry: Arc<Registry>,
+        counters: Arc<Counters>,
+        seed: u64,
+    ) -> Self {
+        let mut packets = Packets::new(outlet);
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = seed;
+        let mut interface = Interface::new(config, &mut packets, Instant::ZERO);
+        interface.set_any_ip(true);
+        Self {
+            interface,
+            packets,
+            sockets: SocketSet::new(Vec::new()),
+            conns: HashMap::new(),
+            by_tuple: HashMap::new(),
+            next_id: 0,
+            link,
+            registry,
+            counters,
+        }
+    }
+
+    fn receive(&mut self, packet: Bytes, from: Mac, now: Duration, turn: &mut Turn) {
+        let Some(segment) = Segment::parse(&packet) else {
+            count(&self.counters.malformed, 1);
+            return;
+        };
+        if segment.opens && !self.is_repetition(&segment) {
+            match self.registry.admit(segment.tuple.local) {
+                Admission::Place(place) if self.conns.len() < MAX_CONNECTIONS => {
+                    self.open(&segment, place, turn)
+                }
+                Admission::Place(_) | Admission::Full => return,
+                // smoltcp resets what no socket is for.
+                Admission::Nobody => {
+                    count(&self.counters.refused, 1);
+                }
+            }
+        }
+        self.packets.incoming = Some((packet, from));
+        self.interface
+            .poll_ingress_single(instant(now), &mut self.packets, &mut self.sockets);
+        if let Some(&id) = self.by_tuple.get(&segment.tuple) {
+            self.packets
+                .neighbours
+                .insert(*segment.tuple.peer.ip(), from);
+            self.follow_up(id, &segment, turn);
+        }
+    }
+
+    fn is_repetition(&self, segment: &Segment) -> bool {
+        let conn = self
+            .by_tuple
+            .get(&segment.tuple)
+            .and_then(|id| self.conns.get(id));
+        conn.is_some_and(|conn| {
+            let state = self.sockets.get::<Socket<'_>>(conn.handle).state();
+            conn.sequence == segment.sequence && !matches!(state, State::Closed | State::TimeWait)
+        })
+    }
+
+    /// Makes a socket for a request. A connection with the same ends is dead: the guest was restarted and uses its ports again.
+    /// One that has ended properly stays, since its stream may have bytes left to read.
+    fn open(&mut self, segment: &Segment, place: Place, turn: &mut Turn) {
+        if let Some(&former) = self.by_tuple.get(&segment.tuple) {
+            let handle = self.conns.get(&former).map(|conn| conn.handle);
+            if handle.is_some_and(|handle| {
+                self.sockets.get::<Socket<'_>>(handle).state() != State::Closed
+            }) {
+                self.remove(former, turn);
+            }
+        }
+        let buffer = || SocketBuffer::new(vec![0; BUFFER]);
+        let mut socket = Socket::new(buffer(), buffer());
+        socket.set_nagle_enabled(false);
+        // Packets come in batches, and a batch is acknowledged as a whole.
+        socket.set_ack_delay(None);
+        socket.set_keep_alive(Some(KEEP_ALIVE));
+        socket.set_timeout(Some(SILENCE));
+        let local = segment.tuple.local;
+        if socket
+            .listen((IpAddress::Ipv4(*local.ip()), local.port()))
+            .is_err()
+        {
+            return;
+        }
+        let conn = Conn {
+            handle: self.sockets.add(socket),
+            tuple: segment.tuple,
+            sequence: segment.sequence,
+            place: Some(place),
+            is_orphan: false,
+            is_reset: false,
+            unannounced: 0,
+            reader: None,
+            writer: None,
+            linger: None,
+        };
+        self.next_id += 1;
+        self.by_tuple.insert(segment.tuple, self.next_id);
+        self.conns.insert(self.next_id, conn);
+    }
+
+    /// Looks at a connection that a segment has just arrived for.
+    fn follow_up(&mut self, id: ConnId, segment: &Segment, turn: &mut Turn) {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
+        match self.sockets.get::<Socket<'_>>(conn.handle).state() {
+            // The peer took its request back, and smoltcp listens again; the next request makes a socket of its own.
+            State::Listen => self.remove(id, turn),
+            State::SynReceived => {}
+            State::Closed => conn.is_reset |= segment.resets,
+            _ => {
+                if let (Some(place), Some(link)) = (conn.place.take(), self.link.upgrade()) {
+                    count(&self.counters.connections, 1);
+                    turn.established
+                        .push((place, TcpStream::new(link, id, conn.tuple.peer)));
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: Duration, turn: &mut Turn) {
+        use smoltcp::iface::PollResult;
+
+        let at = instant(now);
+        self.packets.is_blocked = false;
+        while !self.packets.is_blocked
+            && self
+                .interface
+                .poll_egress(at, &mut self.packets, &mut self.sockets)
+                == PollResult::SocketStateChanged
+        {}
+        turn.is_blocked = self.packets.is_blocked;
+        let deadline = self.sweep(now, turn);
+        let next = self.interface.poll_at(at, &self.sockets);
+        let next =
+            next.map(|next| Duration::from_micros(next.total_micros().try_into().unwrap_or(0)));
+        turn.next = next.into_iter().chain(deadline).min();
+    }
+
+    /// Wakes tasks and lets orphans go. Returns when the next orphan's patience ends.
+    fn sweep(&mut self, now: Duration, turn: &mut Turn) -> Option<Duration> {
+        let mut gone = Vec::new();
+        let mut deadline = None;
+        for (&id, conn) in &mut self.conns {
+            let socket = self.sockets.get_mut::<Socket<'_>>(conn.handle);
+            conn.unannounced = 0;
+            if socket.can_recv() || !socket.may_recv() {
+                turn.wakers.extend(conn.reader.take());
+            }
+            if !socket.may_send() || socket.send_capacity() - socket.send_queue() >= WRITABLE {
+                turn.wakers.extend(conn.writer.take());
+            }
+            // A closed socket that still knows its peer has a reset to send.
+            let is_over = socket.state() == State::Closed && socket.remote_endpoint().is_none();
+            if is_over && (conn.is_orphan || conn.place.is_some()) {
+                gone.push(id);
+            } else if conn.is_orphan {
+                if conn.linger(socket, now) {
+                    gone.push(id);
+                }
+                deadline = deadline
+                    .into_iter()
+                    .chain(conn.linger.map(|(_, until)| until))
+                    .min();
+            }
+        }
+        for id in gone {
+            self.remove(id, turn);
+        }
+        deadline
+    }
+
+    /// Removes a connection without a word to the peer.
+    fn remove(&mut self, id: ConnId, turn: &mut Turn) {
+        let Some(conn) = self.conns.remove(&id) else {
+            return;
+        };
+        self.sockets.remove(conn.handle);
+        turn.wakers
+            .extend(conn.reader.into_iter().chain(conn.writer));
+        if self.by_tuple.get(&conn.tuple) == Some(&id) {
+            self.by_tuple.remove(&conn.tuple);
+        }
+        let peer = conn.tuple.peer.ip();
+        if !self.by_tuple.keys().any(|tuple| tuple.peer.ip() == peer) {
+            self.packets.neighbours.remove(peer);
+        }
+    }
+
+    fn close(&mut self, turn: &mut Turn) {
+        let all: Vec<_> = self.conns.keys().copied().collect();
+        all.into_iter().for_each(|id| self.remove(id, turn));
+    }
+}
+
+impl Conn {
+    /// What an orphan does besides what TCP does by itself; `true` when it has waited long enough.
+    fn linger(&mut self, socket: &mut Socket<'_>, now: Duration) -> bool {
+        let state = socket.state();
+        if socket.can_recv() && state != State::Closed {
+            // Nobody will ever read it, and the peer should know.
+            socket.abort();
+            return false;
+        }
+        let patience = match state {
+            State::FinWait2 => FIN_WAIT,
+            State::TimeWait => TIME_WAIT,
+            _ => return false,
+        };
+        match self.linger {
+            Some((since, until)) if since == state => until <= now,
+            _ => {
+                self.linger = Some((state, now + patience));
+                false
+            }
+        }
+    }
+}
+
+fn instant(now: Duration) -> Instant {
+    Instant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}

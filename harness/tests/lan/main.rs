@@ -1,0 +1,13 @@
+//! The virtual LAN as a guest sees it: a whole `smoltcp` stack, or single frames, on the other end of the cable.
+//!
+//! Time is tokio's paused clock, so that waiting costs nothing and no result depends on the machine.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the helpers of a test crate"
+)]
+
+mod frames;
+mod guest;
+mod services;
+mod tcp;
