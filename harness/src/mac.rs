@@ -46,7 +46,9 @@ impl FromStr for Mac {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || MacError(text.into());
-        let mut pairs = text.split(':');
+        // iPXE's `${mac:hexhyp}`, which boot URLs hold, has hyphens.
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut pairs = text.split(separator);
         let mut bytes = [0; 6];
         for byte in &mut bytes {
             let pair = pairs.next().ok_or_else(error)?;
@@ -89,11 +91,19 @@ mod tests {
             "",
             "b8:27:eb:12:34",
             "b8:27:eb:12:34:56:78",
-            "b8-27-eb-12-34-56",
+            "b8-27:eb-12-34-56",
+            "b827eb123456",
             "b8:27:eb:12:34:+5",
             "b8:27:eb:12:34:5",
         ] {
             assert!(text.parse::<Mac>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn both_of_ipxes_forms_are_read() {
+        for text in ["b8:27:eb:00:0a:01", "B8-27-EB-00-0A-01"] {
+            assert_eq!(text.parse(), Ok(Mac([0xb8, 0x27, 0xeb, 0, 0x0a, 1])));
         }
     }
 

@@ -3,8 +3,6 @@
 //! U-Boot reads the file once when its EFI subsystem starts. Provisioning decodes it, replaces one variable and encodes it again.
 //! Formats: U-Boot, `include/efi_variable.h` (the file); UEFI specification 2.10, section 32.4.1 "Signature Database".
 
-use std::fmt;
-
 /// Name of the file in the root directory of the EFI system partition.
 pub const FILE_NAME: &str = "ubootefi.var";
 
@@ -40,20 +38,6 @@ impl Guid {
         Self([
             a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, d2, d3, d4, d5, d6, d7,
         ])
-    }
-}
-
-impl fmt::Display for Guid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, rest @ ..] = self.0;
-        write!(f, "{:08x}-", u32::from_le_bytes([a0, a1, a2, a3]))?;
-        write!(
-            f,
-            "{:04x}-{:04x}-",
-            u16::from_le_bytes([b0, b1]),
-            u16::from_le_bytes([c0, c1])
-        )?;
-        write!(f, "{d0:02x}{d1:02x}-{}", hex::encode(rest))
     }
 }
 

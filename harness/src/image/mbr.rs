@@ -21,8 +21,6 @@ pub struct PartitionType(pub u8);
 impl PartitionType {
     /// FAT32 (FAT16 is common too), addressed by LBA: the firmware partition.
     pub const FAT_LBA: Self = Self(0x0c);
-    /// FAT16, addressed by LBA.
-    pub const FAT16_LBA: Self = Self(0x0e);
     /// The EFI system partition.
     pub const EFI_SYSTEM: Self = Self(0xef);
     /// A Linux file system.

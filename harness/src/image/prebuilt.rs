@@ -173,9 +173,9 @@ mod tests {
         std::fs::write(&cache, b"an ext4 file system").unwrap();
         PrebuiltSpec {
             sizes: Sizes {
-                disk: 64 << 20,
-                firmware: 16 << 20,
-                esp: 16 << 20,
+                disk: 32 << 20,
+                firmware: 8 << 20,
+                esp: 8 << 20,
             },
             disk_signature: 0x5eed_0000,
             config_txt: default_config_txt(),
@@ -253,7 +253,7 @@ mod tests {
                 .contains("/nonexistent/x")
         );
         let full = failure(&|spec| {
-            spec.firmware_files = (0..200)
+            spec.firmware_files = (0..100)
                 .map(|n| SourceFile::new(format!("{n}.bin"), &spec.firmware_files[0].source))
                 .collect()
         });
@@ -261,7 +261,7 @@ mod tests {
             full.contains("partition 1") && full.contains(".bin"),
             "{full}"
         );
-        let cache = failure(&|spec| spec.sizes.esp = 44 << 20);
+        let cache = failure(&|spec| spec.sizes.esp = 20 << 20);
         assert!(cache.contains("no room"), "{cache}");
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), before);
     }

@@ -13,10 +13,10 @@ fn variable(name: &str, data: &[u8]) -> Variable {
 }
 
 #[test]
-fn guids_are_written_as_the_specification_prints_them() {
+fn guids_have_their_first_three_fields_little_endian() {
     assert_eq!(
-        Guid::TLS_CA_CERTIFICATE.to_string(),
-        "fd2340d0-3dab-4349-a6c7-3b4f12b48eae"
+        hex::encode(Guid::TLS_CA_CERTIFICATE.0),
+        "d04023fdab3d4943a6c73b4f12b48eae"
     );
     assert_eq!(
         hex::encode(Guid::CERT_X509.0),
