@@ -31,7 +31,11 @@ pub(crate) struct Args {
 /// Runs the command until the board is off or the user leaves.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let project = Project::read()?;
-    let selected = project.select(std::slice::from_ref(&args.scenario), args.board.as_deref(), Tier::Full)?;
+    let selected = project.select(
+        std::slice::from_ref(&args.scenario),
+        args.board.as_deref(),
+        Tier::Full,
+    )?;
     let Some((scenario, board)) = selected.into_iter().next() else {
         return Ok(ExitCode::from(crate::COULD_NOT_RUN));
     };
@@ -45,7 +49,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         keep: false,
         reproduce: format!("cargo xtask console {}", scenario.name),
     };
-    println!("{} on {}; Ctrl-] pulls the plug", scenario.name, board.title);
+    println!(
+        "{} on {}; Ctrl-] pulls the plug",
+        scenario.name, board.title
+    );
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let attached = runtime.block_on(attach(&job));
     // A thread still waits for the keyboard.
@@ -93,7 +100,12 @@ async fn attach(job: &Job<'_>) -> Result<()> {
 async fn timeline_end(timeline: &Timeline) {
     use shakedown_harness::timeline::{Cursor, Event, Power};
     let off = |r: &shakedown_harness::timeline::Record| {
-        matches!(r.event, Event::Power { action: Power::GuestShutdown | Power::Exited })
+        matches!(
+            r.event,
+            Event::Power {
+                action: Power::GuestShutdown | Power::Exited
+            }
+        )
     };
     timeline.wait_for(&mut Cursor::default(), off).await;
 }

@@ -67,7 +67,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut planned = Vec::new();
     for (scenario, board) in selected {
         let parts = Arc::new(kit.parts(board)?);
-        planned.push(Planned { scenario, board, parts });
+        planned.push(Planned {
+            scenario,
+            board,
+            parts,
+        });
     }
     if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
         eprintln!("note: {}", planned.parts.container.source);
@@ -86,7 +90,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(exit_code(&reports))
 }
 
-async fn run_all(project: &Project, planned: &[Planned<'_>], args: &Args, jobs: usize) -> Vec<Report> {
+async fn run_all(
+    project: &Project,
+    planned: &[Planned<'_>],
+    args: &Args,
+    jobs: usize,
+) -> Vec<Report> {
     let view = View::new(args.verbose);
     let permits = Semaphore::new(jobs);
     let (stop_tx, stop) = watch::channel(false);
@@ -116,7 +125,11 @@ async fn run_one(
     view: &View,
     mut stop: watch::Receiver<bool>,
 ) -> Report {
-    let Planned { scenario, board, parts } = planned;
+    let Planned {
+        scenario,
+        board,
+        parts,
+    } = planned;
     let folder = project.run_folder(scenario, board);
     let job = Job {
         board,
@@ -127,7 +140,10 @@ async fn run_one(
         keep: args.keep,
         reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
     };
-    let line = view.run(format!("{} on {}", scenario.name, board.name), job.stages().len());
+    let line = view.run(
+        format!("{} on {}", scenario.name, board.name),
+        job.stages().len(),
+    );
     let timeline = Timeline::start();
     let stopped = async {
         // The sender lives as long as the runs.
@@ -145,8 +161,15 @@ async fn run_one(
 fn verdict(report: &Report) -> String {
     match report.verdict {
         Verdict::Passed => {
-            let system = report.container_system.as_deref().unwrap_or("the container");
-            let stand_in = if report.stand_in { " (a stand-in, not Alpine)" } else { "" };
+            let system = report
+                .container_system
+                .as_deref()
+                .unwrap_or("the container");
+            let stand_in = if report.stand_in {
+                " (a stand-in, not Alpine)"
+            } else {
+                ""
+            };
             format!("passed: {system}{stand_in} said its nonce")
         }
         Verdict::Failed => "FAILED".into(),

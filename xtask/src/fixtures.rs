@@ -40,9 +40,19 @@ fn fetch(kit: &shakedown_fixtures::Kit, board: &Board, list: bool) -> Result<()>
     let parts = kit.parts(board)?;
     if list {
         for part in &parts.versions {
-            println!("{:12} {:28} {}", &part.sha256[..12], part.name, part.version);
+            println!(
+                "{:12} {:28} {}",
+                &part.sha256[..12],
+                part.name,
+                part.version
+            );
         }
     }
-    println!("{}: {} parts; container image: {}", board.name, parts.versions.len(), parts.container.source);
+    println!(
+        "{}: {} parts; container image: {}",
+        board.name,
+        parts.versions.len(),
+        parts.container.source
+    );
     Ok(())
 }

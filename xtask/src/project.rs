@@ -47,10 +47,16 @@ impl PartsArgs {
 impl Project {
     /// Reads the project that this command was built from.
     pub(crate) fn read() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .canonicalize()?;
         let boards = Board::read_all(&root.join("boards"))?;
         let scenarios = Scenario::read_all(&root.join("scenarios"), &boards)?;
-        Ok(Self { root, boards, scenarios })
+        Ok(Self {
+            root,
+            boards,
+            scenarios,
+        })
     }
 
     /// The pairs of scenario and board up to `tier` whose name contains one of `filters`, or all without filters.
@@ -61,13 +67,20 @@ impl Project {
         tier: Tier,
     ) -> Result<Vec<(&Scenario, &Board)>> {
         let pairs = self.scenarios.iter().flat_map(|scenario| {
-            let on = move |name: &String| self.boards.iter().find(|b| &b.name == name).map(|b| (scenario, b));
+            let on = move |name: &String| {
+                self.boards
+                    .iter()
+                    .find(|b| &b.name == name)
+                    .map(|b| (scenario, b))
+            };
             scenario.boards.iter().filter_map(on)
         });
         let wanted: Vec<_> = pairs
             .filter(|(s, _)| s.tier <= tier)
             .filter(|(_, b)| board.is_none_or(|name| b.name == name))
-            .filter(|(s, _)| filters.is_empty() || filters.iter().any(|f| s.name.contains(f.as_str())))
+            .filter(|(s, _)| {
+                filters.is_empty() || filters.iter().any(|f| s.name.contains(f.as_str()))
+            })
             .collect();
         if wanted.is_empty() {
             let scenarios: Vec<_> = self.scenarios.iter().map(|s| s.name.as_str()).collect();
@@ -88,8 +101,15 @@ impl Project {
 
     /// A new folder for a run, below `target/shakedown`.
     pub(crate) fn run_folder(&self, scenario: &Scenario, board: &Board) -> PathBuf {
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let name = format!("{}-{}-{}", since_epoch.as_millis(), scenario.name, board.name);
+        let since_epoch = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let name = format!(
+            "{}-{}-{}",
+            since_epoch.as_millis(),
+            scenario.name,
+            board.name
+        );
         self.root.join("target").join("shakedown").join(name)
     }
 }

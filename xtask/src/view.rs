@@ -30,7 +30,8 @@ impl View {
     /// Adds a line for a run of `stages` stages.
     pub(crate) fn run(&self, name: String, stages: usize) -> RunLine {
         let bar = self.bars.add(ProgressBar::new(stages as u64));
-        let style = ProgressStyle::with_template("{prefix}  {bar:24} {pos:>2}/{len}  {elapsed:>4}  {msg}");
+        let style =
+            ProgressStyle::with_template("{prefix}  {bar:24} {pos:>2}/{len}  {elapsed:>4}  {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(name.clone());
         bar.set_message("preparing");
@@ -55,7 +56,11 @@ impl RunLine {
                 Event::Stage { name, reached } => {
                     self.bar.inc(1);
                     self.bar.set_message(name.clone());
-                    self.plain(&format!("{}  {:6.1} s  {name}", self.name, reached.as_secs_f64()));
+                    self.plain(&format!(
+                        "{}  {:6.1} s  {name}",
+                        self.name,
+                        reached.as_secs_f64()
+                    ));
                 }
                 Event::Serial { uart, line } if self.verbose => {
                     let text = format!("[{at:8.2}] uart{uart}: {line}");

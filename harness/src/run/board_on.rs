@@ -7,8 +7,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{RunError, Start};
 use crate::board::{Board, NicModel};
 use crate::console::{Console, Expectations};
-use crate::machine::{CommandLine, Machine, Network, QemuProgram, Sockets};
 use crate::mac::Mac;
+use crate::machine::{CommandLine, Machine, Network, QemuProgram, Sockets};
 use crate::timeline::Timeline;
 use crate::usb::{self, lan9514::Lan9514};
 use crate::wire::WireEnd;
@@ -67,10 +67,18 @@ impl BoardOn {
             monitor: sockets.monitor(),
         }
         .arguments();
-        let in_folder = |source| RunError::Folder { path: folder.into(), source };
-        std::fs::write(folder.join("qemu-command.txt"), shell_line(qemu, &arguments)).map_err(in_folder)?;
+        let in_folder = |source| RunError::Folder {
+            path: folder.into(),
+            source,
+        };
+        std::fs::write(
+            folder.join("qemu-command.txt"),
+            shell_line(qemu, &arguments),
+        )
+        .map_err(in_folder)?;
         let stderr = folder.join("qemu-stderr.txt");
-        let (machine, connectors) = Machine::start(qemu, &arguments, sockets, &stderr, timeline.clone()).await?;
+        let (machine, connectors) =
+            Machine::start(qemu, &arguments, sockets, &stderr, timeline.clone()).await?;
         let (console, expectations) =
             Console::start(connectors.uarts, folder, timeline).map_err(in_folder)?;
         let NicModel::Lan9514 = board.nic.model;

@@ -81,7 +81,10 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         }
     }
     if let Err(e) = write_records(&job.folder, &records).and_then(|()| report.write(&job.folder)) {
-        timeline.note("run", format!("cannot write into {}: {e}", job.folder.display()));
+        timeline.note(
+            "run",
+            format!("cannot write into {}: {e}", job.folder.display()),
+        );
         report.verdict = Verdict::CouldNotRun;
     }
     report
@@ -152,10 +155,17 @@ fn container_system(record: &Record) -> Option<String> {
 }
 
 fn failure(not_reached: &NotReached, records: &[Record]) -> Failure {
-    let NotReached { stage, waited, class, cause } = not_reached;
+    let NotReached {
+        stage,
+        waited,
+        class,
+        cause,
+    } = not_reached;
     // A server that refuses shows itself in its answers; everything else the board has to answer for.
     let class = match (class, &stage.evidence) {
-        (Class::Board, Evidence::Request(_) | Evidence::Tls { .. }) if refused(records) => Class::Server,
+        (Class::Board, Evidence::Request(_) | Evidence::Tls { .. }) if refused(records) => {
+            Class::Server
+        }
         (class, _) => *class,
     };
     let cause = format!("stage \"{}\" was not reached: {cause}", stage.name);

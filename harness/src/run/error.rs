@@ -26,7 +26,9 @@ pub enum RunError {
     #[error(transparent)]
     Server(#[from] crate::image::script::BadServer),
     /// The board's definition has a vendor prefix that is none.
-    #[error("boards/{board}.toml: nic.oui \"{oui}\" is not a vendor prefix; write three bytes as in \"b8:27:eb\"")]
+    #[error(
+        "boards/{board}.toml: nic.oui \"{oui}\" is not a vendor prefix; write three bytes as in \"b8:27:eb\""
+    )]
     Oui {
         /// The board.
         board: String,

@@ -11,9 +11,9 @@ use crate::cpio::{Archive, CpioError};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
+use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
 use crate::machine::{Machine, create_overlay, firmware};
-use crate::mac::Mac;
 use crate::scenario::Transport;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
@@ -30,9 +30,15 @@ impl Live {
     ///
     /// # Errors
     /// The run cannot take place; nothing is left running.
-    pub async fn start(job: &Job<'_>, timeline: &Timeline) -> Result<(Self, Expectations), RunError> {
+    pub async fn start(
+        job: &Job<'_>,
+        timeline: &Timeline,
+    ) -> Result<(Self, Expectations), RunError> {
         let work = job.folder.join("work");
-        let in_folder = |source| RunError::Folder { path: job.folder.clone(), source };
+        let in_folder = |source| RunError::Folder {
+            path: job.folder.clone(),
+            source,
+        };
         fs::create_dir_all(&work).map_err(in_folder)?;
         let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
         fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
@@ -86,8 +92,16 @@ impl Live {
             card: &overlay,
             initrd: &initrd,
         };
-        let (on, expectations) =
-            BoardOn::connect(job.board, &job.parts.qemu, &boot, mac, wire, &job.folder, timeline).await?;
+        let (on, expectations) = BoardOn::connect(
+            job.board,
+            &job.parts.qemu,
+            &boot,
+            mac,
+            wire,
+            &job.folder,
+            timeline,
+        )
+        .await?;
         let live = Self {
             on,
             network,
@@ -167,5 +181,10 @@ fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunEr
         },
         Transport::Http => BootSource::Dhcp,
     };
-    Ok(provision::provision(&job.parts.prebuilt, &source, None, card)?)
+    Ok(provision::provision(
+        &job.parts.prebuilt,
+        &source,
+        None,
+        card,
+    )?)
 }

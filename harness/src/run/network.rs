@@ -9,8 +9,8 @@ use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::scenario::{Boot, Transport};
 use crate::services::{
-    Authority, Blob, BootServer, DataRoot, Folder, Identity, Journal, Nonce, OciImage, Registry, Server, TlsListener,
-    TlsOptions, serve,
+    Authority, Blob, BootServer, DataRoot, Folder, Identity, Journal, Nonce, OciImage, Registry,
+    Server, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -26,7 +26,12 @@ const REGISTRY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
 const NTP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 30);
 
 /// The names of Docker Hub's hosts.
-const REGISTRY_NAMES: &[&str] = &["docker.io", "registry-1.docker.io", "auth.docker.io", "index.docker.io"];
+const REGISTRY_NAMES: &[&str] = &[
+    "docker.io",
+    "registry-1.docker.io",
+    "auth.docker.io",
+    "index.docker.io",
+];
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
@@ -83,13 +88,19 @@ impl Network {
         let boot_server = match boot.transport {
             Transport::Https => {
                 root.set_client(trust.client.fingerprint(), folder);
-                let options = TlsOptions::for_ipxe(&trust.server, trust.authority.certificate_der());
-                let listener = TlsListener::start(lan.listen(BOOT_SERVER, 443)?, &options, journal.clone())?;
+                let options =
+                    TlsOptions::for_ipxe(&trust.server, trust.authority.certificate_der());
+                let listener =
+                    TlsListener::start(lan.listen(BOOT_SERVER, 443)?, &options, journal.clone())?;
                 serve(listener, BootServer::new(root).https(), journal)
             }
             Transport::Http => {
                 root.set_machine(mac, folder);
-                serve(lan.listen(GATEWAY, 80)?, BootServer::new(root).http(), journal)
+                serve(
+                    lan.listen(GATEWAY, 80)?,
+                    BootServer::new(root).http(),
+                    journal,
+                )
             }
         };
 
@@ -98,7 +109,8 @@ impl Network {
         let mut registry = Registry::new();
         registry.add(repository, tag, &image)?;
         let listener = lan.listen(REGISTRY, 443)?;
-        let listener = TlsListener::start(listener, &TlsOptions::new(&trust.server), journal.clone())?;
+        let listener =
+            TlsListener::start(listener, &TlsOptions::new(&trust.server), journal.clone())?;
         let registry = serve(listener, registry.router(), journal);
 
         Ok(Self {
@@ -111,13 +123,21 @@ impl Network {
 }
 
 fn layer_digests(image: &OciImage) -> Vec<String> {
-    image.layers().iter().map(|l| l.digest().to_string()).collect()
+    image
+        .layers()
+        .iter()
+        .map(|l| l.digest().to_string())
+        .collect()
 }
 
 /// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.
 fn repository_and_tag(container: &str) -> (&str, &str) {
-    let without_host = container.split_once('/').map_or(container, |(_, rest)| rest);
-    without_host.rsplit_once(':').unwrap_or((without_host, "latest"))
+    let without_host = container
+        .split_once('/')
+        .map_or(container, |(_, rest)| rest);
+    without_host
+        .rsplit_once(':')
+        .unwrap_or((without_host, "latest"))
 }
 
 fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
@@ -143,7 +163,9 @@ fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
     Ok(lan::Config {
         subnet: SUBNET.parse()?,
         gateway: GATEWAY,
-        names: names.map(|(name, address)| (name.to_owned(), address)).collect(),
+        names: names
+            .map(|(name, address)| (name.to_owned(), address))
+            .collect(),
         ntp: vec![NTP],
         dhcp: lan::Dhcp {
             first: Ipv4Addr::new(10, 42, 1, 0),

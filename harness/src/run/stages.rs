@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::watchdog::Watchdog;
 use crate::board::{Evidence, Limits, RequestEvidence, Stage};
-use crate::console::{Expectations, Missed};
+use crate::console::Expectations;
 use crate::report::{Class, StageTime};
-use crate::timeline::{Cursor, Event, Record, Timeline};
+use crate::timeline::{Cursor, Event, Power, Record, Timeline};
 
 /// How long evidence that is under way may still come after QEMU has ended.
 const AFTER_THE_END: Duration = Duration::from_secs(3);
@@ -34,7 +34,10 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(limits: &Limits, scale: f64) -> Self {
-        Self { scale, limits: limits.clone() }
+        Self {
+            scale,
+            limits: limits.clone(),
+        }
     }
 
     fn scaled(&self, bound: Duration) -> Duration {
@@ -72,7 +75,12 @@ pub(super) struct Sequencer {
 
 impl Sequencer {
     /// A sequencer for a board that is switched on at `power_on` of the timeline's clock.
-    pub(super) fn new(timeline: Timeline, expectations: Expectations, bounds: Bounds, facts: Facts) -> Self {
+    pub(super) fn new(
+        timeline: Timeline,
+        expectations: Expectations,
+        bounds: Bounds,
+        facts: Facts,
+    ) -> Self {
         Self {
             power_on: timeline.elapsed(),
             timeline,
@@ -101,26 +109,32 @@ impl Sequencer {
             let began = Instant::now();
             let budget = self.bounds.scaled(stage.budget);
             let alarm = wait_for_alarm(self.timeline.clone(), self.alarms);
+            let power = wait_for_power(self.timeline.clone());
             let give_up = async {
                 tokio::select! {
-                    (name, line) = alarm => (Class::Board, format!("{name} on the console: {line}")),
+                    (name, line) = alarm => GiveUp::now(Class::Board, format!("{name} on the console: {line}")),
                     () = sleep_until(began + budget) => {
-                        (Class::Board, format!("its budget of {:.0} s is used up", budget.as_secs_f64()))
+                        GiveUp::now(Class::Board, format!("its budget of {:.0} s is used up", budget.as_secs_f64()))
                     }
                     () = sleep_until(whole) => {
-                        (Class::Board, "the run has used up its time as a whole".to_owned())
+                        GiveUp::now(Class::Board, "the run has used up its time as a whole".into())
                     }
-                    cause = watchdog.bites() => (Class::Board, cause),
+                    cause = watchdog.bites() => GiveUp::now(Class::Board, cause),
                     words = &mut ended => {
-                        (Class::Emulator, format!("QEMU has ended; its last words: {words:?}"))
+                        let cause = format!("QEMU has ended; its last words: {words:?}");
+                        GiveUp::after_last_words(Class::Emulator, cause)
                     }
-                    () = &mut stop => (Class::Host, "stopped by the user".to_owned()),
+                    cause = power => GiveUp::after_last_words(Class::Board, cause),
+                    () = &mut stop => GiveUp::now(Class::Host, "stopped by the user".into()),
                 }
             };
             match self.wait(stage, give_up).await {
                 Ok(at) => {
                     let at = at.saturating_sub(self.power_on).max(last);
-                    self.timeline.emit(Event::Stage { name: stage.name.clone(), reached: at });
+                    self.timeline.emit(Event::Stage {
+                        name: stage.name.clone(),
+                        reached: at,
+                    });
                     reached.push(StageTime {
                         name: stage.name.clone(),
                         reached: at.as_secs_f64(),
@@ -128,7 +142,7 @@ impl Sequencer {
                     });
                     last = at;
                 }
-                Err((class, cause)) => {
+                Err(GiveUp { class, cause, .. }) => {
                     let not_reached = NotReached {
                         stage: stage.clone(),
                         waited: began.elapsed(),
@@ -146,30 +160,22 @@ impl Sequencer {
     async fn wait(
         &mut self,
         stage: &Stage,
-        give_up: impl Future<Output = (Class, String)>,
-    ) -> Result<Duration, (Class, String)> {
-        let serial = match &stage.evidence {
-            Evidence::Serial(pattern) => Some(pattern.regex().clone()),
+        give_up: impl Future<Output = GiveUp>,
+    ) -> Result<Duration, GiveUp> {
+        match &stage.evidence {
+            Evidence::Serial(pattern) => {
+                self.wait_for_serial(pattern.regex().clone(), give_up).await
+            }
             Evidence::Nonce => {
                 let exact = Regex::new(&regex::escape(&self.facts.nonce));
-                Some(exact.map_err(|e| (Class::Host, e.to_string()))?)
+                let exact = exact.map_err(|e| GiveUp::now(Class::Host, e.to_string()))?;
+                self.wait_for_serial(exact, give_up).await
             }
-            _ => None,
-        };
-        if let Some(pattern) = serial {
-            return self.wait_for_serial(pattern, give_up).await;
-        }
-        let facts = self.facts.clone();
-        let is_evidence = |r: &Record| proves(&stage.evidence, &r.event, &facts);
-        let evidence = self.timeline.wait_for(&mut self.cursor, is_evidence);
-        tokio::pin!(evidence);
-        tokio::select! {
-            biased;
-            record = &mut evidence => Ok(record.at),
-            reason = give_up => match timeout(AFTER_THE_END, evidence).await {
-                Ok(record) if matches!(reason.0, Class::Emulator) => Ok(record.at),
-                _ => Err(reason),
-            },
+            evidence => {
+                let is_evidence = |r: &Record| proves(evidence, &r.event, &self.facts);
+                let evidence = self.timeline.wait_for(&mut self.cursor, is_evidence);
+                Ok(unless(evidence, give_up).await?.at)
+            }
         }
     }
 
@@ -177,35 +183,72 @@ impl Sequencer {
     async fn wait_for_serial(
         &mut self,
         pattern: Regex,
-        give_up: impl Future<Output = (Class, String)>,
-    ) -> Result<Duration, (Class, String)> {
-        let lost = || (Class::Host, "the matcher of the serial ports has failed".to_owned());
+        give_up: impl Future<Output = GiveUp>,
+    ) -> Result<Duration, GiveUp> {
+        let lost = || {
+            GiveUp::now(
+                Class::Host,
+                "the matcher of the serial ports has failed".into(),
+            )
+        };
         let mut expectations = self.expectations.take().ok_or_else(lost)?;
+        // When the run gives up, this function ends and the matcher sees it by this flag; nothing waits for it any more.
         let flag = Arc::new(AtomicBool::new(false));
         let given_up = Arc::clone(&flag);
-        let mut matcher = tokio::task::spawn_blocking(move || {
+        let matcher = tokio::task::spawn_blocking(move || {
             let seen = expectations.wait(&pattern, || given_up.load(Ordering::Relaxed));
             (expectations, seen)
         });
-        let (reason, finished) = tokio::select! {
-            biased;
-            finished = &mut matcher => (None, finished),
-            reason = give_up => {
-                if matches!(reason.0, Class::Emulator) {
-                    // What the board said last may still be on its way to the matcher.
-                    let _ = timeout(AFTER_THE_END, &mut matcher).await;
-                }
-                flag.store(true, Ordering::Relaxed);
-                (Some(reason), matcher.await)
-            }
-        };
-        let (expectations, seen) = finished.map_err(|_| lost())?;
+        let finished = unless(matcher, give_up).await;
+        flag.store(true, Ordering::Relaxed);
+        let (expectations, seen) = finished?.map_err(|_| lost())?;
         self.expectations = Some(expectations);
-        match seen {
-            Ok(seen) => Ok(seen.at),
-            Err(missed @ (Missed::GivenUp | Missed::Ended)) => {
-                Err(reason.unwrap_or_else(|| (Class::Emulator, missed.to_string())))
+        seen.map(|seen| seen.at)
+            .map_err(|missed| GiveUp::now(Class::Emulator, missed.to_string()))
+    }
+}
+
+/// A reason to wait no longer.
+#[derive(Debug)]
+struct GiveUp {
+    class: Class,
+    cause: String,
+    /// The board has stopped, and what it said or asked last may still be on its way.
+    last_words: bool,
+}
+
+impl GiveUp {
+    fn now(class: Class, cause: String) -> Self {
+        Self {
+            class,
+            cause,
+            last_words: false,
+        }
+    }
+
+    fn after_last_words(class: Class, cause: String) -> Self {
+        Self {
+            class,
+            cause,
+            last_words: true,
+        }
+    }
+}
+
+/// The output of `wanted`, unless there is a reason to give up first.
+async fn unless<T>(
+    wanted: impl Future<Output = T>,
+    give_up: impl Future<Output = GiveUp>,
+) -> Result<T, GiveUp> {
+    tokio::pin!(wanted);
+    tokio::select! {
+        biased;
+        output = &mut wanted => Ok(output),
+        reason = give_up => {
+            if reason.last_words && let Ok(output) = timeout(AFTER_THE_END, wanted).await {
+                return Ok(output);
             }
+            Err(reason)
         }
     }
 }
@@ -221,13 +264,43 @@ async fn wait_for_alarm(timeline: Timeline, mut cursor: Cursor) -> (String, Stri
     }
 }
 
+/// The guest powers off or resets the board, which is the last event that a board sends.
+async fn wait_for_power(timeline: Timeline) -> String {
+    let by_guest = |r: &Record| {
+        matches!(
+            r.event,
+            Event::Power {
+                action: Power::GuestShutdown | Power::GuestReset
+            }
+        )
+    };
+    let record = timeline.wait_for(&mut Cursor::default(), by_guest).await;
+    match record.event {
+        Event::Power {
+            action: Power::GuestReset,
+        } => "the board has reset itself".to_owned(),
+        _ => "the board has powered itself off".to_owned(),
+    }
+}
+
 /// Whether an event is the evidence. Serial evidence is not on the timeline but behind rexpect.
 fn proves(evidence: &Evidence, event: &Event, facts: &Facts) -> bool {
     match (evidence, event) {
-        (Evidence::Firmware, Event::Firmware { .. }) | (Evidence::Lease, Event::Lease { .. }) => true,
-        (Evidence::Tls { service }, Event::Tls(tls)) => tls.service == *service && tls.error.is_none(),
+        (Evidence::Firmware, Event::Firmware { .. }) | (Evidence::Lease, Event::Lease { .. }) => {
+            true
+        }
+        (Evidence::Tls { service }, Event::Tls(tls)) => {
+            tls.service == *service && tls.error.is_none()
+        }
         (Evidence::Power(wanted), Event::Power { action }) => wanted == action,
-        (Evidence::Request(RequestEvidence { service, target, layer }), Event::Request(r)) => {
+        (
+            Evidence::Request(RequestEvidence {
+                service,
+                target,
+                layer,
+            }),
+            Event::Request(r),
+        ) => {
             r.service == *service
                 && r.complete
                 && (200..300).contains(&r.status)

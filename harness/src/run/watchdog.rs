@@ -90,7 +90,14 @@ mod tests {
         let beats = AtomicU64::new(0);
         let stops_after_50 = move || beats.fetch_add(1, Ordering::Relaxed).min(50);
         let cause = watchdog(Arc::new(stops_after_50)).bites().await;
-        assert_eq!(cause, "nothing on any serial port or on the network for 60 s");
-        assert!((108..116).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+        assert_eq!(
+            cause,
+            "nothing on any serial port or on the network for 60 s"
+        );
+        assert!(
+            (108..116).contains(&started.elapsed().as_secs()),
+            "{:?}",
+            started.elapsed()
+        );
     }
 }

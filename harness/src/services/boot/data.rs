@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::mac::Mac;
 use super::path::FilePath;
+use crate::mac::Mac;
 use crate::services::{Blob, Error, Fingerprint};
 
 /// Name of the boot script's template in a client's folder.
