@@ -11,9 +11,11 @@ mod overlay;
 mod power;
 mod process;
 mod qmp;
+mod takeover;
 
 pub use command::{CommandLine, Network, QemuProgram};
 pub use error::MachineError;
 pub use overlay::create_overlay;
 pub use power::{Connectors, Machine, Sockets};
 pub use qmp::{Monitor, QmpEvent};
+pub use takeover::kernel_takes_over;

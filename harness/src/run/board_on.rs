@@ -8,8 +8,10 @@ use super::{RunError, Start};
 use crate::board::{Board, NicModel};
 use crate::console::{Console, Expectations};
 use crate::mac::Mac;
-use crate::machine::{CommandLine, Machine, Network, QemuProgram, Sockets};
-use crate::timeline::Timeline;
+use crate::machine::{
+    CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, kernel_takes_over,
+};
+use crate::timeline::{Cursor, Event, Power, Record, Timeline};
 use crate::usb::{self, lan9514::Lan9514};
 use crate::wire::WireEnd;
 
@@ -28,6 +30,7 @@ pub(super) struct BoardOn {
     pub(super) console: Console,
     pub(super) nic: usb::Control,
     _session: AbortOnDropHandle<()>,
+    _hand_over: AbortOnDropHandle<()>,
 }
 
 impl BoardOn {
@@ -93,13 +96,36 @@ impl BoardOn {
                 log.note("usb", format!("the USB session has failed: {e}"));
             }
         });
+        let hand_over = hand_over(machine.monitor().clone(), nic.clone(), timeline.clone());
         let on = Self {
             machine,
             console,
             nic,
             _session: AbortOnDropHandle::new(session),
+            _hand_over: AbortOnDropHandle::new(tokio::spawn(hand_over)),
         };
         Ok((on, expectations))
+    }
+}
+
+/// Plugs the NIC in again whenever a kernel takes the board over from its boot loader.
+///
+/// QEMU's DWC2 has no core soft reset, so a kernel never sees a connect event for a device that the boot loader has used. A real
+/// controller is reset by the kernel's driver, which then finds the device anew.
+async fn hand_over(monitor: Monitor, nic: usb::Control, timeline: Timeline) {
+    let mut cursor = Cursor::default();
+    let is_reset = |r: &Record| {
+        matches!(
+            r.event,
+            Event::Power {
+                action: Power::GuestReset
+            }
+        )
+    };
+    while kernel_takes_over(&monitor).await.is_ok() {
+        timeline.note("run", "a kernel has taken over: plugging the NIC in anew");
+        nic.replug();
+        timeline.wait_for(&mut cursor, is_reset).await;
     }
 }
 
