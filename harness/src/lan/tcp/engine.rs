@@ -262,11 +262,10 @@ impl Engine {
             } else if conn.is_orphan {
                 if conn.linger(socket, now) {
                     gone.push(id);
+                } else {
+                    let until = conn.linger.map(|(_, until)| until);
+                    deadline = deadline.into_iter().chain(until).min();
                 }
-                deadline = deadline
-                    .into_iter()
-                    .chain(conn.linger.map(|(_, until)| until))
-                    .min();
             }
         }
         for id in gone {
