@@ -24,8 +24,9 @@ use super::{Config, Error, Observed, Statistics};
 use crate::timeline::Timeline;
 use crate::wire::{self, WireEnd};
 
-/// Frames that a cable holds in each direction: a third of a megabyte, a little more than one connection has under way.
-const CABLE: usize = 256;
+/// Frames that a cable holds in each direction: more than two connections have under way, and what a guest sends in 60 ms at
+/// wire speed while this process waits for a processor.
+const CABLE: usize = 512;
 /// Frames that an observer may be behind.
 const OBSERVED: usize = 8192;
 
@@ -125,18 +126,17 @@ impl Lan {
         let (near, far) = wire::cable(CABLE);
         let (wire, frames) = near.split();
         let number = self.next_port.fetch_add(1, Ordering::Relaxed);
-        let counters = Arc::clone(&self.host.counters);
         let outlet = Arc::new(Outlet {
             port: number,
             wire,
             observers: self.observers.clone(),
-            counters: Arc::clone(&counters),
+            counters: Arc::clone(&self.host.counters),
             timeline: self.host.timeline.clone(),
         });
         self.switch.plug(Arc::clone(&outlet));
         let registry = Arc::clone(&self.host.registry);
         let port = Port {
-            link: Link::new(Arc::clone(&outlet), registry, counters, number.into()),
+            link: Link::new(Arc::clone(&outlet), registry),
             outlet,
             host: Arc::clone(&self.host),
             switch: Arc::clone(&self.switch),

@@ -47,6 +47,8 @@ pub struct Statistics {
     pub fragments: u64,
     /// TCP connections that reached a listener.
     pub connections: u64,
+    /// TCP connections that exist now, those that are being opened or closed included.
+    pub open: u64,
     /// TCP connection requests that were reset because nobody listens there.
     pub refused: u64,
 }
@@ -62,6 +64,7 @@ pub(super) struct Counters {
     pub(super) malformed: AtomicU64,
     pub(super) fragments: AtomicU64,
     pub(super) connections: AtomicU64,
+    pub(super) open: AtomicU64,
     pub(super) refused: AtomicU64,
 }
 
@@ -77,6 +80,7 @@ impl Counters {
             malformed: get(&self.malformed),
             fragments: get(&self.fragments),
             connections: get(&self.connections),
+            open: get(&self.open),
             refused: get(&self.refused),
         }
     }
@@ -85,4 +89,9 @@ impl Counters {
 /// Adds to a counter and returns what it was before.
 pub(super) fn count(counter: &AtomicU64, by: usize) -> u64 {
     counter.fetch_add(by as u64, Ordering::Relaxed)
+}
+
+/// Takes one from a counter.
+pub(super) fn count_down(counter: &AtomicU64) {
+    counter.fetch_sub(1, Ordering::Relaxed);
 }

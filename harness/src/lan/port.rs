@@ -95,6 +95,10 @@ impl Port {
                 .filter_map(|frame| self.receive(frame, &mut last_source, now))
                 .collect();
             let turn = self.link.turn(packets, now);
+            for address in &turn.refused {
+                let text = format!("refused a connection to {address}: nobody listens there");
+                self.outlet.timeline.note("lan", text);
+            }
             let next = wake_at(&turn, now).map(|next| self.started + next);
             // An alarm that comes too early costs one turn a second at most; setting it anew for each segment costs more.
             if let Some(next) = next.filter(|next| alarm_at.is_none_or(|at| *next < at)) {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use bytes::Bytes;
-use shakedown_harness::lan::Lan;
+use shakedown_harness::lan::{Lan, TcpListener, TcpStream};
 use shakedown_harness::wire::WireEnd;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -165,7 +165,10 @@ impl Guest {
                     while self.poll() {}
                     return value;
                 }
-                while self.poll() {}
+                // What has just arrived, or the room that has just been made, must not wait for the next frame.
+                if self.poll() {
+                    continue;
+                }
                 let now = self.now();
                 let delay = self.interface.poll_delay(now, &self.sockets);
                 let delay = delay.map_or(Duration::from_secs(3600), |d| {
@@ -202,6 +205,14 @@ impl Guest {
         self.next_port += 1;
         self.next_port
     }
+}
+
+/// The next connection, within a minute of the paused clock.
+pub(crate) async fn accept(listener: &mut TcpListener) -> TcpStream {
+    let accepted = time::timeout(Duration::from_secs(60), listener.accept()).await;
+    let (stream, peer) = accepted.expect("somebody should have connected").unwrap();
+    assert_eq!(stream.peer_addr(), peer);
+    stream
 }
 
 pub(crate) fn endpoint(address: SocketAddrV4) -> IpEndpoint {

@@ -7,7 +7,10 @@
     reason = "clippy knows test functions, but not the helpers of a test crate"
 )]
 
+mod craft;
+mod foreign;
 mod frames;
 mod guest;
+mod segments;
 mod services;
 mod tcp;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use axum::routing::get;
 use shakedown_harness::lan::{Config, Lan, TcpListener};
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{Event, Timeline};
 use smoltcp::socket::tcp::State;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, accept};
 
 /// A server of the world outside.
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 5), 80);
@@ -26,6 +27,15 @@ fn listen(lan: &Lan) -> TcpListener {
     lan.listen(*SERVER.ip(), SERVER.port()).unwrap()
 }
 
+/// Fails if anything since `start` waited for a timer of TCP, such as a retransmission: the clock stands still otherwise.
+fn assert_no_wait(start: Instant) {
+    assert!(
+        start.elapsed() < Duration::from_millis(900),
+        "waited {:?}",
+        start.elapsed()
+    );
+}
+
 /// Bytes of which no two stretches are alike.
 fn content(length: usize) -> Vec<u8> {
     (0..length as u32)
@@ -38,16 +48,18 @@ async fn an_echo_returns_every_byte() {
     let (lan, mut guest) = start();
     let mut listener = listen(&lan);
     let server = tokio::spawn(async move {
-        let (stream, peer) = listener.accept().await.unwrap();
-        assert_eq!(peer, stream.peer_addr());
+        let stream = accept(&mut listener).await;
+        let peer = stream.peer_addr();
         let (mut reader, mut writer) = tokio::io::split(stream);
         let copied = tokio::io::copy(&mut reader, &mut writer).await.unwrap();
         writer.shutdown().await.unwrap();
         (copied, peer)
     });
+    let start = Instant::now();
     let connection = guest.connect(SERVER).await.unwrap();
     let sent = content(MEGABYTES);
     let echoed = guest.converse(connection, &sent, true).await;
+    assert_no_wait(start);
     assert!(
         echoed == sent,
         "{} of {} bytes came back, or not the same",
@@ -83,6 +95,7 @@ async fn a_hundred_connections_share_a_cable_without_loss() {
             });
         }
     });
+    let start = Instant::now();
     let connections: Vec<_> = (0..100u8).map(|_| guest.dial(SERVER)).collect();
     let mut received = vec![0; connections.len()];
     let mut asked = vec![false; connections.len()];
@@ -104,13 +117,16 @@ async fn a_hundred_connections_share_a_cable_without_loss() {
         received.iter().all(|length| *length == EACH).then_some(())
     });
     done.await;
+    assert_no_wait(start);
     let statistics = lan.statistics();
     assert_eq!((statistics.connections, statistics.overflowed), (100, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn nobody_there_is_a_refusal() {
-    let (lan, mut guest) = start();
+    let timeline = Timeline::start();
+    let lan = Lan::start(Config::default(), timeline.clone()).unwrap();
+    let mut guest = Guest::at(&lan, 50);
     let listener = listen(&lan);
     assert_eq!(
         guest.connect(SocketAddrV4::new(*SERVER.ip(), 81)).await,
@@ -128,6 +144,12 @@ async fn nobody_there_is_a_refusal() {
         (lan.statistics().refused, lan.statistics().connections),
         (3, 0)
     );
+    guest.connect(SERVER).await;
+    let notes = timeline
+        .snapshot()
+        .into_iter()
+        .filter(|r| matches!(r.event, Event::Note { .. }));
+    assert_eq!(notes.count(), 3, "one for each address");
 }
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +157,7 @@ async fn each_half_closes_on_its_own() {
     let (lan, mut guest) = start();
     let mut listener = listen(&lan);
     let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&mut listener).await;
         let mut question = String::new();
         stream.read_to_string(&mut question).await.unwrap();
         stream.write_all(b"answer").await.unwrap();
@@ -157,7 +179,7 @@ async fn a_reset_is_an_error_for_reader_and_writer() {
     let (lan, mut guest) = start();
     let mut listener = listen(&lan);
     let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&mut listener).await;
         let read = stream.read_u8().await.unwrap_err();
         let write = stream.write_all(b"x").await.unwrap_err();
         (read.kind(), write.kind())
@@ -177,7 +199,7 @@ async fn a_guest_that_lost_its_power_times_out() {
     let mut listener = listen(&lan);
     guest.connect(SERVER).await.unwrap();
     // The cable stays plugged in, but nobody answers.
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = accept(&mut listener).await;
     assert_eq!(
         stream.read_u8().await.unwrap_err().kind(),
         ErrorKind::TimedOut
@@ -190,7 +212,7 @@ async fn an_unplugged_cable_and_an_ended_lan_break_connections() {
     let (lan, mut guest) = start();
     let mut listener = listen(&lan);
     guest.connect(SERVER).await.unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = accept(&mut listener).await;
     drop(guest);
     assert_eq!(
         stream.read_u8().await.unwrap_err().kind(),
@@ -199,7 +221,7 @@ async fn an_unplugged_cable_and_an_ended_lan_break_connections() {
 
     let mut guest = Guest::at(&lan, 51);
     guest.connect(SERVER).await.unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut stream = accept(&mut listener).await;
     drop(lan);
     assert_eq!(
         stream.read_u8().await.unwrap_err().kind(),
@@ -216,7 +238,7 @@ async fn dropping_a_stream_closes_it_or_resets_what_nobody_read() {
     let (lan, mut guest) = start();
     let mut listener = listen(&lan);
     let polite = guest.connect(SERVER).await.unwrap();
-    drop(listener.accept().await.unwrap());
+    drop(accept(&mut listener).await);
     guest
         .until(|guest| (guest.tcp(polite).state() == State::CloseWait).then_some(()))
         .await;
@@ -224,10 +246,33 @@ async fn dropping_a_stream_closes_it_or_resets_what_nobody_read() {
     let rude = guest.connect(SERVER).await.unwrap();
     guest.tcp(rude).send_slice(b"unheard").unwrap();
     guest.run_for(Duration::from_millis(10)).await;
-    drop(listener.accept().await.unwrap());
+    drop(accept(&mut listener).await);
     guest
         .until(|guest| (guest.tcp(rude).state() == State::Closed).then_some(()))
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn closed_connections_are_forgotten() {
+    let (lan, mut guest) = start();
+    let mut listener = listen(&lan);
+    // One side says goodbye first, then the other, then one of them never does.
+    let first = guest.connect(SERVER).await.unwrap();
+    drop(accept(&mut listener).await);
+    guest.run_for(Duration::from_millis(10)).await;
+    guest.tcp(first).close();
+    guest.run_for(Duration::from_millis(10)).await;
+    assert_eq!(lan.statistics().open, 1, "it waits for a repeated FIN");
+    let second = guest.connect(SERVER).await.unwrap();
+    guest.tcp(second).close();
+    guest.run_for(Duration::from_millis(10)).await;
+    drop(accept(&mut listener).await);
+    guest.connect(SERVER).await.unwrap();
+    drop(accept(&mut listener).await);
+    guest.run_for(Duration::from_secs(5)).await;
+    assert_eq!(lan.statistics().open, 1, "only the third is left");
+    guest.run_for(Duration::from_secs(60)).await;
+    assert_eq!(lan.statistics().open, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +282,7 @@ async fn a_slow_reader_slows_the_guest_down() {
     let connection = guest.connect(SERVER).await.unwrap();
     let sent = content(1 << 20);
     let server = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut stream = accept(&mut listener).await;
         let mut read = Vec::new();
         let mut buffer = vec![0; 10_000];
         loop {

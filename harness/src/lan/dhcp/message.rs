@@ -105,6 +105,11 @@ impl Request {
         let is_sound = request.kind != DhcpMessageType::Unknown(0) && request.mac.is_unicast();
         is_sound.then_some(request)
     }
+
+    /// The address that a request for one is about.
+    pub(super) fn wanted(&self) -> Ipv4Addr {
+        self.requested.unwrap_or(self.client)
+    }
 }
 
 fn address(data: &[u8]) -> Option<Ipv4Addr> {

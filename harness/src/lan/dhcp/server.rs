@@ -72,7 +72,7 @@ impl Server {
             self.leases.forget(request.mac);
             return None;
         }
-        let wanted = request.requested.unwrap_or(request.client);
+        let wanted = request.wanted();
         Some(if self.leases.bind(request.mac, wanted, now) {
             self.grant(Kind::Ack, request, wanted)
         } else {
@@ -158,18 +158,25 @@ impl Server {
 impl Service for Server {
     fn answer(&mut self, datagram: &Datagram<'_>, now: Duration) -> Option<Answer> {
         let request = Request::parse(datagram.payload)?;
+        let mac = mac_text(request.mac);
         let Some(reply) = self.decide(&request, now) else {
-            return Some(Answer {
-                reply: None,
-                event: None,
-            });
+            let is_exhausted = request.kind == Kind::Discover;
+            let event = is_exhausted
+                .then(|| note(format!("no dhcp address left for {mac}: enlarge the pool")));
+            return Some(Answer { reply: None, event });
         };
-        let is_lease = reply.kind == Kind::Ack && !reply.your.is_unspecified();
-        let event = is_lease.then(|| Event::Lease {
-            mac: mac_text(request.mac),
-            address: reply.your,
-            vendor_class: request.vendor_class.clone(),
-        });
+        let event = match reply.kind {
+            Kind::Ack if !reply.your.is_unspecified() => Some(Event::Lease {
+                mac,
+                address: reply.your,
+                vendor_class: request.vendor_class.clone(),
+            }),
+            Kind::Nak => Some(note(format!(
+                "refused {mac} the address {}",
+                request.wanted()
+            ))),
+            _ => None,
+        };
         let address = if request.client.is_unspecified() {
             reply.your
         } else {
@@ -187,6 +194,11 @@ impl Service for Server {
             event,
         })
     }
+}
+
+fn note(text: String) -> Event {
+    let room = "lan".into();
+    Event::Note { room, text }
 }
 
 #[cfg(test)]

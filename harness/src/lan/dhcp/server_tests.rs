@@ -349,7 +349,7 @@ fn a_refusal_says_so_to_everybody() {
     53 [6]
     54 [10, 0, 2, 1]
     56 address not available
-    None
+    Some(Note { room: "lan", text: "refused b8:27:eb:01:02:03 the address 10.0.2.7" })
     "#);
 }
 
@@ -404,4 +404,20 @@ fn declined_and_released_addresses_are_handled_in_silence() {
         &[(53, &[3]), (54, &[10, 0, 2, 9]), (50, &[10, 0, 2, 88])],
     );
     assert_eq!(outcome(server, &elsewhere), None, "another server's client");
+}
+
+#[test]
+fn an_exhausted_pool_is_noted() {
+    let mut config = Config::default();
+    config.dhcp.last = config.dhcp.first;
+    let server = &mut Server::new(&config);
+    let discover = |mac| message(mac, 0, Ipv4Addr::UNSPECIFIED, &[(53, &[1])]);
+    assert!(ask(server, &discover(BOARD)).reply.is_some());
+    let answer = ask(server, &discover(OTHER));
+    assert!(answer.reply.is_none());
+    assert!(
+        matches!(answer.event, Some(Event::Note { .. })),
+        "{:?}",
+        answer.event
+    );
 }

@@ -3,8 +3,9 @@
 //! Life of a connection: a request arrives and somebody listens, so there is a [`Conn`]; the handshake ends and its [`TcpStream`]
 //! goes to the listener; the stream is dropped and the connection is an orphan that says goodbye by itself; it is removed.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddrV4;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -13,14 +14,13 @@ use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration as SmolDuration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, TcpSeqNumber};
-use tokio::sync::Notify;
 
 use super::TcpStream;
+use super::link::{Link, Turn};
 use super::packets::{Packets, Segment, Tuple};
 use super::registry::{Admission, Place, Registry};
 use crate::lan::frame::Mac;
-use crate::lan::lock::lock;
-use crate::lan::observe::{Counters, count};
+use crate::lan::observe::{Counters, count, count_down};
 use crate::lan::port::Outlet;
 
 /// Bytes buffered per connection and direction. Twelve megabytes a second and a guest that looks up every 20 ms make 240 KiB.
@@ -29,103 +29,18 @@ pub(super) const BUFFER: usize = 256 * 1024;
 const WRITABLE: usize = BUFFER / 4;
 /// Most connections of one port; more requests are ignored, as by a busy server.
 const MAX_CONNECTIONS: usize = 512;
-/// How long a silent peer is asked whether it is still there, and how long it may leave questions and data unanswered: a board
-/// that lost its power says nothing.
+/// After which silence a peer is asked whether it is still there, and after which one it is given up: a board that lost its
+/// power says nothing.
 const KEEP_ALIVE: SmolDuration = SmolDuration::from_secs(30);
 const SILENCE: SmolDuration = SmolDuration::from_secs(120);
 /// How long a closed connection waits for the peer's FIN, and for a repetition of it.
 const FIN_WAIT: Duration = Duration::from_secs(30);
 const TIME_WAIT: Duration = Duration::from_secs(1);
+/// Most addresses that are remembered as refused.
+const MAX_REFUSED: usize = 64;
 
 /// A connection's name within its engine. Never used twice.
 pub(super) type ConnId = u64;
-
-/// An engine, shared by the port's task and the streams.
-#[derive(Debug)]
-pub(in crate::lan) struct Link {
-    engine: Mutex<Engine>,
-    /// Rung when the port's task should take a turn.
-    bell: Notify,
-}
-
-/// What a turn of the engine leads to, outside its lock.
-#[derive(Debug, Default)]
-pub(in crate::lan) struct Turn {
-    established: Vec<(Place, TcpStream)>,
-    wakers: Vec<Waker>,
-    /// When the engine wants its next turn, as time since the LAN was started.
-    pub(in crate::lan) next: Option<Duration>,
-    /// It has more to send than the cable takes.
-    pub(in crate::lan) is_blocked: bool,
-}
-
-impl Turn {
-    /// Hands out connections and wakes tasks. Both may drop streams, so the engine must not be locked.
-    fn settle(&mut self) {
-        for (place, stream) in self.established.drain(..) {
-            place.send(stream);
-        }
-        self.wakers.drain(..).for_each(Waker::wake);
-    }
-}
-
-impl Link {
-    pub(in crate::lan) fn new(
-        outlet: Arc<Outlet>,
-        registry: Arc<Registry>,
-        counters: Arc<Counters>,
-        seed: u64,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|link| Self {
-            engine: Mutex::new(Engine::new(link.clone(), outlet, registry, counters, seed)),
-            bell: Notify::new(),
-        })
-    }
-
-    /// Receives packets, sends what can be sent, and says when to come back.
-    pub(in crate::lan) fn turn(
-        &self,
-        packets: impl IntoIterator<Item = (Bytes, Mac)>,
-        now: Duration,
-    ) -> Turn {
-        let mut turn = Turn::default();
-        let mut engine = lock(&self.engine);
-        for (packet, from) in packets {
-            engine.receive(packet, from, now, &mut turn);
-        }
-        engine.transmit(now, &mut turn);
-        drop(engine);
-        turn.settle();
-        turn
-    }
-
-    /// Resets nobody, but ends all connections here: their streams fail from now on.
-    pub(in crate::lan) fn close(&self) {
-        let mut turn = Turn::default();
-        lock(&self.engine).close(&mut turn);
-        turn.settle();
-    }
-
-    /// Waits until a stream rings.
-    pub(in crate::lan) async fn rung(&self) {
-        self.bell.notified().await;
-    }
-
-    pub(super) fn ring(&self) {
-        self.bell.notify_one();
-    }
-
-    /// Works on the socket of a connection; `None` when the connection is gone.
-    pub(super) fn with<R>(
-        &self,
-        id: ConnId,
-        work: impl FnOnce(&mut Socket<'static>, &mut Conn) -> R,
-    ) -> Option<R> {
-        let engine = &mut *lock(&self.engine);
-        let conn = engine.conns.get_mut(&id)?;
-        Some(work(engine.sockets.get_mut(conn.handle), conn))
-    }
-}
 
 /// What is known of a connection besides its socket.
 #[derive(Debug)]
@@ -148,7 +63,7 @@ pub(super) struct Conn {
     linger: Option<(State, Duration)>,
 }
 
-struct Engine {
+pub(super) struct Engine {
     interface: Interface,
     packets: Packets,
     sockets: SocketSet<'static>,
@@ -158,6 +73,8 @@ struct Engine {
     link: Weak<Link>,
     registry: Arc<Registry>,
     counters: Arc<Counters>,
+    /// Addresses that were reported as refused.
+    refused: HashSet<SocketAddrV4>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -169,13 +86,8 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    fn new(
-        link: Weak<Link>,
-        outlet: Arc<Outlet>,
-        registry: Arc<Registry>,
-        counters: Arc<Counters>,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(link: Weak<Link>, outlet: Arc<Outlet>, registry: Arc<Registry>) -> Self {
+        let (counters, seed) = (Arc::clone(&outlet.counters), outlet.port.into());
         let mut packets = Packets::new(outlet);
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
@@ -191,10 +103,21 @@ impl Engine {
             link,
             registry,
             counters,
+            refused: HashSet::new(),
         }
     }
 
-    fn receive(&mut self, packet: Bytes, from: Mac, now: Duration, turn: &mut Turn) {
+    /// Works on a connection's socket; `None` when the connection is gone.
+    pub(super) fn with<R>(
+        &mut self,
+        id: ConnId,
+        work: impl FnOnce(&mut Socket<'static>, &mut Conn) -> R,
+    ) -> Option<R> {
+        let conn = self.conns.get_mut(&id)?;
+        Some(work(self.sockets.get_mut(conn.handle), conn))
+    }
+
+    pub(super) fn receive(&mut self, packet: Bytes, from: Mac, now: Duration, turn: &mut Turn) {
         let Some(segment) = Segment::parse(&packet) else {
             count(&self.counters.malformed, 1);
             return;
@@ -208,6 +131,10 @@ impl Engine {
                 // smoltcp resets what no socket is for.
                 Admission::Nobody => {
                     count(&self.counters.refused, 1);
+                    let local = segment.tuple.local;
+                    if self.refused.len() < MAX_REFUSED && self.refused.insert(local) {
+                        turn.refused.push(local);
+                    }
                 }
             }
         }
@@ -270,6 +197,7 @@ impl Engine {
             writer: None,
             linger: None,
         };
+        count(&self.counters.open, 1);
         self.next_id += 1;
         self.by_tuple.insert(segment.tuple, self.next_id);
         self.conns.insert(self.next_id, conn);
@@ -295,7 +223,7 @@ impl Engine {
         }
     }
 
-    fn transmit(&mut self, now: Duration, turn: &mut Turn) {
+    pub(super) fn transmit(&mut self, now: Duration, turn: &mut Turn) {
         use smoltcp::iface::PollResult;
 
         let at = instant(now);
@@ -334,11 +262,10 @@ impl Engine {
             } else if conn.is_orphan {
                 if conn.linger(socket, now) {
                     gone.push(id);
+                } else {
+                    let until = conn.linger.map(|(_, until)| until);
+                    deadline = deadline.into_iter().chain(until).min();
                 }
-                deadline = deadline
-                    .into_iter()
-                    .chain(conn.linger.map(|(_, until)| until))
-                    .min();
             }
         }
         for id in gone {
@@ -353,6 +280,7 @@ impl Engine {
             return;
         };
         self.sockets.remove(conn.handle);
+        count_down(&self.counters.open);
         turn.wakers
             .extend(conn.reader.into_iter().chain(conn.writer));
         if self.by_tuple.get(&conn.tuple) == Some(&id) {
@@ -364,7 +292,7 @@ impl Engine {
         }
     }
 
-    fn close(&mut self, turn: &mut Turn) {
+    pub(super) fn close(&mut self, turn: &mut Turn) {
         let all: Vec<_> = self.conns.keys().copied().collect();
         all.into_iter().for_each(|id| self.remove(id, turn));
     }

@@ -10,12 +10,13 @@
 //! Source: RFC 9293.
 
 mod engine;
+mod link;
 mod listener;
 mod packets;
 mod registry;
 mod stream;
 
-pub(super) use engine::{Link, Turn};
+pub(super) use link::{Link, Turn};
 pub use listener::TcpListener;
 pub(super) use registry::Registry;
 pub use stream::TcpStream;

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use smoltcp::socket::tcp::{RecvError, Socket, State};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::engine::{BUFFER, Conn, ConnId, Link};
+use super::engine::{BUFFER, Conn, ConnId};
+use super::link::Link;
 
 /// Bytes read after which the peer is told about the room: often enough that it never stalls.
 const ANNOUNCE: usize = BUFFER / 8;
