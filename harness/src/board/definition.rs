@@ -227,7 +227,7 @@ mod tests {
           |         ^^^^^^
         "#);
         insta::assert_snapshot!(error("\"180s\"", "\"soon\""), @r#"
-        boards/raspi3b.toml:33:11: not a duration such as "90s" or "10m": expected number at 0
+        boards/raspi3b.toml:32:11: not a duration such as "90s" or "10m": expected number at 0
           | silence = "soon"           # nothing on any UART, no frame on the LAN
           |           ^^^^^^
         "#);

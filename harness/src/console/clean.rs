@@ -37,11 +37,11 @@ impl State {
 
 impl Perform for State {
     fn print(&mut self, c: char) {
-        self.push(if c.is_ascii_graphic() || c == ' ' {
-            c
-        } else {
-            '?'
-        });
+        // vte prints a C1 control whose two bytes come apart, and executes it otherwise.
+        if !c.is_control() {
+            let plain = c.is_ascii_graphic() || c == ' ';
+            self.push(if plain { c } else { '?' });
+        }
     }
 
     fn execute(&mut self, byte: u8) {
