@@ -19,9 +19,11 @@ struct State {
 }
 
 impl Cleaner {
-    /// The clean text of the next bytes. Only `\n` and printable ASCII come out; every other character is `?`.
+    /// The clean text of the next bytes. Only `\n` and printable ASCII come out; every byte beyond ASCII is a `?`.
     pub(super) fn clean(&mut self, bytes: &[u8]) -> String {
-        self.parser.advance(&mut self.state, bytes);
+        let ascii = |&byte: &u8| if byte.is_ascii() { byte } else { b'?' };
+        let bytes: Vec<u8> = bytes.iter().map(ascii).collect();
+        self.parser.advance(&mut self.state, &bytes);
         std::mem::take(&mut self.state.out)
     }
 }
@@ -37,10 +39,9 @@ impl State {
 
 impl Perform for State {
     fn print(&mut self, c: char) {
-        // vte prints a C1 control whose two bytes come apart, and executes it otherwise.
+        // vte takes DEL for a printable character.
         if !c.is_control() {
-            let plain = c.is_ascii_graphic() || c == ' ';
-            self.push(if plain { c } else { '?' });
+            self.push(c);
         }
     }
 
