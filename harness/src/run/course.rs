@@ -72,7 +72,11 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     match outcome {
         Ok(None) => report.verdict = Verdict::Passed,
         Ok(Some(failure)) => {
-            report.verdict = Verdict::Failed;
+            // What the host or its user ended says nothing of the image.
+            report.verdict = match failure.class {
+                Class::Host => Verdict::CouldNotRun,
+                _ => Verdict::Failed,
+            };
             report.failure = Some(failure);
         }
         Err(error) => {
