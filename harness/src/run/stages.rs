@@ -310,3 +310,6 @@ fn proves(evidence: &Evidence, event: &Event, facts: &Facts) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
