@@ -59,7 +59,8 @@ impl Project {
         })
     }
 
-    /// The pairs of scenario and board up to `tier` whose name contains one of `filters`, or all without filters.
+    /// The pairs of scenario and board up to `tier` that `filters` mean, or all without filters: a filter means the scenario
+    /// of that name, or every scenario whose name contains it.
     pub(crate) fn select(
         &self,
         filters: &[String],
@@ -75,12 +76,18 @@ impl Project {
             };
             scenario.boards.iter().filter_map(on)
         });
+        let is_exact = |filter: &String| self.scenarios.iter().any(|s| &s.name == filter);
+        let means = |filter: &String, scenario: &Scenario| {
+            if is_exact(filter) {
+                scenario.name == *filter
+            } else {
+                scenario.name.contains(filter.as_str())
+            }
+        };
         let wanted: Vec<_> = pairs
             .filter(|(s, _)| s.tier <= tier)
             .filter(|(_, b)| board.is_none_or(|name| b.name == name))
-            .filter(|(s, _)| {
-                filters.is_empty() || filters.iter().any(|f| s.name.contains(f.as_str()))
-            })
+            .filter(|(s, _)| filters.is_empty() || filters.iter().any(|f| means(f, s)))
             .collect();
         if wanted.is_empty() {
             let scenarios: Vec<_> = self.scenarios.iter().map(|s| s.name.as_str()).collect();

@@ -7,12 +7,7 @@ use super::{Failure, Report, Verdict};
 /// A table of stages (rows) and runs (columns): seconds that each stage took, and the sums.
 #[must_use]
 pub fn summary_table(reports: &[Report]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for stage in reports.iter().flat_map(|r| &r.stages) {
-        if !names.contains(&stage.name.as_str()) {
-            names.push(&stage.name);
-        }
-    }
+    let names = stage_names(reports);
     let first = names
         .iter()
         .map(|n| n.len())
@@ -45,6 +40,24 @@ pub fn summary_table(reports: &[Report]) -> String {
     out += &row("CPU s, QEMU", &|r| format!("{:.1}", r.qemu_cpu_seconds));
     out += &row("verdict", &|r| verdict(r.verdict).into());
     out
+}
+
+/// The stages of all runs in the order of the chain: one that a run does not have stands where another run has it.
+fn stage_names(reports: &[Report]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for report in reports {
+        let mut place = 0;
+        for stage in &report.stages {
+            match names.iter().position(|n| *n == stage.name) {
+                Some(index) => place = index + 1,
+                None => {
+                    names.insert(place, &stage.name);
+                    place += 1;
+                }
+            }
+        }
+    }
+    names
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
@@ -130,19 +143,24 @@ mod tests {
     fn the_table_has_a_row_per_stage_and_a_column_per_run() {
         let reports = [
             report(
+                "alpine-http",
+                &[("U-Boot", 0.9), ("kernel", 5.0)],
+                Verdict::Failed,
+            ),
+            report(
                 "alpine-https",
-                &[("U-Boot", 0.8), ("TLS", 1.25)],
+                &[("U-Boot", 0.8), ("TLS", 1.25), ("kernel", 6.0)],
                 Verdict::Passed,
             ),
-            report("alpine-http", &[("U-Boot", 0.9)], Verdict::Failed),
         ];
         insta::assert_snapshot!(summary_table(&reports), @r"
-                     alpine-https on raspi3b  alpine-http on raspi3b
-        U-Boot                           0.8                     0.9
-        TLS                              1.2                       -
-        whole, s                         2.0                     0.9
-        CPU s, QEMU                     70.2                    70.2
-        verdict                       passed                  FAILED
+                     alpine-http on raspi3b  alpine-https on raspi3b
+        U-Boot                          0.9                      0.8
+        TLS                               -                      1.2
+        kernel                          5.0                      6.0
+        whole, s                        5.9                      8.1
+        CPU s, QEMU                    70.2                     70.2
+        verdict                      FAILED                   passed
         ");
     }
 

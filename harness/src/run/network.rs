@@ -153,13 +153,14 @@ fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
         "http://{}/boot/{mac}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",
         boot.server
     );
-    let told = (boot.transport == Transport::Http).then(|| lan::Boot {
+    // The gateway knows iPXE: it tells every one not to wait for a proxy DHCP server.
+    let told = lan::Boot {
         next_server: GATEWAY,
         file: None,
         by_architecture: Vec::new(),
-        ipxe: Some(script),
+        ipxe: (boot.transport == Transport::Http).then_some(script),
         http: None,
-    });
+    };
     Ok(lan::Config {
         subnet: SUBNET.parse()?,
         gateway: GATEWAY,
@@ -170,7 +171,7 @@ fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
         dhcp: lan::Dhcp {
             first: Ipv4Addr::new(10, 42, 1, 0),
             last: Ipv4Addr::new(10, 42, 1, 255),
-            boot: told,
+            boot: Some(told),
             ..lan::Dhcp::default()
         },
     })
