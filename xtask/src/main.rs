@@ -1,6 +1,6 @@
 //! The project's commands: `cargo xtask e2e`, `console`, `bench`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
 
-// mod bench;
+mod bench;
 mod console;
 mod e2e;
 mod fixtures;
@@ -26,7 +26,7 @@ enum Command {
     /// Boot a scenario's board with the terminal attached to its serial port.
     Console(console::Args),
     /// Measure, and compare within one invocation.
-    // Bench(bench::Args),
+    Bench(bench::Args),
     /// Fetch, list and check the foreign parts.
     Fixtures(fixtures::Args),
 }
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::E2e(args) => e2e::run(&args),
         Command::Console(args) => console::run(&args),
-        // Command::Bench(args) => bench::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::scenario::{Scenario, Tier};
@@ -99,6 +99,13 @@ impl Project {
             );
         }
         Ok(wanted)
+    }
+
+    /// The scenario of this name, on `board` or on its first.
+    pub(crate) fn one(&self, scenario: &str, board: Option<&str>) -> Result<(&Scenario, &Board)> {
+        let pairs = self.select(&[scenario.to_owned()], board, Tier::Full)?;
+        let exact = pairs.into_iter().find(|(s, _)| s.name == scenario);
+        exact.with_context(|| format!("there is no scenario `{scenario}`, only some like it"))
     }
 
     /// Every board.

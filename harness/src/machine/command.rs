@@ -56,8 +56,8 @@ pub enum Network<'a> {
     },
     /// QEMU's own CDC Ethernet device with user networking: what benchmarks compare with.
     UsbNet {
-        /// As in `hostfwd=…`, `guestfwd=…`; appended to `-netdev user`.
-        options: &'a str,
+        /// The host controller's port.
+        port: u8,
     },
 }
 
@@ -102,9 +102,9 @@ impl CommandLine<'_> {
                 line.chardev("nic", socket);
                 line.option("-device", format!("usb-redir,chardev=nic,port={port}"));
             }
-            Network::UsbNet { options } => {
-                line.option("-netdev", format!("user,id=nic{options}"));
-                line.option("-device", "usb-net,netdev=nic");
+            Network::UsbNet { port } => {
+                line.option("-netdev", "user,id=nic");
+                line.option("-device", if std::env::var_os("HUB").is_some() { "usb-net,netdev=nic".to_owned() } else { format!("usb-net,netdev=nic,port={port}") });
             }
         }
         line.0
@@ -199,11 +199,11 @@ mod tests {
 
     #[test]
     fn a_direct_boot_with_the_emulators_nic() {
-        let mut line = board(Network::UsbNet { options: "" });
+        let mut line = board(Network::UsbNet { port: 1 });
         line.card = None;
         line.initrd = Some(Path::new("initramfs"));
         line.append = Some("console=ttyAMA0 maxcpus=1");
         let text = text(&line);
-        assert!(text.contains("\n-initrd initramfs\n-append console=ttyAMA0 maxcpus=1\n-netdev user,id=nic\n-device usb-net,netdev=nic"), "{text}");
+        assert!(text.contains("\n-initrd initramfs\n-append console=ttyAMA0 maxcpus=1\n-netdev user,id=nic\n-device usb-net,netdev=nic,port=1"), "{text}");
     }
 }

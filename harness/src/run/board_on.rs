@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{RunError, Start};
+use super::{Nic, RunError, Start};
 use crate::board::{Board, NicModel};
 use crate::console::{Console, Expectations};
 use crate::mac::Mac;
@@ -29,8 +29,8 @@ pub(super) struct BoardOn {
     pub(super) machine: Machine,
     pub(super) console: Console,
     pub(super) nic: usb::Control,
-    _session: AbortOnDropHandle<()>,
-    _hand_over: AbortOnDropHandle<()>,
+    /// The tasks of our NIC.
+    _plugged_in: Option<[AbortOnDropHandle<()>; 2]>,
 }
 
 impl BoardOn {
@@ -44,11 +44,12 @@ impl BoardOn {
         folder: &Path,
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
-        let sockets = Sockets::bind(board.uarts.len(), true)?;
-        let (initrd, append) = match boot.start {
-            Start::Card => (None, None),
-            Start::Direct { append } => (Some(boot.initrd), Some(append.as_str())),
+        let (initrd, append, nic) = match boot.start {
+            Start::Card => (None, None, Nic::Board),
+            Start::Direct { append, nic } => (Some(boot.initrd), Some(append.as_str()), *nic),
         };
+        let sockets = Sockets::bind(board.uarts.len(), nic == Nic::Board)?;
+        let port = board.nic.port;
         let globals = vec![(
             board.machine.enabled_cores_property.clone(),
             board.machine.enabled_cores.to_string(),
@@ -62,9 +63,9 @@ impl BoardOn {
             initrd,
             append,
             card: Some(boot.card),
-            network: Network::Redirected {
-                socket: sockets.nic().unwrap_or(Path::new("")),
-                port: board.nic.port,
+            network: match sockets.nic() {
+                Some(socket) => Network::Redirected { socket, port },
+                None => Network::UsbNet { port },
             },
             uarts: sockets.uarts(),
             monitor: sockets.monitor(),
@@ -87,22 +88,21 @@ impl BoardOn {
         let NicModel::Lan9514 = board.nic.model;
         let session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
         let nic = session.control();
-        let log = timeline.clone();
-        let stream = connectors.nic;
-        let session = tokio::spawn(async move {
-            if let Some(stream) = stream
-                && let Err(e) = session.run(stream).await
-            {
-                log.note("usb", format!("the USB session has failed: {e}"));
-            }
+        let plugged_in = connectors.nic.map(|stream| {
+            let log = timeline.clone();
+            let session = async move {
+                if let Err(e) = session.run(stream).await {
+                    log.note("usb", format!("the USB session has failed: {e}"));
+                }
+            };
+            let hand_over = hand_over(machine.monitor().clone(), nic.clone(), timeline.clone());
+            [tokio::spawn(session), tokio::spawn(hand_over)].map(AbortOnDropHandle::new)
         });
-        let hand_over = hand_over(machine.monitor().clone(), nic.clone(), timeline.clone());
         let on = Self {
             machine,
             console,
             nic,
-            _session: AbortOnDropHandle::new(session),
-            _hand_over: AbortOnDropHandle::new(tokio::spawn(hand_over)),
+            _plugged_in: plugged_in,
         };
         Ok((on, expectations))
     }

@@ -42,7 +42,18 @@ pub enum Start {
     Direct {
         /// The kernel command line.
         append: String,
+        /// What is plugged into the board's USB port.
+        nic: Nic,
     },
+}
+
+/// A network interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nic {
+    /// The board's own, on the LAN.
+    Board,
+    /// QEMU's own on QEMU's user network, as a yardstick for the board's. Nothing is on the LAN then.
+    Emulator,
 }
 
 /// Takes a run through its course. Whatever happens there is a report; its last act is to write `report.json`.

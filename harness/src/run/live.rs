@@ -11,6 +11,7 @@ use crate::cpio::{Archive, CpioError};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
+use crate::lan::Lan;
 use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
 use crate::machine::{Machine, create_overlay, firmware};
@@ -119,6 +120,12 @@ impl Live {
     /// The serial ports.
     pub fn console(&mut self) -> &mut Console {
         &mut self.on.console
+    }
+
+    /// The network that the board is on, for more servers than a scenario has.
+    #[must_use]
+    pub fn lan(&self) -> &Lan {
+        &self.network.lan
     }
 
     /// The NIC's controls.

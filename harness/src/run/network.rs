@@ -83,6 +83,9 @@ impl Network {
         folder.insert("kernel", Blob::file(&parts.kernel)?)?;
         folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
         folder.insert("trust", Bytes::from(trust_archive))?;
+        for (path, blob) in &parts.files {
+            folder.insert(path, blob.clone())?;
+        }
         let mut root = DataRoot::default();
         let journal = Journal::new("boot", timeline.clone());
         let boot_server = match boot.transport {

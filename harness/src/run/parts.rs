@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::machine::QemuProgram;
 use crate::report::PartVersion;
-use crate::services::OciImage;
+use crate::services::{Blob, OciImage};
 
 /// The foreign parts of a run. `fixtures` makes them; the harness only uses them.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Parts {
     pub kernel: PathBuf,
     /// The initramfs that the boot server hands out.
     pub initramfs: PathBuf,
+    /// More files that the boot server hands out, by their path below `/files`.
+    pub files: Vec<(String, Blob)>,
     /// The container image that the registry hands out.
     pub container: Container,
     /// Every part with version and digest, for the report.

@@ -1,0 +1,43 @@
+//! `cargo xtask bench`: measures, and compares within one invocation.
+//!
+//! The machines that this runs on are shared: they lose CPU to neighbours, and the same loop takes ten times as long a minute later. So
+//! whatever is compared is measured side by side in one invocation, ratios come first, and no absolute time is ever asserted. What the
+//! host did meanwhile is printed with the figures.
+
+mod boot;
+mod figures;
+mod guest;
+mod host;
+mod kernel_line;
+mod net;
+mod rates;
+mod size;
+mod target;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// Arguments of `bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Compare the whole chain with a direct boot of the same kernel and initramfs.
+    Boot(boot::Args),
+    /// Measure data rates in the guest, and compare with QEMU's own network interface.
+    Net(net::Args),
+}
+
+/// Runs the command; the exit status is 0 when everything could be measured.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.what {
+        What::Boot(args) => boot::run(args),
+        What::Net(args) => net::run(args),
+    }
+}
