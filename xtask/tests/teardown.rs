@@ -1,5 +1,8 @@
 //! However the harness ends, the emulator ends with it. Uses the real parts, which the first use fetches.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a panic is a failed test"
+)]
 
 use std::fs;
 use std::path::Path;

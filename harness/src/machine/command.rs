@@ -104,7 +104,7 @@ impl CommandLine<'_> {
             }
             Network::UsbNet { port } => {
                 line.option("-netdev", "user,id=nic");
-                line.option("-device", if std::env::var_os("HUB").is_some() { "usb-net,netdev=nic".to_owned() } else { format!("usb-net,netdev=nic,port={port}") });
+                line.option("-device", format!("usb-net,netdev=nic,port={port}"));
             }
         }
         line.0

@@ -233,6 +233,19 @@ mod tests {
             made(Kind::Chain, 700.0, 4.5, 99.0),
             made(Kind::Direct, 41.0, 2.0, 62.0),
         ];
-        insta::assert_snapshot!(table(&runs), @"");
+        insta::assert_snapshot!(table(&runs), @r#"
+        chain / direct: 1.74, medians of CPU seconds of QEMU and harness
+
+                          CPU s, QEMU  CPU s, harness  CPU s, both  wall s
+        Chain                    70.0             4.0         74.0    98.2
+        Direct                   42.0             1.5         43.5    61.0
+        Chain                    71.0             4.5         75.5   120.0
+        Direct                   43.0             1.5         44.5    60.0
+        Chain                   700.0             4.5        704.5    99.0
+        Direct                   41.0             2.0         43.0    62.0
+        Chain, median            71.0             4.5         75.5    99.0
+        Direct, median           42.0             1.5         43.5    61.0
+        ratio                    1.69            3.00         1.74    1.62
+        "#);
     }
 }

@@ -62,7 +62,17 @@ mod tests {
 
     #[test]
     fn ipxe_takes_turns_between_the_protocols() {
-        insta::assert_snapshot!(ipxe_script("http://192.0.2.40", "/files/blob", 2), @"");
+        insta::assert_snapshot!(ipxe_script("http://192.0.2.40", "/files/blob", 2), @r#"
+        #!ipxe
+        imgfetch --name blob http://192.0.2.40/blob
+        imgfree blob
+        imgfetch --name blob /files/blob
+        imgfree blob
+        imgfetch --name blob http://192.0.2.40/blob
+        imgfree blob
+        imgfetch --name blob /files/blob
+        imgfree blob
+        "#);
     }
 
     #[test]

@@ -130,14 +130,14 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     async fn measure(&self) -> Result<Vec<Rates>> {
-        let mut rates: Vec<Rates> = vec![];
-        
+        let mut rates = self.ipxe().await?;
+        rates.extend(self.linux(OURS, Nic::Board).await?);
         rates.extend(self.linux(QEMUS, Nic::Emulator).await?);
         Ok(rates)
     }
 
     /// iPXE by way of U-Boot.
-    #[allow(dead_code)] async fn ipxe(&self) -> Result<Vec<Rates>> {
+    async fn ipxe(&self) -> Result<Vec<Rates>> {
         let mut scenario = self.scenario.clone();
         let (http, https) = (format!("http://{SERVER}"), format!("/files/{FILE}"));
         scenario.boot.script = guest::ipxe_script(&http, &https, self.times);
@@ -264,7 +264,7 @@ impl Bench<'_> {
         let wanted = 2 * self.times as usize;
         let (mut cursor, mut transfers) = (Cursor::default(), Vec::new());
         while transfers.len() < wanted {
-            let next = timeline.wait_for(&mut cursor, |record| is_news(record));
+            let next = timeline.wait_for(&mut cursor, is_news);
             let Ok(record) = timeout(bound, next).await else {
                 bail!("no transfer has ended for {:.0} s", bound.as_secs_f64());
             };

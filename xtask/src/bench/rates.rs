@@ -107,6 +107,14 @@ mod tests {
             Rates::new(QEMUS, Direction::Download, [2.0, 2.5, 2.0]),
             Rates::new(QEMUS, Direction::Upload, [3.0]),
         ];
-        insta::assert_snapshot!(table(&rates, &Ratios::new(&rates)), @"");
+        insta::assert_snapshot!(table(&rates, &Ratios::new(&rates)), @r#"
+                                        median  each
+        iPXE, LAN9514, HTTPS  download     4.6  4.0 5.2
+        Linux, LAN9514        download    11.0  11.0 12.0 1.0
+        Linux, LAN9514        upload       6.0  6.0
+        Linux, usb-net        download     2.0  2.0 2.5 2.0
+        Linux, usb-net        upload       3.0  3.0
+        Linux, LAN9514 / usb-net: download 5.50, upload 2.00
+        "#);
     }
 }

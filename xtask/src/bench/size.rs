@@ -36,7 +36,7 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0 % factor == 0;
+        let fits = |(_, factor): &&(&str, u64)| self.0 >= *factor && self.0.is_multiple_of(*factor);
         match UNITS.iter().find(fits) {
             Some((unit, factor)) if !unit.is_empty() => write!(f, "{} {unit}", self.0 / factor),
             _ => write!(f, "{} bytes", self.0),
