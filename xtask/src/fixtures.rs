@@ -1,8 +1,10 @@
 //! `cargo xtask fixtures`: fetch, list and check the foreign parts; fill the cache with the real container image.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use shakedown_fixtures::{Fixtures, Options, alpine};
 use shakedown_harness::board::Board;
 
 use crate::project::{PartsArgs, Project};
@@ -20,15 +22,31 @@ enum Command {
     Fetch(PartsArgs),
     /// List every part with version and digest.
     List(PartsArgs),
+    /// Say what containers are made of. With `--pull`, get the real Alpine from Docker Hub first; nothing else contacts it.
+    Alpine(AlpineArgs),
+}
+
+#[derive(clap::Args)]
+struct AlpineArgs {
+    /// Pull the newest `docker.io/library/alpine:latest` for linux/arm64 into the cache.
+    #[arg(long)]
+    pull: bool,
+    /// Use only what has been fetched before.
+    #[arg(long)]
+    offline: bool,
+    /// A folder in OCI image layout that is to be the container image.
+    #[arg(long, value_name = "FOLDER")]
+    container: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let project = Project::read()?;
     let (parts, list) = match &args.command {
         Command::Fetch(parts) => (parts, false),
         Command::List(parts) => (parts, true),
+        Command::Alpine(args) => return alpine(args),
     };
+    let project = Project::read()?;
     let kit = parts.kit()?;
     for board in project.boards() {
         fetch(&kit, board, list)?;
@@ -55,4 +73,27 @@ fn fetch(kit: &shakedown_fixtures::Kit, board: &Board, list: bool) -> Result<()>
         parts.container.source
     );
     Ok(())
+}
+
+/// Pulls the image if that is wanted, and says which one runs would use.
+fn alpine(args: &AlpineArgs) -> Result<ExitCode> {
+    let fixtures = Fixtures::open(Options {
+        offline: args.offline,
+        ..Options::default()
+    })?;
+    if args.pull {
+        let pulled = fixtures.pull_alpine()?;
+        println!(
+            "alpine:latest for linux/arm64 is in the cache, manifest sha256:{}",
+            pulled.manifest
+        );
+    }
+    match alpine::available(fixtures.store(), args.container.as_deref())? {
+        Some(rootfs) => println!("container image: {}", rootfs.source),
+        None => println!(
+            "container image: a stand-in, not Alpine; {}",
+            alpine::HOW_TO_GET_REAL
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,7 @@ pub mod prebuilt;
 pub mod provision;
 pub mod script;
 mod sparse;
+pub mod uboot_env;
 
 pub use error::ImageError;
 pub use layout::{Layout, Sizes};

@@ -126,7 +126,7 @@ fn push_loop(script: &mut String, announce: &str, url: &str) {
 :start
 imgfree
 echo Network: asking for an address
-dhcp || goto failed
+ifconf --configurator dhcp || goto failed
 echo Network: ${{net0/mac}} has ${{net0/ip}}
 {announce}chain --autofree {url} || goto failed
 echo The boot script came back without booting
@@ -170,7 +170,7 @@ mod tests {
         :start
         imgfree
         echo Network: asking for an address
-        dhcp || goto failed
+        ifconf --configurator dhcp || goto failed
         echo Network: ${net0/mac} has ${net0/ip}
         echo Boot server: https://boot.example:8443
         chain --autofree https://boot.example:8443/boot/ipxe?mac=${net0/mac}&platform=${platform}&buildarch=${buildarch} || goto failed
@@ -192,7 +192,7 @@ mod tests {
         :start
         imgfree
         echo Network: asking for an address
-        dhcp || goto failed
+        ifconf --configurator dhcp || goto failed
         echo Network: ${net0/mac} has ${net0/ip}
         isset ${filename} || echo The DHCP server names no boot file
         isset ${filename} || goto again

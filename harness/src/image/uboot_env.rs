@@ -1,0 +1,107 @@
+//! U-Boot's environment file, `uboot.env` on the firmware partition.
+//!
+//! Source: U-Boot's documentation, "Environment Variables", and tools/mkenvimage(1): a CRC-32 of the rest, little endian, then
+//! `name=value` strings that end in NUL, an empty one last, zeros up to the size that U-Boot was built with. A file that U-Boot
+//! accepts replaces the environment built into it, so ours is made of that, with changes.
+
+/// `CONFIG_ENV_SIZE` of U-Boot's Raspberry Pi boards, in bytes.
+const SIZE: usize = 0x4000;
+
+/// The file's name.
+pub const FILE_NAME: &str = "uboot.env";
+
+/// Why there is no environment file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvError {
+    /// The boot loader has no built-in environment.
+    #[error("no built-in environment in the boot loader: it should begin with `bootcmd=`")]
+    NotFound,
+    /// The environment does not fit.
+    #[error("the environment has {0} bytes and U-Boot takes {SIZE}")]
+    TooLarge(usize),
+}
+
+/// The environment built into a U-Boot binary, with `changes` made to it, as a file.
+///
+/// # Errors
+/// The binary has no environment, or the changed one is too large.
+pub fn with_changes(u_boot: &[u8], changes: &[(&str, &str)]) -> Result<Vec<u8>, EnvError> {
+    let mut variables = built_in(u_boot).ok_or(EnvError::NotFound)?;
+    for (name, value) in changes {
+        let is_it = |variable: &Vec<u8>| variable.starts_with(format!("{name}=").as_bytes());
+        variables.retain(|variable| !is_it(variable));
+        variables.push(format!("{name}={value}").into_bytes());
+    }
+    encode(&variables)
+}
+
+/// The `name=value` strings of the environment built into a U-Boot binary: they follow each other and begin with `bootcmd`.
+fn built_in(u_boot: &[u8]) -> Option<Vec<Vec<u8>>> {
+    const FIRST: &[u8] = b"\0bootcmd=";
+    let start = u_boot.windows(FIRST.len()).position(|w| w == FIRST)? + 1;
+    let strings = u_boot.get(start..)?.split(|byte| *byte == 0);
+    let variables: Vec<_> = strings
+        .take_while(|s| s.contains(&b'='))
+        .map(<[u8]>::to_vec)
+        .collect();
+    // A lone string that begins like a variable is text of a message.
+    (variables.len() > 1).then_some(variables)
+}
+
+fn encode(variables: &[Vec<u8>]) -> Result<Vec<u8>, EnvError> {
+    let mut data = Vec::with_capacity(SIZE);
+    for variable in variables {
+        data.extend_from_slice(variable);
+        data.push(0);
+    }
+    data.push(0);
+    if data.len() > SIZE - 4 {
+        return Err(EnvError::TooLarge(data.len() + 4));
+    }
+    data.resize(SIZE - 4, 0);
+    let mut file = crc32fast::hash(&data).to_le_bytes().to_vec();
+    file.append(&mut data);
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BINARY: &[u8] = b"code\0bootcmd=bootflow scan\0bootdelay=2\0baudrate=115200\0\0more code";
+
+    #[test]
+    fn a_change_replaces_and_the_rest_stays() {
+        let file = with_changes(BINARY, &[("bootdelay", "0"), ("silent", "1")]).unwrap();
+        assert_eq!(file.len(), SIZE);
+        let (crc, data) = file.split_at(4);
+        assert_eq!(crc, crc32fast::hash(data).to_le_bytes());
+        let text: Vec<_> = data
+            .split(|b| *b == 0)
+            .take_while(|s| !s.is_empty())
+            .collect();
+        let expected: [&[u8]; 4] = [
+            b"bootcmd=bootflow scan",
+            b"baudrate=115200",
+            b"bootdelay=0",
+            b"silent=1",
+        ];
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_binary_without_environment_is_an_error() {
+        for binary in [&b""[..], b"bootcmd=x", b"\0bootcmd=only a message\0done"] {
+            assert_eq!(with_changes(binary, &[]), Err(EnvError::NotFound));
+        }
+    }
+
+    #[test]
+    fn an_environment_that_does_not_fit_is_an_error() {
+        let long = "x".repeat(SIZE);
+        assert!(matches!(
+            with_changes(BINARY, &[("a", &long)]),
+            Err(EnvError::TooLarge(_))
+        ));
+    }
+}
