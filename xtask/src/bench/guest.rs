@@ -4,18 +4,22 @@ use std::fmt::Write;
 
 use shakedown_harness::cpio::{Archive, CpioError};
 
-use super::target::{SINK, SOURCE};
+use super::target::{DONE, SINK, SOURCE};
 
 /// Where the script for Linux lies in the initramfs.
 const PROGRAM: &str = "usr/libexec/bench";
 
-/// A boot script that loads from a server in plain HTTP and then, by the relative address `https`, over HTTPS, `times` times.
+/// A boot script that loads from a server in plain HTTP and then, by the relative address `https`, over HTTPS, `times` times. It confirms
+/// each download.
 pub(super) fn ipxe_script(http: &str, https: &str, times: u32) -> String {
     let mut script = String::from("#!ipxe\n");
     for _ in 0..times {
         for url in [&format!("{http}{SOURCE}"), https] {
             // Writing to a string cannot fail.
-            let _ = writeln!(script, "imgfetch --name blob {url}\nimgfree blob");
+            let _ = writeln!(
+                script,
+                "imgfetch --name blob {url}\nimgfetch --name done {http}{DONE}\nimgfree blob\nimgfree done"
+            );
         }
     }
     script
@@ -30,14 +34,14 @@ pub(super) fn linux_command_line(console: &str) -> String {
 }
 
 /// A cpio archive for the initramfs: a program that loads from `server` and sends to it, `times` times each, and powers off.
-pub(super) fn linux_archive(server: &str, size: u64, times: u32) -> Result<Vec<u8>, CpioError> {
+pub(super) fn linux_archive(server: &str, size: usize, times: u32) -> Result<Vec<u8>, CpioError> {
     let mut archive = Archive::new();
     archive.file(PROGRAM, 0o755, linux_script(server, size, times))?;
     Ok(archive.to_bytes())
 }
 
 /// busybox' wget holds what it sends in memory, as text that a NUL would end.
-fn linux_script(server: &str, size: u64, times: u32) -> String {
+fn linux_script(server: &str, size: usize, times: u32) -> String {
     format!(
         r#"#!/bin/sh
 end() {{
@@ -45,7 +49,7 @@ end() {{
     poweroff -f
 }}
 for n in $(seq {times}); do
-    wget -q -O /dev/null {server}{SOURCE} || end "download $n has failed"
+    wget -q -O /dev/null {server}{SOURCE} && wget -q -O /dev/null {server}{DONE} || end "download $n has failed"
 done
 tr '\000' x </dev/zero | head -c {size} >/tmp/blob
 for n in $(seq {times}); do
@@ -62,17 +66,25 @@ mod tests {
 
     #[test]
     fn ipxe_takes_turns_between_the_protocols() {
-        insta::assert_snapshot!(ipxe_script("http://192.0.2.40", "/files/blob", 2), @r#"
+        insta::assert_snapshot!(ipxe_script("http://192.0.2.40", "/files/blob", 2), @r"
         #!ipxe
         imgfetch --name blob http://192.0.2.40/blob
+        imgfetch --name done http://192.0.2.40/done
         imgfree blob
+        imgfree done
         imgfetch --name blob /files/blob
+        imgfetch --name done http://192.0.2.40/done
         imgfree blob
+        imgfree done
         imgfetch --name blob http://192.0.2.40/blob
+        imgfetch --name done http://192.0.2.40/done
         imgfree blob
+        imgfree done
         imgfetch --name blob /files/blob
+        imgfetch --name done http://192.0.2.40/done
         imgfree blob
-        "#);
+        imgfree done
+        ");
     }
 
     #[test]

@@ -19,7 +19,10 @@ struct Ticks {
 }
 
 /// An observation that has begun.
-pub(super) struct Observation(Ticks);
+pub(super) struct Observation {
+    before: Ticks,
+    scale: f64,
+}
 
 /// What the host was like during an observation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,19 +36,22 @@ pub(super) struct Conditions {
 }
 
 impl Observation {
-    /// Begins to observe.
+    /// Begins to observe. The speed of the host is taken now, before anything that is measured keeps it busy.
     pub(super) fn begin() -> Result<Self> {
-        Ok(Self(Ticks::now()?))
+        Ok(Self {
+            scale: host_scale(),
+            before: Ticks::now()?,
+        })
     }
 
     /// Ends the observation.
     pub(super) fn end(self) -> Result<Conditions> {
         let now = Ticks::now()?;
-        let all = now.all.saturating_sub(self.0.all);
-        let stolen = now.stolen.saturating_sub(self.0.stolen);
+        let all = now.all.saturating_sub(self.before.all);
+        let stolen = now.stolen.saturating_sub(self.before.stolen);
         Ok(Conditions {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            scale: host_scale(),
+            scale: self.scale,
             stolen_seconds: stolen as f64 / TICKS,
             stolen_share: stolen as f64 / all.max(1) as f64,
         })

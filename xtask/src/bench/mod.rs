@@ -13,6 +13,7 @@ mod net;
 mod rates;
 mod size;
 mod target;
+mod transfers;
 
 use std::process::ExitCode;
 

@@ -10,13 +10,15 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
-/// Bytes that a connection takes at a time. What it has taken counts as sent, so the piece is small.
+/// Bytes that a connection takes at a time.
 const PIECE: usize = 64 * 1024;
 
 /// Name of the journal.
 pub(super) const SERVICE: &str = "bench";
 /// Where the data is to be had.
 pub(super) const SOURCE: &str = "/blob";
+/// What a guest asks for when it has received everything.
+pub(super) const DONE: &str = "/done";
 /// Where the same amount of data can be sent to.
 pub(super) const SINK: &str = "/sink";
 
@@ -24,6 +26,7 @@ pub(super) const SINK: &str = "/sink";
 pub(super) fn routes(data: Bytes) -> Router {
     Router::new()
         .route(SOURCE, get(source))
+        .route(DONE, get(async || "done\n"))
         .route(SINK, post(sink))
         .with_state(data)
 }
