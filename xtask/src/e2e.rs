@@ -170,7 +170,15 @@ fn verdict(report: &Report) -> String {
             } else {
                 ""
             };
-            format!("passed: {system}{stand_in} said its nonce")
+            let version = report
+                .container_version
+                .as_ref()
+                .map(|v| format!(", VERSION_ID={v},"));
+            let nonce = report.nonce.as_deref().unwrap_or_default();
+            format!(
+                "passed: {system}{stand_in}{} said its nonce {nonce}",
+                version.unwrap_or_default()
+            )
         }
         Verdict::Failed => "FAILED".into(),
         Verdict::CouldNotRun => "COULD NOT RUN".into(),

@@ -22,6 +22,10 @@ pub struct Report {
     pub failure: Option<Failure>,
     /// What the container says of its own system, as in `Alpine Linux v3.20`.
     pub container_system: Option<String>,
+    /// The `VERSION_ID` that the container says, as in `3.20.3`.
+    pub container_version: Option<String>,
+    /// The random number that the registry put into the image; the run passed only if the container said it.
+    pub nonce: Option<String>,
     /// What the registry served, and whether it is a stand-in for the real image.
     pub container_source: String,
     /// The container image is a stand-in.

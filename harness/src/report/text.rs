@@ -129,6 +129,8 @@ mod tests {
             stages: stages.collect(),
             failure: None,
             container_system: None,
+            container_version: None,
+            nonce: None,
             container_source: "Alpine 3.20.3".into(),
             stand_in: false,
             qemu_cpu_seconds: 70.25,

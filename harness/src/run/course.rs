@@ -67,6 +67,8 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         stages: Vec::new(),
         failure: None,
         container_system: None,
+        container_version: None,
+        nonce: None,
         container_source: job.parts.container.source.clone(),
         stand_in: job.parts.container.stand_in,
         qemu_cpu_seconds: 0.0,
@@ -79,7 +81,8 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     let outcome = go(job, timeline, stop, &mut report).await;
     report.harness_cpu_seconds = cpu_seconds(std::process::id()) - own_cpu;
     let records = timeline.snapshot();
-    report.container_system = records.iter().find_map(container_system);
+    report.container_system = records.iter().find_map(|r| os_release(r, "PRETTY_NAME"));
+    report.container_version = records.iter().find_map(|r| os_release(r, "VERSION_ID"));
     match outcome {
         Ok(None) => report.verdict = Verdict::Passed,
         Ok(Some(failure)) => {
@@ -113,6 +116,7 @@ async fn go(
     report: &mut Report,
 ) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
+    report.nonce = Some(live.nonce().to_owned());
     let bounds = Bounds::new(&job.board.limits, report.host_scale);
     let facts = Facts {
         nonce: live.nonce().to_owned(),
@@ -158,12 +162,12 @@ fn activity(live: &Live, timeline: &Timeline) -> Arc<dyn Fn() -> u64 + Send + Sy
     })
 }
 
-/// What an `os-release` on the console says of its system.
-fn container_system(record: &Record) -> Option<String> {
+/// The value of a key that an `os-release` on the console gives (os-release(5)).
+fn os_release(record: &Record, key: &str) -> Option<String> {
     match &record.event {
         Event::Serial { line, .. } => {
-            let name = line.strip_prefix("PRETTY_NAME=")?;
-            Some(name.trim_matches('"').to_owned())
+            let value = line.strip_prefix(key)?.strip_prefix('=')?;
+            Some(value.trim_matches('"').to_owned())
         }
         _ => None,
     }
