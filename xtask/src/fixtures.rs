@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use shakedown_fixtures::{Fixtures, Options, alpine};
+use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, alpine};
 use shakedown_harness::board::Board;
 
 use crate::project::{PartsArgs, Project};
@@ -22,6 +22,8 @@ enum Command {
     Fetch(PartsArgs),
     /// List every part with version and digest.
     List(PartsArgs),
+    /// Read the whole cache again, and remove what is damaged.
+    Verify,
     /// Say what containers are made of. With `--pull`, get the real Alpine from Docker Hub first; nothing else contacts it.
     Alpine(AlpineArgs),
 }
@@ -44,6 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let (parts, list) = match &args.command {
         Command::Fetch(parts) => (parts, false),
         Command::List(parts) => (parts, true),
+        Command::Verify => return verify(),
         Command::Alpine(args) => return alpine(args),
     };
     let project = Project::read()?;
@@ -73,6 +76,20 @@ fn fetch(kit: &shakedown_fixtures::Kit, board: &Board, list: bool) -> Result<()>
         parts.container.source
     );
     Ok(())
+}
+
+/// Reads the cache again; the exit status is 1 when something was damaged.
+fn verify() -> Result<ExitCode> {
+    let damaged = Fixtures::open(Options::default())?.store().verify()?;
+    for damage in &damaged {
+        println!("removed {}: {}", damage.path.display(), damage.detail);
+    }
+    if damaged.is_empty() {
+        println!("everything in the cache is as it was stored");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("`{FETCH_COMMAND}` brings it back");
+    Ok(ExitCode::FAILURE)
 }
 
 /// Pulls the image if that is wanted, and says which one runs would use.
