@@ -10,7 +10,7 @@ use super::stages::{Bounds, Facts, NotReached, Sequencer};
 use super::watchdog::Watchdog;
 use super::{Parts, RunError, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
-use crate::report::{Class, Failure, Report, StageTime, Verdict};
+use crate::report::{Class, Failure, Report, Verdict};
 use crate::scenario::Scenario;
 use crate::timeline::{Event, Record, Timeline};
 
@@ -217,10 +217,4 @@ fn write_records(folder: &Path, records: &[Record]) -> std::io::Result<()> {
     }
     timeline.flush()?;
     journal.flush()
-}
-
-/// Seconds between power-on and a stage, as tables and benchmarks want it.
-#[must_use]
-pub fn reached(stages: &[StageTime], name: &str) -> Option<f64> {
-    stages.iter().find(|s| s.name == name).map(|s| s.reached)
 }

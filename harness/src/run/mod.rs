@@ -16,7 +16,7 @@ mod stages;
 mod watchdog;
 
 pub use calibration::host_scale;
-pub use course::{Job, Nic, Start, reached, run};
+pub use course::{Job, Nic, Start, run};
 pub use cpu::cpu_seconds;
 pub use error::RunError;
 pub use live::Live;
