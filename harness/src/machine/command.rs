@@ -24,6 +24,8 @@ pub struct CommandLine<'a> {
     pub machine: &'a str,
     /// Cores of the SoC.
     pub cores: u32,
+    /// How the cores share the host's.
+    pub threads: VcpuThreads,
     /// Properties to set on device classes, as `driver.property` and value.
     pub globals: Vec<(String, String)>,
     /// What is started first: the boot loader or a kernel.
@@ -42,6 +44,16 @@ pub struct CommandLine<'a> {
     pub uarts: Vec<&'a Path>,
     /// The socket that QEMU connects its monitor to.
     pub monitor: &'a Path,
+}
+
+/// How the emulated cores share the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VcpuThreads {
+    /// They take turns on one thread. The code that QEMU makes for the guest then needs no atomic instructions and no barriers, which is
+    /// the cheapest where one core does all the work.
+    Single,
+    /// Each has a thread of its own.
+    Multi,
 }
 
 /// The network interface on the USB port.
@@ -69,6 +81,11 @@ impl CommandLine<'_> {
         line.option("-name", "shakedown,debug-threads=on");
         line.option("-M", self.machine);
         line.option("-smp", self.cores.to_string());
+        let threads = match self.threads {
+            VcpuThreads::Single => "single",
+            VcpuThreads::Multi => "multi",
+        };
+        line.option("-accel", format!("tcg,thread={threads}"));
         line.flag("-nodefaults");
         line.option("-display", "none");
         // A guest that powers off leaves the process to the harness, which still wants its CPU time.
@@ -155,6 +172,7 @@ mod tests {
         CommandLine {
             machine: "raspi3b",
             cores: 4,
+            threads: VcpuThreads::Single,
             globals: vec![("bcm2837.enabled-cpus".into(), "1".into())],
             kernel: Path::new("run/u-boot.bin"),
             device_tree: Path::new("run/bcm2837-rpi-3-b.dtb"),
@@ -178,6 +196,7 @@ mod tests {
         -name shakedown,debug-threads=on
         -M raspi3b
         -smp 4
+        -accel tcg,thread=single
         -nodefaults
         -display none
         -no-shutdown

@@ -12,8 +12,9 @@ mod power;
 mod process;
 mod qmp;
 mod takeover;
+mod timer_slack;
 
-pub use command::{CommandLine, Network, QemuProgram};
+pub use command::{CommandLine, Network, QemuProgram, VcpuThreads};
 pub use error::MachineError;
 pub use overlay::create_overlay;
 pub use power::{Connectors, Machine, Sockets};

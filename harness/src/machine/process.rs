@@ -14,7 +14,7 @@ use std::thread;
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 use tokio::sync::watch;
 
-use super::{MachineError, QemuProgram};
+use super::{MachineError, QemuProgram, timer_slack};
 
 /// A running QEMU. Dropping it kills the process.
 #[derive(Debug)]
@@ -140,6 +140,8 @@ fn parent(
     started: &mpsc::SyncSender<io::Result<Pid>>,
     ended: &watch::Sender<Option<ExitStatus>>,
 ) {
+    // Without it QEMU is only slower.
+    let _ = timer_slack::relax();
     let mut child: Child = match command.spawn() {
         Ok(child) => child,
         Err(e) => {

@@ -9,7 +9,7 @@ use crate::board::{Board, NicModel};
 use crate::console::{Console, Expectations};
 use crate::mac::Mac;
 use crate::machine::{
-    CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, kernel_takes_over,
+    CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, VcpuThreads, kernel_takes_over,
 };
 use crate::timeline::{Cursor, Event, Power, Record, Timeline};
 use crate::usb::{self, lan9514::Lan9514};
@@ -57,6 +57,10 @@ impl BoardOn {
         let arguments = CommandLine {
             machine: &board.machine.kind,
             cores: board.machine.cores,
+            threads: match board.machine.enabled_cores {
+                1 => VcpuThreads::Single,
+                _ => VcpuThreads::Multi,
+            },
             globals,
             kernel: boot.kernel,
             device_tree: boot.device_tree,
