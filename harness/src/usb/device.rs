@@ -3,8 +3,6 @@
 //! Both traits are free of I/O and of time: bytes in, bytes out. Another adapter (a LAN7515, say) implements them and
 //! runs in the same [`Session`](super::Session).
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 
 use super::descriptor::Descriptors;
@@ -47,10 +45,7 @@ pub enum BulkIn {
     /// What was appended is the answer; nothing appended is a zero-length packet.
     Answered,
     /// Nothing to send (on a real bus: NAK). Ask again when something has changed.
-    Empty {
-        /// After this time without data the answer is a zero-length packet; `None`: wait for ever.
-        give_up: Option<Duration>,
-    },
+    Pending,
 }
 
 /// Something odd that a device saw, for a human reader.

@@ -20,7 +20,6 @@ mod tx;
 mod tests;
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -45,12 +44,6 @@ const WRITE_REGISTER: u8 = 0xa0;
 const READ_REGISTER: u8 = 0xa1;
 const VENDOR_OUT: u8 = 0x40;
 const VENDOR_IN: u8 = 0xc0;
-
-/// How long a request for frames may stay open when the driver wants an answer even without one (`HW_CFG.BIR` clear).
-///
-/// The chip answers at once and is asked again thousands of times a second; each of those rounds costs an emulator far more
-/// than a bus. Never answering stalls U-Boot, whose patience ends after 2 s.
-const EMPTY_RESPONSE: Duration = Duration::from_millis(2);
 
 /// Oddities kept until somebody asks.
 const REMARKS: usize = 8;
@@ -185,14 +178,16 @@ impl Lan9514 {
         }
     }
 
-    /// How long a request for frames stays open without one.
-    fn empty_response(&self) -> Option<Duration> {
-        if self.phy.powered_down() {
-            // Linux does that when it closes the interface, before it takes its requests back. QEMU's DWC2 forgets to: a request
-            // still open then would be found when the channel is used again, and end the emulator.
-            return Some(Duration::ZERO);
+    /// What a request for frames is answered while there is none: a driver that leaves BIR clear polls, and does its other work between two
+    /// answers, so none may come late.
+    fn empty_response(&self) -> BulkIn {
+        // Linux powers the PHY down when it closes the interface, before it takes its requests back. QEMU's DWC2 forgets to: a request
+        // still open then would be found when the channel is used again, and end the emulator.
+        if self.registers.has(HW_CFG, HW_CFG_BIR) && !self.phy.powered_down() {
+            BulkIn::Pending
+        } else {
+            BulkIn::Answered
         }
-        (!self.registers.has(HW_CFG, HW_CFG_BIR)).then_some(EMPTY_RESPONSE)
     }
 
     fn endpoint(&self, expected: Endpoint, endpoint: Endpoint) -> Result<(), Stall> {
@@ -282,9 +277,7 @@ impl UsbDevice for Lan9514 {
     ) -> Result<BulkIn, Stall> {
         self.endpoint(BULK_IN, endpoint)?;
         let Some(sent) = self.rx.fill(room, self.dressing(), out) else {
-            return Ok(BulkIn::Empty {
-                give_up: self.empty_response(),
-            });
+            return Ok(self.empty_response());
         };
         self.counters.to_guest.frames += sent.frames;
         self.counters.to_guest.bytes += sent.bytes;

@@ -61,8 +61,6 @@ pub(super) struct Port<D> {
 struct Held {
     id: u64,
     header: BulkHeader,
-    since: Instant,
-    give_up: Option<Instant>,
 }
 
 impl<D: Nic> Port<D> {
@@ -150,7 +148,7 @@ impl<D: Nic> Port<D> {
             self.settle_plug();
         }
         let mut waiting = std::mem::take(&mut self.held);
-        waiting.retain_mut(|held| !self.answer(held, now));
+        waiting.retain(|held| !self.answer(held));
         self.held = waiting;
         if let Some(endpoint) = self.listening {
             while let Some(data) = self.device.interrupt_in(endpoint) {
@@ -170,11 +168,7 @@ impl<D: Nic> Port<D> {
 
     /// When [`Self::settle`] is wanted at the latest.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.held
-            .iter()
-            .filter_map(|held| held.give_up)
-            .chain(self.handover.due())
-            .min()
+        self.handover.due()
     }
 
     /// The figures so far.
@@ -252,14 +246,9 @@ impl<D: Nic> Port<D> {
             }
             Message::Control { header, data } => self.control(id, header, &data),
             Message::Bulk { header, .. } if header.endpoint.is_in() => {
-                let mut held = Held {
-                    id,
-                    header,
-                    since: now,
-                    give_up: None,
-                };
+                let held = Held { id, header };
                 // Behind earlier requests, and otherwise at once.
-                if !self.held.is_empty() || !self.answer(&mut held, now) {
+                if !self.held.is_empty() || !self.answer(&held) {
                     self.held.push_back(held);
                 }
             }

@@ -1,7 +1,6 @@
 //! Transfers and the requests that come as messages of their own: what the device says to each, as a usbredir answer.
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::{Held, Port};
 use crate::timeline::LinkEvent;
@@ -126,7 +125,7 @@ impl<D: Nic> Port<D> {
     }
 
     /// Answers a request for bulk data if that can be done by now; `false` leaves it held.
-    pub(super) fn answer(&mut self, held: &mut Held, now: Instant) -> bool {
+    pub(super) fn answer(&mut self, held: &Held) -> bool {
         let header = BulkHeader {
             status: Status::Success,
             ..held.header
@@ -134,14 +133,9 @@ impl<D: Nic> Port<D> {
         let room = usize::try_from(header.length).unwrap_or(usize::MAX);
         let open = self.codec.begin_bulk(held.id, header, &mut self.out);
         match self.device.bulk_in(header.endpoint, room, &mut self.out) {
-            Ok(BulkIn::Empty { give_up }) => {
-                held.give_up = give_up.map(|time| held.since + time);
-                if held.give_up.is_none_or(|time| now < time) {
-                    Codec::abandon_bulk(&open, &mut self.out);
-                    return false;
-                }
-                self.codec.finish_bulk(&open, &mut self.out);
-                self.statistics.zero_length += 1;
+            Ok(BulkIn::Pending) => {
+                Codec::abandon_bulk(&open, &mut self.out);
+                return false;
             }
             Ok(BulkIn::Answered) => {
                 if self.codec.finish_bulk(&open, &mut self.out) == 0 {

@@ -120,7 +120,7 @@ impl Driver {
         let mut out = BytesMut::new();
         match self.chip.bulk_in(BULK_IN, room, &mut out).unwrap() {
             BulkIn::Answered => Some(out.to_vec()),
-            BulkIn::Empty { .. } => {
+            BulkIn::Pending => {
                 assert!(out.is_empty());
                 None
             }
