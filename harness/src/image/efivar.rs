@@ -3,6 +3,8 @@
 //! U-Boot reads the file once when its EFI subsystem starts. Provisioning decodes it, replaces one variable and encodes it again.
 //! Formats: U-Boot, `include/efi_variable.h` (the file); UEFI specification 2.10, section 32.4.1 "Signature Database".
 
+use super::guid::Guid;
+
 /// Name of the file in the root directory of the EFI system partition.
 pub const FILE_NAME: &str = "ubootefi.var";
 
@@ -17,28 +19,12 @@ const LIST_HEADER_LENGTH: u32 = 28;
 /// Survives a reset, and is seen by boot services and by the operating system: the attributes that U-Boot loads from a file.
 pub const NON_VOLATILE_BOOT_RUNTIME: u32 = 7;
 
-/// A GUID, in the byte order of the UEFI specification: the first three fields little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Guid(pub [u8; 16]);
-
 impl Guid {
     /// The vendor of [`TLS_CA_CERTIFICATE`], `EFI_TLS_CA_CERTIFICATE_GUID`.
     pub const TLS_CA_CERTIFICATE: Self =
         Self::new(0xfd23_40d0, 0x3dab, 0x4349, 0xa6c7_3b4f_12b4_8eae);
     /// The type of a signature list of X.509 certificates, `EFI_CERT_X509_GUID`.
     pub const CERT_X509: Self = Self::new(0xa5c0_59a1, 0x94e4, 0x4aa7, 0x87b5_ab15_5c2b_f072);
-
-    /// The GUID `a-b-c-dddd-dddddddddddd`.
-    #[must_use]
-    pub const fn new(a: u32, b: u16, c: u16, d: u64) -> Self {
-        let [a0, a1, a2, a3] = a.to_le_bytes();
-        let [b0, b1] = b.to_le_bytes();
-        let [c0, c1] = c.to_le_bytes();
-        let [d0, d1, d2, d3, d4, d5, d6, d7] = d.to_be_bytes();
-        Self([
-            a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, d2, d3, d4, d5, d6, d7,
-        ])
-    }
 }
 
 /// Name of the variable with the certificates that iPXE trusts as roots.

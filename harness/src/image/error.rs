@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::config_txt::ConfigError;
 use super::efivar::EfiVarError;
 use super::fat::FatError;
-use super::mbr::MbrError;
+use super::partitions::TableError;
 
 /// Why an image could not be read, built or provisioned.
 #[derive(Debug, thiserror::Error)]
@@ -21,13 +21,13 @@ pub enum ImageError {
         /// What the system said.
         source: io::Error,
     },
-    /// Sector 0 of the image holds no usable partition table.
+    /// The image holds no usable partition table.
     #[error("{}: {source}", path.display())]
-    Mbr {
+    Table {
         /// The image.
         path: PathBuf,
         /// What is wrong with it.
-        source: MbrError,
+        source: TableError,
     },
     /// A partition that the image must have is not there.
     #[error("{}: no {what} in the partition table", path.display())]
@@ -42,8 +42,8 @@ pub enum ImageError {
     Fat {
         /// The image.
         path: PathBuf,
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// What is wrong with it.
         source: FatError,
     },
@@ -52,8 +52,8 @@ pub enum ImageError {
     EfiVar {
         /// The image.
         path: PathBuf,
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// The store's name in that partition.
         file: &'static str,
         /// What is wrong with it.
@@ -106,8 +106,16 @@ impl ImageError {
         }
     }
 
+    /// A function that turns an error of the partition table into [`ImageError::Table`].
+    pub(crate) fn table<'a>(path: &'a Path) -> impl Fn(TableError) -> Self + use<'a> {
+        move |source| Self::Table {
+            path: path.into(),
+            source,
+        }
+    }
+
     /// A function that turns a file system error into [`ImageError::Fat`].
-    pub(crate) fn fat<'a>(path: &'a Path, partition: usize) -> impl Fn(FatError) -> Self + use<'a> {
+    pub(crate) fn fat<'a>(path: &'a Path, partition: u32) -> impl Fn(FatError) -> Self + use<'a> {
         move |source| Self::Fat {
             path: path.into(),
             partition,

@@ -8,8 +8,8 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use super::mbr::SECTOR;
 use super::page_cache::SharedCache;
+use super::partitions::SECTOR;
 
 /// Directories deeper than this are refused when listing: no image needs them, and a damaged one may have a loop.
 const MAX_DEPTH: usize = 16;

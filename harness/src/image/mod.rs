@@ -4,17 +4,20 @@
 //! and makes a *netboot* image of it ([`provision`]), always as a new file.
 
 pub mod config_txt;
+mod disk;
 pub mod efivar;
 mod error;
 pub mod fat;
+pub mod guid;
 mod layout;
-pub mod mbr;
 mod page_cache;
+pub mod partitions;
 pub mod prebuilt;
 pub mod provision;
 pub mod script;
 mod sparse;
 pub mod uboot_env;
 
+pub use disk::Disk;
 pub use error::ImageError;
 pub use layout::{Layout, Sizes};

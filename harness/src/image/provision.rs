@@ -4,16 +4,17 @@
 //! overwritten. Only the EFI system partition is touched: [`script::FILE_NAME`] and [`efivar::FILE_NAME`].
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::ImageError;
-use super::efivar::{self, EfiVarError, Guid, VariableStore};
+use super::efivar::{self, EfiVarError, VariableStore};
 use super::fat::{FatError, FatVolume};
-use super::mbr::{Mbr, Partition, PartitionType, SECTOR};
+use super::guid::Guid;
+use super::partitions::Partition;
 use super::prebuilt::EFI_BOOT_FILE;
 use super::script::{self, BootSource};
 use super::sparse::{self, Output};
+use super::{Disk, ImageError};
 
 /// U-Boot keeps its variables in 128 KiB at most.
 const STORE_LIMIT: u64 = 1 << 20;
@@ -28,39 +29,22 @@ pub fn provision(
     custom_script: Option<&str>,
     output: &Path,
 ) -> Result<(), ImageError> {
-    let (input, mbr) = open(prebuilt)?;
-    refuse_same_file(&input, prebuilt, output)?;
-    let no_esp = || ImageError::NoPartition {
-        path: prebuilt.into(),
-        what: "EFI system partition (type 0xef)",
-    };
-    let (number, esp) = mbr
-        .find(|kind| kind == PartitionType::EFI_SYSTEM)
-        .ok_or_else(no_esp)?;
-
+    let disk = Disk::open(prebuilt)?;
+    let input = disk.file();
+    refuse_same_file(input, prebuilt, output)?;
+    if let Some(fault) = disk.table.faults.first() {
+        return Err(ImageError::table(prebuilt)(fault.clone().into()));
+    }
+    let esp = disk.esp()?;
     let size = input
         .metadata()
         .map_err(ImageError::io("read", prebuilt))?
         .len();
     // The image will hold a private key.
     let image = Output::create(output, size, 0o600)?;
-    sparse::copy(&input, image.file(), 0).map_err(ImageError::io("copy", prebuilt))?;
-    write_esp(image.file(), prebuilt, number, &esp, source, custom_script)?;
+    sparse::copy(input, image.file(), 0).map_err(ImageError::io("copy", prebuilt))?;
+    write_esp(image.file(), prebuilt, esp, source, custom_script)?;
     image.commit()
-}
-
-/// Opens an image for reading and parses its partition table.
-pub(crate) fn open(path: &Path) -> Result<(File, Mbr), ImageError> {
-    let file = File::open(path).map_err(ImageError::io("open", path))?;
-    let size = file.metadata().map_err(ImageError::io("read", path))?.len();
-    let mut sector = [0; SECTOR as usize];
-    file.read_exact_at(&mut sector, 0)
-        .map_err(ImageError::io("read the first sector of", path))?;
-    let mbr = Mbr::parse(&sector, size / SECTOR).map_err(|source| ImageError::Mbr {
-        path: path.into(),
-        source,
-    })?;
-    Ok((file, mbr))
 }
 
 fn refuse_same_file(input: &File, path: &Path, output: &Path) -> Result<(), ImageError> {
@@ -76,15 +60,14 @@ fn refuse_same_file(input: &File, path: &Path, output: &Path) -> Result<(), Imag
 fn write_esp(
     image: &File,
     path: &Path,
-    number: usize,
     esp: &Partition,
     source: &BootSource,
     custom_script: Option<&str>,
 ) -> Result<(), ImageError> {
-    let fat = ImageError::fat(path, number);
+    let fat = ImageError::fat(path, esp.number);
     let efivar = |source| ImageError::EfiVar {
         path: path.into(),
-        partition: number,
+        partition: esp.number,
         file: efivar::FILE_NAME,
         source,
     };
@@ -131,6 +114,7 @@ mod tests {
 
     use super::*;
     use crate::image::Sizes;
+    use crate::image::partitions::Scheme;
     use crate::image::prebuilt::{self, PrebuiltSpec, SourceFile};
     use crate::image::script::Identity;
 
@@ -150,6 +134,7 @@ mod tests {
                     firmware: 4 << 20,
                     esp: 4 << 20,
                 },
+                scheme: Scheme::Mbr,
                 disk_signature: 1,
                 config_txt: String::new(),
                 firmware_files: vec![],
@@ -181,10 +166,9 @@ mod tests {
     }
 
     fn esp_file(image: &Path, name: &str) -> Result<Vec<u8>, FatError> {
-        let (file, mbr) = open(image).unwrap();
-        FatVolume::open(&file, &mbr.partitions[1].unwrap().bytes())
-            .unwrap()
-            .read(name, STORE_LIMIT)
+        let disk = Disk::open(image).unwrap();
+        let volume = disk.volume(disk.esp().unwrap()).unwrap();
+        volume.read(name, STORE_LIMIT)
     }
 
     /// Whether `text`, which has no zeros, is anywhere in the image; across gaps of zeros too, which only makes this stricter.
@@ -292,7 +276,10 @@ mod tests {
         ));
         let garbage = bench.path("garbage");
         std::fs::write(&garbage, [0; 4096]).unwrap();
-        assert!(matches!(refused(&garbage, &output), ImageError::Mbr { .. }));
+        assert!(matches!(
+            refused(&garbage, &output),
+            ImageError::Table { .. }
+        ));
         std::fs::write(&garbage, b"short").unwrap();
         assert!(refused(&garbage, &output).to_string().contains("garbage"));
         assert!(!output.exists());
@@ -303,13 +290,13 @@ mod tests {
         let bench = Bench::new(EFI_BOOT_FILE);
         let broken = bench.path("broken.img");
         std::fs::copy(&bench.prebuilt, &broken).unwrap();
-        let (_, mbr) = open(&broken).unwrap();
+        let esp = Disk::open(&broken).unwrap().esp().unwrap().bytes();
         let file = File::options()
             .read(true)
             .write(true)
             .open(&broken)
             .unwrap();
-        let volume = FatVolume::open(&file, &mbr.partitions[1].unwrap().bytes()).unwrap();
+        let volume = FatVolume::open(&file, &esp).unwrap();
         volume.write("ubootefi.var", &b"not a store"[..]).unwrap();
         volume.finish().unwrap();
         let error = provision(&broken, &https("alpha"), None, &bench.path("out.img")).unwrap_err();

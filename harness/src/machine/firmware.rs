@@ -8,11 +8,10 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::image::ImageError;
 use crate::image::config_txt::{self, Config, ConfigError, DeviceTreeSetting, Hardware, Sourced};
 use crate::image::fat::{FatError, FatVolume};
-use crate::image::mbr::PartitionType;
-use crate::image::provision;
+use crate::image::partitions::{Partition, Scheme};
+use crate::image::{Disk, ImageError};
 
 /// The firmware's start-up file.
 const CONFIG_TXT: &str = "config.txt";
@@ -22,6 +21,9 @@ const TEXT_LIMIT: u64 = 64 * 1024;
 const FILE_LIMIT: u64 = 512 << 20;
 /// With this `gpu_mem` or less, in MiB, the firmware is a cut-down one.
 const CUT_DOWN_GPU_MEM: u32 = 16;
+/// What is to be said about a disk with a GPT alone.
+const NO_MBR: &str = "the disk has a GPT and no MBR beside it: the ROM of a real Raspberry Pi 3 reads MBR entries only and would not find \
+    this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
 /// Overlays that concern parts which the emulated board does not have, and which nothing on the way to a container needs.
 const HARMLESS_OVERLAYS: &[&str] = &["vc4-kms-v3d", "vc4-fkms-v3d", "disable-wifi"];
 
@@ -55,16 +57,16 @@ pub enum FirmwareError {
     /// `config.txt` cannot be read.
     #[error("{CONFIG_TXT} in partition {partition}: {source}")]
     Config {
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// What is wrong with it.
         source: ConfigError,
     },
     /// A file is missing.
     #[error("partition {partition} has no {file} ({reason}); the real firmware would stop here")]
     Missing {
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// The file's path.
         file: String,
         /// What asks for it.
@@ -75,8 +77,8 @@ pub enum FirmwareError {
         "{file} in partition {partition} is empty ({reason}); the real firmware would stop here"
     )]
     Empty {
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// The file's path.
         file: String,
         /// What asks for it.
@@ -109,26 +111,22 @@ pub fn start(
     hardware: &Hardware,
     directory: &Path,
 ) -> Result<FirmwareHandover, FirmwareError> {
-    let (file, mbr) = provision::open(image)?;
-    let no_partition = || ImageError::NoPartition {
-        path: image.into(),
-        what: "FAT partition for the firmware (type 0x0c or 0x0e)",
-    };
-    let (number, partition) = mbr.find(PartitionType::is_fat).ok_or_else(no_partition)?;
-    let volume =
-        FatVolume::open(&file, &partition.bytes()).map_err(ImageError::fat(image, number))?;
+    let disk = Disk::open(image)?;
+    let mut notes = Vec::new();
+    let partition = boot_partition(&disk, &mut notes)?;
     let boot = BootPartition {
         image,
-        number,
-        volume,
+        number: partition.number,
+        volume: disk.volume(partition)?,
     };
     let config = boot.config(hardware)?;
     boot.check_firmware_files(&config)?;
-    let mut notes: Vec<String> = config
-        .notes
-        .iter()
-        .map(|note| format!("{}: {}", note.at, note.value))
-        .collect();
+    notes.extend(
+        config
+            .notes
+            .iter()
+            .map(|note| format!("{}: {}", note.at, note.value)),
+    );
     check_unsupported(&config, &mut notes)?;
 
     let names = boot.names(&config, hardware)?;
@@ -146,6 +144,23 @@ pub fn start(
         config,
         notes,
     })
+}
+
+/// The first FAT partition, as the ROM finds it. Faults that it does not see, since it reads four entries and no more, are notes.
+fn boot_partition<'a>(
+    disk: &'a Disk,
+    notes: &mut Vec<String>,
+) -> Result<&'a Partition, FirmwareError> {
+    let faults = disk.table.faults.iter();
+    notes.extend(faults.map(|fault| format!("the partition table is faulty: {fault}")));
+    if disk.table.scheme == Scheme::Gpt {
+        notes.push(NO_MBR.into());
+    }
+    let missing = || ImageError::NoPartition {
+        path: disk.path().into(),
+        what: "FAT partition for the firmware (type 0x0c or 0x0e in an MBR)",
+    };
+    Ok(disk.table.firmware().ok_or_else(missing)?)
 }
 
 /// A file on the firmware partition, and what asks for it.
@@ -189,7 +204,7 @@ struct Names {
 
 struct BootPartition<'a> {
     image: &'a Path,
-    number: usize,
+    number: u32,
     volume: FatVolume<&'a File>,
 }
 
