@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::ImageError;
 use super::fat::FatVolume;
 use super::partitions::{Partition, PartitionTable};
+use super::source::Source;
 
 /// A raw image. It is open for reading only.
 #[derive(Debug)]
@@ -26,7 +27,16 @@ impl Disk {
         Self::from_file(file, path)
     }
 
-    /// The same of an open file, which messages call `path`.
+    /// The same of an image that was opened already.
+    ///
+    /// # Errors
+    /// As for [`Disk::open`].
+    pub fn of(source: &Source) -> Result<Self, ImageError> {
+        let file = source.file().try_clone();
+        let file = file.map_err(ImageError::io("open", &source.name))?;
+        Self::from_file(file, &source.name)
+    }
+
     pub(super) fn from_file(file: File, path: &Path) -> Result<Self, ImageError> {
         let table = PartitionTable::read(&mut &file).map_err(ImageError::table(path))?;
         Ok(Self {

@@ -15,6 +15,8 @@ const ENTRY_HEADER_LENGTH: usize = 32;
 const ALIGNMENT: usize = 8;
 /// Size of a signature list's own header.
 const LIST_HEADER_LENGTH: u32 = 28;
+/// Bytes of the GUID in front of each signature.
+const OWNER_LENGTH: usize = 16;
 
 /// Survives a reset, and is seen by boot services and by the operating system: the attributes that U-Boot loads from a file.
 pub const NON_VOLATILE_BOOT_RUNTIME: u32 = 7;
@@ -81,6 +83,12 @@ pub enum EfiVarError {
     #[error("the variable at byte {offset} has a name that is not UTF-16")]
     Name {
         /// Where it starts in the file.
+        offset: usize,
+    },
+    /// A signature list in a variable is cut off, or its sizes contradict each other.
+    #[error("the signature list at byte {offset} of {TLS_CA_CERTIFICATE} is damaged")]
+    SignatureList {
+        /// Where it starts in the variable.
         offset: usize,
     },
     /// The variables do not fit into a file of 4 GiB.
@@ -205,7 +213,7 @@ pub fn tls_ca_certificate(certificate: &[u8]) -> Result<Variable, EfiVarError> {
 /// An `EFI_SIGNATURE_LIST` with one X.509 certificate (DER).
 fn x509_signature_list(certificate: &[u8]) -> Result<Vec<u8>, EfiVarError> {
     // Each signature begins with the GUID of its owner, which nobody looks at here.
-    let owner = [0; 16];
+    let owner = [0; OWNER_LENGTH];
     let signature_length =
         u32::try_from(owner.len() + certificate.len()).map_err(|_| EfiVarError::TooLarge)?;
     let list_length = signature_length
@@ -219,6 +227,41 @@ fn x509_signature_list(certificate: &[u8]) -> Result<Vec<u8>, EfiVarError> {
     list.extend(owner);
     list.extend(certificate);
     Ok(list)
+}
+
+/// The X.509 certificates (DER) of the signature lists in a variable. Signatures of other types are passed over.
+///
+/// # Errors
+/// [`EfiVarError::SignatureList`].
+pub fn x509_certificates(lists: &[u8]) -> Result<Vec<Vec<u8>>, EfiVarError> {
+    let mut certificates = Vec::new();
+    let mut rest = lists;
+    while !rest.is_empty() {
+        let offset = lists.len() - rest.len();
+        let length =
+            decode_list(rest, &mut certificates).ok_or(EfiVarError::SignatureList { offset })?;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok(certificates)
+}
+
+/// Adds the certificates of the list at the start of `bytes`, and gives its length.
+fn decode_list(bytes: &[u8], certificates: &mut Vec<Vec<u8>>) -> Option<usize> {
+    let (kind, rest) = bytes.split_first_chunk::<16>()?;
+    let (length, rest) = take_u32(rest)?;
+    let (header_length, rest) = take_u32(rest)?;
+    let (signature_length, _) = take_u32(rest)?;
+    let list = bytes.get(LIST_HEADER_LENGTH as usize..usize::try_from(length).ok()?)?;
+    let signatures = list.get(usize::try_from(header_length).ok()?..)?;
+    let signature_length = usize::try_from(signature_length).ok()?;
+    if signature_length <= OWNER_LENGTH || signatures.len() % signature_length != 0 {
+        return None;
+    }
+    if Guid(*kind) == Guid::CERT_X509 {
+        let signatures = signatures.chunks_exact(signature_length);
+        certificates.extend(signatures.filter_map(|s| Some(s.get(OWNER_LENGTH..)?.to_vec())));
+    }
+    usize::try_from(length).ok()
 }
 
 /// The entry at the start of `bytes`, and its length without padding.

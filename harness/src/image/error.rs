@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::config_txt::ConfigError;
 use super::efivar::EfiVarError;
 use super::fat::FatError;
+use super::manifest::ManifestError;
 use super::partitions::TableError;
+use super::source::{Format, Qcow2Error};
 
 /// Why an image could not be read, built or provisioned.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,24 @@ pub enum ImageError {
         path: PathBuf,
         /// What is wrong with it.
         source: TableError,
+    },
+    /// A packed image cannot be unpacked.
+    #[error("cannot unpack {} ({format}): {source}", path.display())]
+    Packed {
+        /// The image.
+        path: PathBuf,
+        /// How it is packed.
+        format: Format,
+        /// What the decoder said.
+        source: io::Error,
+    },
+    /// A qcow2 file cannot be read.
+    #[error("cannot read {} (qcow2): {source}", path.display())]
+    Qcow2 {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Qcow2Error,
     },
     /// A partition that the image must have is not there.
     #[error("{}: no {what} in the partition table", path.display())]
@@ -78,12 +98,35 @@ pub enum ImageError {
         room: u64,
     },
     /// The given image is not a prebuilt image.
-    #[error("{} is not a prebuilt image: its EFI system partition has no {missing}", path.display())]
+    #[error(
+        "{} is not a prebuilt image: its EFI system partition has no {missing}; if iPXE is elsewhere, say so in {}",
+        path.display(),
+        super::manifest::FILE_NAME
+    )]
     NotPrebuilt {
         /// The image.
         path: PathBuf,
         /// The file looked for.
-        missing: &'static str,
+        missing: String,
+    },
+    /// The manifest cannot be used.
+    #[error("{} on the EFI system partition of {}: {source}", super::manifest::FILE_NAME, path.display())]
+    Manifest {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// Pieces of a former private key are where they cannot be removed.
+    #[error(
+        "{}: the private key that it had is at byte {byte} too, outside of every file; provision a prebuilt image instead",
+        path.display()
+    )]
+    OldKey {
+        /// The image.
+        path: PathBuf,
+        /// Where the first piece is.
+        byte: u64,
     },
     /// Input and output are the same file, which would destroy the input.
     #[error("{} is input and output; give another output, images are never changed in place", path.display())]

@@ -5,16 +5,20 @@
 //! The same calls give the same bytes: time stamps are constant and the volume's identifier is the caller's.
 //! Layout: Microsoft, "FAT: General Overview of On-Disk Format", version 1.03.
 
+mod clusters;
+
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+
+pub(crate) use clusters::ClusterMap;
 
 use super::page_cache::SharedCache;
 use super::partitions::SECTOR;
 
 /// Directories deeper than this are refused when listing: no image needs them, and a damaged one may have a loop.
 const MAX_DEPTH: usize = 16;
-/// Files listed at most.
-const MAX_FILES: usize = 65_536;
+/// Files and directories listed at most.
+const MAX_ENTRIES: usize = 65_536;
 /// Offset of the field `BPB_HiddSec` in the boot sector: sectors in front of the volume.
 const HIDDEN_SECTORS_OFFSET: u64 = 0x1c;
 /// Bytes of an entry in a directory.
@@ -83,6 +87,9 @@ pub enum FatError {
         /// The largest size accepted.
         limit: u64,
     },
+    /// The boot sector contradicts itself, or describes a volume that does not fit into its partition.
+    #[error("the boot sector describes a volume that cannot be in this partition")]
+    Geometry,
     /// The directories do not end.
     #[error(
         "{0}: directories are nested too deeply or hold too many files; is the file system damaged?"
@@ -169,6 +176,40 @@ impl<D: Read + Write + Seek> FatVolume<D> {
         self.file_system.root_dir().open_file(path).is_ok()
     }
 
+    /// The volume's label.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.file_system.volume_label()
+    }
+
+    /// Bytes that no file has.
+    ///
+    /// # Errors
+    /// [`FatError::Io`] when the allocation table cannot be read.
+    pub fn free_bytes(&self) -> Result<u64, FatError> {
+        let stats = self.file_system.stats();
+        let stats = stats.map_err(io_error("count the free clusters of", "the volume"))?;
+        Ok(u64::from(stats.free_clusters()) * u64::from(stats.cluster_size()))
+    }
+
+    /// Where in the volume a file's first byte is, in bytes; `None` for an empty file.
+    ///
+    /// # Errors
+    /// [`FatError::NotFound`], [`FatError::Io`].
+    pub(crate) fn first_byte(&self, path: &str) -> Result<Option<u64>, FatError> {
+        let failed = io_error("read", path);
+        let mut file = self
+            .file_system
+            .root_dir()
+            .open_file(path)
+            .map_err(&failed)?;
+        // Whoever reads a file begins at its first cluster, which the library tells nobody in another way.
+        let cache = self.cache.clone();
+        cache.take_first_read();
+        let length = file.read(&mut [0]).map_err(&failed)?;
+        Ok(cache.take_first_read().filter(|_| length != 0))
+    }
+
     /// The contents of a file of at most `limit` bytes. Paths are separated by `/`, case does not matter.
     ///
     /// # Errors
@@ -205,7 +246,8 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     /// [`FatError::Io`], and [`FatError::Endless`] for a volume that no sane tool has made.
     pub fn list(&self) -> Result<Vec<(String, u64)>, FatError> {
         let mut files = Vec::new();
-        list_into(&self.file_system.root_dir(), "", 0, &mut files)?;
+        let mut rest = MAX_ENTRIES;
+        list_into(&self.file_system.root_dir(), "", 0, &mut rest, &mut files)?;
         Ok(files)
     }
 
@@ -333,18 +375,21 @@ fn list_into<D: Read + Write + Seek>(
     directory: &fatfs::Dir<'_, SharedCache<D>>,
     path: &str,
     depth: usize,
+    rest: &mut usize,
     files: &mut Vec<(String, u64)>,
 ) -> Result<(), FatError> {
-    for (number, entry) in directory.iter().enumerate() {
+    for entry in directory.iter() {
         let entry = entry.map_err(io_error("list", path))?;
-        if depth > MAX_DEPTH || number > MAX_FILES || files.len() > MAX_FILES {
+        *rest = rest.saturating_sub(1);
+        if depth > MAX_DEPTH || *rest == 0 {
             return Err(FatError::Endless(path.into()));
         }
         let name = entry.file_name();
         match name.as_str() {
             "." | ".." => {}
             _ if entry.is_dir() => {
-                list_into(&entry.to_dir(), &format!("{path}/{name}"), depth + 1, files)?
+                let path = format!("{path}/{name}");
+                list_into(&entry.to_dir(), &path, depth + 1, rest, files)?
             }
             _ => files.push((format!("{path}/{name}"), entry.len())),
         }

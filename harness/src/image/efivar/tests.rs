@@ -127,3 +127,36 @@ proptest! {
         let _ = VariableStore::decode(&sealed(&entries));
     }
 }
+
+#[test]
+fn certificates_are_read_back_from_their_lists() {
+    let one = tls_ca_certificate(b"first").unwrap().data;
+    let two = tls_ca_certificate(b"second one").unwrap().data;
+    let mut other = one.clone();
+    other[0] ^= 1;
+    let lists = [&one[..], &other, &two].concat();
+    let expected = [b"first".to_vec(), b"second one".to_vec()];
+    assert_eq!(x509_certificates(&lists), Ok(expected.to_vec()));
+    assert_eq!(x509_certificates(&[]), Ok(vec![]));
+    for cut in [1, 20, 30, one.len() - 1] {
+        assert_eq!(
+            x509_certificates(&one[..cut]),
+            Err(EfiVarError::SignatureList { offset: 0 })
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_signature_list_is_read_without_panic(mut lists in proptest::collection::vec(any::<u8>(), 0..200), small: bool) {
+        if small {
+            // Sizes that could be true.
+            for at in [17, 18, 19, 21, 22, 23, 25, 26, 27] {
+                if let Some(byte) = lists.get_mut(at) {
+                    *byte = 0;
+                }
+            }
+        }
+        let _ = x509_certificates(&lists);
+    }
+}

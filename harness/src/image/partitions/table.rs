@@ -2,6 +2,8 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use serde::Deserialize;
+
 use super::extended;
 use super::gpt::{self, Gpt};
 use super::mbr::{Mbr, MbrEntry, entry_offset};
@@ -9,9 +11,11 @@ use super::{GptProblem, Partition, PartitionType, SECTOR, TableError, TableFault
 use crate::image::guid::Guid;
 
 /// The kinds of tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scheme {
     /// Entries in sector 0, and logical partitions.
+    #[default]
     Mbr,
     /// A GUID partition table behind a protective MBR.
     Gpt,
