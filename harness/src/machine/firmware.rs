@@ -4,6 +4,8 @@
 //! stops where they would: at a file that is not there. It runs once before each power-on; the image is only read.
 //! Source: Raspberry Pi documentation, "config.txt", section "Boot options", and "Raspberry Pi boot sequence".
 
+mod survey;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,14 +13,14 @@ use std::path::{Path, PathBuf};
 use crate::image::config_txt::{self, Config, ConfigError, DeviceTreeSetting, Hardware, Sourced};
 use crate::image::fat::{FatError, FatVolume};
 use crate::image::partitions::{Partition, Scheme};
-use crate::image::{Disk, ImageError};
+use crate::image::{Disk, ImageError, LIMITS};
+
+pub use survey::{Stop, Survey, survey};
 
 /// The firmware's start-up file.
-const CONFIG_TXT: &str = "config.txt";
+pub(crate) const CONFIG_TXT: &str = "config.txt";
 /// Text files larger than this are no configuration.
 const TEXT_LIMIT: u64 = 64 * 1024;
-/// Kernels and RAM file systems larger than this do not fit into the board's memory.
-const FILE_LIMIT: u64 = 512 << 20;
 /// With this `gpu_mem` or less, in MiB, the firmware is a cut-down one.
 const CUT_DOWN_GPU_MEM: u32 = 16;
 /// What is to be said about a disk with a GPT alone.
@@ -102,6 +104,18 @@ pub enum FirmwareError {
     },
 }
 
+impl FirmwareError {
+    /// The file on the firmware partition that it is about.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Missing { file, .. } | Self::Empty { file, .. } => Some(file),
+            Self::Config { .. } | Self::Unsupported { .. } => Some(CONFIG_TXT),
+            Self::Image(_) | Self::Write { .. } => None,
+        }
+    }
+}
+
 /// Does what the firmware of `hardware` would do with `image`, and leaves kernel, device tree and initramfs in `directory`.
 ///
 /// # Errors
@@ -120,7 +134,9 @@ pub fn start(
         volume: disk.volume(partition)?,
     };
     let config = boot.config(hardware)?;
-    boot.check_firmware_files(&config)?;
+    for wanted in firmware_files(&config) {
+        boot.read(&wanted)?;
+    }
     notes.extend(
         config
             .notes
@@ -202,6 +218,21 @@ struct Names {
     device_tree: Wanted,
 }
 
+impl Names {
+    /// The RAM file systems, in the order in which they are joined.
+    fn initramfs(&self, config: &Config) -> Vec<Wanted> {
+        let Some(setting) = &config.initramfs else {
+            return Vec::new();
+        };
+        let files = setting.value.files.iter();
+        let wanted = files.map(|file| Wanted {
+            name: file.clone(),
+            reason: format!("{}: initramfs {file}", setting.at),
+        });
+        wanted.map(|wanted| wanted.prefixed(&self.prefix)).collect()
+    }
+}
+
 struct BootPartition<'a> {
     image: &'a Path,
     number: u32,
@@ -221,36 +252,6 @@ impl BootPartition<'_> {
                 source,
             }
         })
-    }
-
-    /// The ROM loads `bootcode.bin`, which loads the firmware proper and its relocation table.
-    fn check_firmware_files(&self, config: &Config) -> Result<(), FirmwareError> {
-        let suffix = match config {
-            _ if config.is_set("start_debug") => "_db",
-            _ if config.is_set("start_x") => "_x",
-            Config {
-                gpu_mem: Some(size),
-                ..
-            } if *size <= CUT_DOWN_GPU_MEM => "_cd",
-            _ => "",
-        };
-        let start = Wanted::new(
-            config.other.get("start_file"),
-            "start_file",
-            &format!("start{suffix}.elf"),
-        );
-        let fixup = Wanted::new(
-            config.other.get("fixup_file"),
-            "fixup_file",
-            &format!("fixup{suffix}.dat"),
-        );
-        let rom = Wanted {
-            name: "bootcode.bin".into(),
-            reason: "the board's ROM loads it".into(),
-        };
-        [rom, start, fixup]
-            .iter()
-            .try_for_each(|wanted| self.check(wanted))
     }
 
     fn names(&self, config: &Config, hardware: &Hardware) -> Result<Names, FirmwareError> {
@@ -315,16 +316,13 @@ impl BootPartition<'_> {
         config: &Config,
         directory: &Path,
     ) -> Result<Option<PathBuf>, FirmwareError> {
-        let Some(setting) = &config.initramfs else {
+        let wanted = names.initramfs(config);
+        if wanted.is_empty() {
             return Ok(None);
-        };
+        }
         let mut joined = Vec::new();
-        for file in &setting.value.files {
-            let wanted = Wanted {
-                name: file.clone(),
-                reason: format!("{}: initramfs {file}", setting.at),
-            };
-            joined.extend(self.read(&wanted.prefixed(&names.prefix))?);
+        for wanted in &wanted {
+            joined.extend(self.read(wanted)?);
         }
         write(directory.join("initramfs"), &joined).map(Some)
     }
@@ -346,7 +344,7 @@ impl BootPartition<'_> {
     }
 
     fn read(&self, wanted: &Wanted) -> Result<Vec<u8>, FirmwareError> {
-        match self.read_optional(&wanted.name, FILE_LIMIT)? {
+        match self.read_optional(&wanted.name, LIMITS.program)? {
             None => Err(FirmwareError::Missing {
                 partition: self.number,
                 file: wanted.name.clone(),
@@ -361,10 +359,6 @@ impl BootPartition<'_> {
         }
     }
 
-    fn check(&self, wanted: &Wanted) -> Result<(), FirmwareError> {
-        self.read(wanted).map(drop)
-    }
-
     fn read_optional(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, FirmwareError> {
         match self.volume.read(name, limit) {
             Ok(contents) => Ok(Some(contents)),
@@ -372,6 +366,29 @@ impl BootPartition<'_> {
             Err(error) => Err(ImageError::fat(self.image, self.number)(error).into()),
         }
     }
+}
+
+/// The ROM loads `bootcode.bin`, which loads the firmware proper and its relocation table.
+fn firmware_files(config: &Config) -> [Wanted; 3] {
+    let suffix = match config {
+        _ if config.is_set("start_debug") => "_db",
+        _ if config.is_set("start_x") => "_x",
+        Config {
+            gpu_mem: Some(size),
+            ..
+        } if *size <= CUT_DOWN_GPU_MEM => "_cd",
+        _ => "",
+    };
+    let rom = Wanted {
+        name: "bootcode.bin".into(),
+        reason: "the board's ROM loads it".into(),
+    };
+    let file = |key, default: String| Wanted::new(config.other.get(key), key, &default);
+    [
+        rom,
+        file("start_file", format!("start{suffix}.elf")),
+        file("fixup_file", format!("fixup{suffix}.dat")),
+    ]
 }
 
 /// Refuses what would make the emulated board start something else than the real one.
