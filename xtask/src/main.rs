@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask e2e`, `console`, `bench`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
+//! The project's commands: `cargo xtask e2e`, `console`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
 
 mod bench;
 mod console;
 mod e2e;
 mod fixtures;
+mod image;
 mod project;
 mod view;
 
@@ -27,6 +28,8 @@ enum Command {
     Console(console::Args),
     /// Measure, and compare within one invocation.
     Bench(bench::Args),
+    /// Build, inspect, provision and verify disk images.
+    Image(image::Args),
     /// Fetch, list and check the foreign parts.
     Fixtures(fixtures::Args),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::E2e(args) => e2e::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Image(args) => image::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
     };
     result.unwrap_or_else(|error| {
