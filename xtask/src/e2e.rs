@@ -64,6 +64,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let selected = project.select(&args.filters, args.board.as_deref(), tier)?;
     let kit = args.parts.kit()?;
+    if let Some(warning) = kit.warning() {
+        eprintln!("note: {warning}");
+    }
     let selected = match kit.given() {
         Some(given) => fitting(selected, given)?,
         None => selected,

@@ -46,7 +46,37 @@ fn main() -> ExitCode {
         Command::Fixtures(args) => fixtures::run(&args),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", explained(&error));
         ExitCode::from(COULD_NOT_RUN)
     })
+}
+
+/// An error with its causes. Those that the text before has told already are left out.
+fn explained(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = anyhow::anyhow!("premature end");
+        let told = cause.context("cannot unpack a.xz: premature end");
+        let wrapped = told.context("the image");
+        assert_eq!(
+            explained(&wrapped),
+            "the image: cannot unpack a.xz: premature end"
+        );
+    }
 }

@@ -162,6 +162,12 @@ pub fn start(
     })
 }
 
+/// What is to be said of an image that starts here and would not on a real Raspberry Pi 3.
+#[must_use]
+pub fn warning(disk: &Disk) -> Option<&'static str> {
+    (disk.table.scheme == Scheme::Gpt).then_some(NO_MBR)
+}
+
 /// The first FAT partition, as the ROM finds it. Faults that it does not see, since it reads four entries and no more, are notes.
 fn boot_partition<'a>(
     disk: &'a Disk,
@@ -169,9 +175,7 @@ fn boot_partition<'a>(
 ) -> Result<&'a Partition, FirmwareError> {
     let faults = disk.table.faults.iter();
     notes.extend(faults.map(|fault| format!("the partition table is faulty: {fault}")));
-    if disk.table.scheme == Scheme::Gpt {
-        notes.push(NO_MBR.into());
-    }
+    notes.extend(warning(disk).map(str::to_owned));
     let missing = || ImageError::NoPartition {
         path: disk.path().into(),
         what: "FAT partition for the firmware (type 0x0c or 0x0e in an MBR)",
