@@ -79,7 +79,7 @@ fn edit(
 
 /// Changes the EFI system partition of `image`, and leaves nothing in the clusters that are free then.
 fn change_esp(
-    mut image: &File,
+    image: &File,
     path: &Path,
     partition: &Partition,
     change: &dyn Fn(&Esp<'_>) -> Result<(), ImageError>,
@@ -94,8 +94,9 @@ fn change_esp(
     esp.require_ipxe()?;
     change(&esp)?;
     esp.volume.finish().map_err(&fat)?;
-    let map = ClusterMap::read(&mut image, &window).map_err(&fat)?;
-    wipe(image, &map.free()).map_err(ImageError::io("write", path))
+    let map = ClusterMap::read(image, &window).map_err(&fat)?;
+    let free = map.free().map_err(&fat)?;
+    wipe(image, &free).map_err(ImageError::io("write", path))
 }
 
 fn refuse_same_file(input: &File, path: &Path, output: &Path) -> Result<(), ImageError> {

@@ -48,10 +48,12 @@ rules! {
     FW_5 "R-FW-5" Must "copy the boot loader to the name that config.txt gives";
     FW_6 "R-FW-6" Must "copy the board's device tree, or name it in config.txt under the board's filter";
     FW_7 "R-FW-7" Must "put enable_uart=1 into config.txt";
+    FW_8 "R-FW-8" Should "write uboot.env again, with mkenvimage, or remove it; U-Boot ignores one like this";
     ESP_1 "R-ESP-1" Must "give exactly one partition the type of an EFI system partition: 0xef in an MBR, C12A7328-… in a GPT";
     ESP_2 "R-ESP-2" Must "make a FAT file system on the EFI system partition";
     ESP_3 "R-ESP-3" Must "make room on the EFI system partition: a generator needs 64 KiB";
     FAT_1 "R-FAT-1" Must "repair the file system: fsck.vfat";
+    FAT_2 "R-FAT-2" Should "put the file system in order: fsck.vfat";
     MAN_1 "R-MAN-1" Must "correct netboot-image.toml, or remove it";
     IPXE_1 "R-IPXE-1" Must "copy iPXE to /EFI/BOOT/BOOTAA64.EFI, or name its path in netboot-image.toml";
     IPXE_2 "R-IPXE-2" Must "take iPXE's EFI build for 64-bit ARM: bin-arm64-efi";

@@ -5,6 +5,7 @@ mod esp;
 mod firmware;
 mod identity;
 mod table;
+mod volume;
 
 use std::time::SystemTime;
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::Findings;
+use super::{Findings, volume};
 use crate::image::binary::{self, MACHINE_AARCH64};
 use crate::image::fat::{FatError, FatVolume};
 use crate::image::manifest::{self, Manifest};
@@ -42,13 +42,7 @@ pub(super) fn check<'a>(disk: &'a Disk, found: &mut Findings) -> Option<Esp<'a>>
         );
         found.add(rules::ESP_1, Place::entry(other), what);
     }
-    let volume = match disk.volume(partition) {
-        Ok(volume) => volume,
-        Err(error) => {
-            found.add(rules::ESP_2, Place::partition(partition), error);
-            return None;
-        }
-    };
+    let volume = volume::open(disk, partition, rules::ESP_2, found)?;
     let mut esp = Esp {
         partition,
         volume,
@@ -67,9 +61,6 @@ pub(super) fn check<'a>(disk: &'a Disk, found: &mut Findings) -> Option<Esp<'a>>
 impl Esp<'_> {
     fn check_volume(&self, found: &mut Findings) {
         let place = || Place::partition(self.partition);
-        if let Err(error) = self.volume.list() {
-            found.add(rules::FAT_1, place(), error);
-        }
         match self.volume.free_bytes() {
             Ok(free) if free < ROOM && !self.volume.has_file(script::FILE_NAME) => {
                 found.add(rules::ESP_3, place(), format!("{free} bytes are free"));

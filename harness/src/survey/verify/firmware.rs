@@ -1,10 +1,13 @@
 //! The rules R-FW: what ROM and VideoCore want of the firmware partition.
 
-use super::{Findings, VerifyOptions};
-use crate::image::Disk;
+use std::fs::File;
+
+use super::{Findings, VerifyOptions, volume};
 use crate::image::config_txt::{BoardModel, Config, DeviceTreeSetting, Hardware};
-use crate::image::fat::FatKind;
+use crate::image::fat::{FatKind, FatVolume};
+use crate::image::netboot::optional;
 use crate::image::partitions::Partition;
+use crate::image::{Disk, uboot_env};
 use crate::machine::firmware::{self, CONFIG_TXT, Stop};
 use crate::survey::rules;
 use crate::survey::violation::Place;
@@ -24,22 +27,31 @@ pub(super) fn check(disk: &Disk, options: &VerifyOptions<'_>, found: &mut Findin
         found.add(rules::FW_1, Place::byte(446), "no partition has a FAT type");
         return;
     };
-    let volume = match disk.volume(partition) {
-        Ok(volume) => volume,
+    let Some(volume) = volume::open(disk, partition, rules::FW_1, found) else {
+        return;
+    };
+    if volume.kind() != FatKind::Fat16 {
+        let what = format!("the file system is {}", volume.kind());
+        found.add(rules::FW_2, Place::partition(partition), what);
+    }
+    check_environment(&volume, partition, found);
+    for model in options.models {
+        check_model(disk, partition, *model, found);
+    }
+}
+
+/// The environment that U-Boot takes from the firmware partition, where there is one.
+fn check_environment(volume: &FatVolume<&File>, partition: &Partition, found: &mut Findings) {
+    let file = match optional(volume, uboot_env::FILE_NAME) {
+        Ok(file) => file,
         Err(error) => {
-            found.add(rules::FW_1, Place::partition(partition), error);
+            found.add(rules::FAT_1, Place::partition(partition), error);
             return;
         }
     };
-    if volume.kind() != FatKind::Fat16 {
-        let what = format!("the file system is {:?}", volume.kind());
-        found.add(rules::FW_2, Place::partition(partition), what);
-    }
-    if let Err(error) = volume.list() {
-        found.add(rules::FAT_1, Place::partition(partition), error);
-    }
-    for model in options.models {
-        check_model(disk, partition, *model, found);
+    if let Some(Err(error)) = file.as_deref().map(uboot_env::decode) {
+        let place = Place::file(partition, uboot_env::FILE_NAME);
+        found.add(rules::FW_8, place, error);
     }
 }
 

@@ -69,7 +69,7 @@ fn check_traces(
     let fat = ImageError::fat(disk.path(), esp.partition.number);
     let allowed = match esp.volume.first_byte(script::FILE_NAME).map_err(&fat)? {
         Some(first) => {
-            ClusterMap::read(&mut disk.file(), &window).map(|map| map.chain(window.start + first))
+            ClusterMap::read(disk.file(), &window).and_then(|map| map.chain(window.start + first))
         }
         None => Ok(Vec::new()),
     };
