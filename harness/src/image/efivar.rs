@@ -3,6 +3,8 @@
 //! U-Boot reads the file once when its EFI subsystem starts. Provisioning decodes it, replaces one variable and encodes it again.
 //! Formats: U-Boot, `include/efi_variable.h` (the file); UEFI specification 2.10, section 32.4.1 "Signature Database".
 
+use std::collections::HashSet;
+
 use super::guid::Guid;
 
 /// Name of the file in the root directory of the EFI system partition.
@@ -11,6 +13,8 @@ pub const FILE_NAME: &str = "ubootefi.var";
 const MAGIC: u64 = 0x0161_5669_6645_6255;
 const HEADER_LENGTH: usize = 24;
 const ENTRY_HEADER_LENGTH: usize = 32;
+/// Bytes that U-Boot reads, `CONFIG_EFI_VAR_BUF_SIZE`; it ignores a file that has more.
+pub const FILE_LIMIT: usize = 128 * 1024;
 /// Entries start on multiples of this.
 const ALIGNMENT: usize = 8;
 /// Size of a signature list's own header.
@@ -57,6 +61,12 @@ pub enum EfiVarError {
     /// Too short for a header, or the magic number is another.
     #[error("not an EFI variable file of U-Boot")]
     NotAStore,
+    /// U-Boot does not read so much.
+    #[error("a file of {size} bytes; U-Boot reads {FILE_LIMIT} at most")]
+    FileTooLarge {
+        /// Length of the file.
+        size: usize,
+    },
     /// The header's length is not the file's.
     #[error("the header says {header} bytes, the file has {file}; is it truncated?")]
     Length {
@@ -79,8 +89,8 @@ pub enum EfiVarError {
         /// Where it starts in the file.
         offset: usize,
     },
-    /// A name is not UTF-16.
-    #[error("the variable at byte {offset} has a name that is not UTF-16")]
+    /// A name is empty or not UTF-16.
+    #[error("the variable at byte {offset} has no name, or one that is not UTF-16")]
     Name {
         /// Where it starts in the file.
         offset: usize,
@@ -90,6 +100,14 @@ pub enum EfiVarError {
     SignatureList {
         /// Where it starts in the variable.
         offset: usize,
+    },
+    /// A variable is there twice, and which one counts is anybody's guess.
+    #[error("the variable at byte {offset}, {name}, is in the file twice")]
+    Duplicate {
+        /// Where the second one starts in the file.
+        offset: usize,
+        /// Its name.
+        name: String,
     },
     /// The variables do not fit into a file of 4 GiB.
     #[error("the variables are too large for one file")]
@@ -118,6 +136,9 @@ impl VariableStore {
                 file: file.len(),
             });
         }
+        if file.len() > FILE_LIMIT {
+            return Err(EfiVarError::FileTooLarge { size: file.len() });
+        }
         let found = crc32fast::hash(entries);
         if found != checksum {
             return Err(EfiVarError::Checksum {
@@ -126,10 +147,15 @@ impl VariableStore {
             });
         }
         let mut variables = Vec::new();
+        let mut seen = HashSet::new();
         let mut rest = entries;
         while !rest.is_empty() {
             let offset = file.len() - rest.len();
             let (variable, length) = decode_entry(rest, offset)?;
+            if !seen.insert((variable.vendor, variable.name.clone())) {
+                let name = variable.name;
+                return Err(EfiVarError::Duplicate { offset, name });
+            }
             variables.push(variable);
             // The last entry may go without its padding.
             rest = rest
@@ -142,7 +168,7 @@ impl VariableStore {
     /// The bytes of a file.
     ///
     /// # Errors
-    /// [`EfiVarError::TooLarge`].
+    /// [`EfiVarError::TooLarge`], [`EfiVarError::FileTooLarge`].
     pub fn encode(&self) -> Result<Vec<u8>, EfiVarError> {
         let mut entries = Vec::new();
         for variable in &self.0 {
@@ -162,9 +188,12 @@ impl VariableStore {
             entries.extend(&variable.data);
             entries.resize(entries.len().next_multiple_of(ALIGNMENT), 0);
         }
-        let length =
-            u32::try_from(HEADER_LENGTH + entries.len()).map_err(|_| EfiVarError::TooLarge)?;
-        let mut file = Vec::with_capacity(HEADER_LENGTH + entries.len());
+        let size = HEADER_LENGTH + entries.len();
+        if size > FILE_LIMIT {
+            return Err(EfiVarError::FileTooLarge { size });
+        }
+        let length = u32::try_from(size).map_err(|_| EfiVarError::TooLarge)?;
+        let mut file = Vec::with_capacity(size);
         file.extend(0_u64.to_le_bytes());
         file.extend(MAGIC.to_le_bytes());
         file.extend(length.to_le_bytes());
@@ -281,6 +310,9 @@ fn decode_entry(bytes: &[u8], offset: usize) -> Result<(Variable, usize), EfiVar
     let data_length = usize::try_from(data_length).map_err(|_| cut_off())?;
     let data_end = data_offset.checked_add(data_length).ok_or_else(cut_off)?;
     let data = rest.get(data_offset..data_end).ok_or_else(cut_off)?;
+    if name_units.is_empty() {
+        return Err(EfiVarError::Name { offset });
+    }
     let variable = Variable {
         vendor: Guid(*vendor),
         name: String::from_utf16(&name_units).map_err(|_| EfiVarError::Name { offset })?,
