@@ -2,20 +2,28 @@
 //!
 //! The smoke tier runs by default; `SHAKEDOWN_TIER=full` adds the rest. A trial whose parts cannot be had fails.
 
+use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
-use shakedown_fixtures::{Kit, KitOptions};
+use shakedown_fixtures::{Digest, Kit, KitOptions};
 use shakedown_harness::board::Board;
+use shakedown_harness::image::partitions::Scheme;
+use shakedown_harness::image::script::{BootSource, Identity};
+use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::{Verdict, failure_text};
 use shakedown_harness::run::{Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
+use shakedown_harness::services::Authority;
 use shakedown_harness::timeline::Timeline;
 
 /// Trials of one process take turns: each needs more than a core, and nextest, which starts a process per trial, has its own setting.
 static TURN: Mutex<()> = Mutex::new(());
+
+/// The scenario that an image with an identity of its own is booted in, in the full tier.
+const PROVISIONED_SCENARIO: &str = "alpine-https";
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
@@ -31,6 +39,12 @@ fn main() -> Result<ExitCode> {
     for scenario in scenarios {
         for board in boards.iter().filter(|b| scenario.boards.contains(&b.name)) {
             let (scenario, board) = (scenario.clone(), board.clone());
+            if scenario.name == PROVISIONED_SCENARIO {
+                let (scenario, board) = (scenario.clone(), board.clone());
+                let name = format!("provisioned-image::{}", board.name);
+                let run = move || provisioned_trial(&scenario, &board).map_err(failed);
+                trials.push(Trial::test(name, run).with_ignored_flag(tier < Tier::Full));
+            }
             let ignored = scenario.tier > tier;
             let name = format!("{}::{}", scenario.name, board.name);
             let trial = Trial::test(name, move || trial(&scenario, &board).map_err(failed));
@@ -41,13 +55,48 @@ fn main() -> Result<ExitCode> {
 }
 
 fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
+    let kit = Kit::open(KitOptions::default())?;
+    boot(scenario, board, &kit, &scenario.name)
+}
+
+/// An image that is provisioned already: the run takes server, identity and script from it, and leaves the file as it is.
+fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let image = folder.path().join("netboot.img");
+    let prebuilt = Kit::open(KitOptions::default())?.prebuilt(board, Scheme::Hybrid)?;
+    let authority = Authority::generate("A farm's CA")?;
+    let client = authority.issue_client("gateway 7")?;
+    let source = BootSource::Https {
+        server: "https://gateway.farm.example:8443".parse()?,
+        identity: Identity {
+            certificate: client.certificate_der().to_vec(),
+            private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
+        },
+        trusted_ca: authority.certificate_der().to_vec(),
+    };
+    provision::provision(&source::open(&prebuilt)?, &source, None, &image)?;
+    let digest = || Digest::of_reader(File::open(&image)?);
+    let before = digest()?;
+    let kit = Kit::open(KitOptions {
+        image: Some(image.clone()),
+        ..KitOptions::default()
+    })?;
+    boot(scenario, board, &kit, "provisioned-image")?;
+    if digest()? != before {
+        bail!("the run has changed the image that it was given");
+    }
+    Ok(())
+}
+
+/// Runs a scenario; `name` is that of the trial and its record.
+fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()> {
     let _turn = TURN
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let parts = Kit::open(KitOptions::default())?.parts(board)?;
+    let parts = kit.parts(board)?;
     let folder = shakedown_tests::project_root()
         .join("target/shakedown/trials")
-        .join(format!("{}-{}", scenario.name, board.name));
+        .join(format!("{name}-{}", board.name));
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("cannot remove the record of the last trial")?;
     }

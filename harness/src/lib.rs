@@ -15,6 +15,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod services;
+pub mod survey;
 pub mod timeline;
 pub mod usb;
 pub mod wire;

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
 use shakedown_harness::report::{Report, Verdict, failure_text, summary_table};
-use shakedown_harness::run::{Job, Parts, Start, run as run_job};
+use shakedown_harness::run::{Given, Job, Parts, Start, run as run_job};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::timeline::Timeline;
 use tokio::sync::{Semaphore, watch};
@@ -64,6 +64,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     let selected = project.select(&args.filters, args.board.as_deref(), tier)?;
     let kit = args.parts.kit()?;
+    if let Some(warning) = kit.warning() {
+        eprintln!("note: {warning}");
+    }
+    let selected = match kit.given() {
+        Some(given) => fitting(selected, given)?,
+        None => selected,
+    };
     let mut planned = Vec::new();
     for (scenario, board) in selected {
         let parts = Arc::new(kit.parts(board)?);
@@ -88,6 +95,35 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     Ok(exit_code(&reports))
+}
+
+/// The scenarios that a provisioned image can boot in. What is left out, and what a run cannot show, is said.
+fn fitting<'a>(
+    selected: Vec<(&'a Scenario, &'a Board)>,
+    given: &Given,
+) -> Result<Vec<(&'a Scenario, &'a Board)>> {
+    let fits = |(scenario, _): &(&Scenario, &Board)| scenario.boot.transport == given.transport();
+    let (fitting, others): (Vec<_>, Vec<_>) = selected.into_iter().partition(fits);
+    if let Given::Https { server, .. } = given {
+        eprintln!(
+            "note: the image is provisioned for {server}; the run plays this server, and a copy of the image trusts its CA"
+        );
+    }
+    for untested in given.untested() {
+        eprintln!("note: not tested: {untested}");
+    }
+    for (scenario, _) in others {
+        eprintln!(
+            "note: {} is left out: the image is provisioned for another way to boot",
+            scenario.name
+        );
+    }
+    if fitting.is_empty() {
+        bail!(
+            "the image is provisioned for another way to boot than that of any of these scenarios; give the prebuilt image"
+        );
+    }
+    Ok(fitting)
 }
 
 async fn run_all(

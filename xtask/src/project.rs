@@ -24,7 +24,8 @@ pub(crate) struct PartsArgs {
     /// An initramfs to boot instead of ours, as in upstream's boot2container.
     #[arg(long, value_name = "FILE")]
     initramfs: Option<PathBuf>,
-    /// A prebuilt disk image to provision and boot instead of the generated one. It is never written to.
+    /// A disk image to boot instead of the generated one: prebuilt or provisioned; raw, xz, zstd, gzip or qcow2; `-` for a pipe. It is
+    /// never written to.
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// A folder in OCI image layout to serve as the container image.
@@ -106,6 +107,15 @@ impl Project {
         let pairs = self.select(&[scenario.to_owned()], board, Tier::Full)?;
         let exact = pairs.into_iter().find(|(s, _)| s.name == scenario);
         exact.with_context(|| format!("there is no scenario `{scenario}`, only some like it"))
+    }
+
+    /// The board of this name.
+    pub(crate) fn board(&self, name: &str) -> Result<&Board> {
+        let board = self.boards.iter().find(|board| board.name == name);
+        board.with_context(|| {
+            let names: Vec<_> = self.boards.iter().map(|b| b.name.as_str()).collect();
+            format!("there is no board `{name}`; there is: {}", names.join(", "))
+        })
     }
 
     /// Every board.

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::chain::{self, Stage};
 use crate::image::config_txt::BoardModel;
+use crate::image::partitions::Scheme;
 use crate::input::{Document, InputError, Span, duration, toml_files};
 
 /// A board, read and checked.
@@ -24,6 +25,8 @@ pub struct Board {
     pub nic: Nic,
     /// What runs before the boot loader.
     pub firmware: Firmware,
+    /// What its image is to be.
+    pub image: Image,
     /// Bounds of a run.
     pub limits: Limits,
     /// The stages that its image goes through.
@@ -39,6 +42,8 @@ struct BoardFile {
     uart: Vec<Uart>,
     nic: Nic,
     firmware: Firmware,
+    #[serde(default)]
+    image: Image,
     limits: Limits,
     #[serde(default)]
     stage: Vec<Span<Stage>>,
@@ -107,6 +112,16 @@ pub enum Loader {
     Videocore,
 }
 
+/// What a board wants of its image otherwise than docs/image-spec.md has it.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Image {
+    /// The kind of partition table that images are built with.
+    pub table: Scheme,
+    /// The ROM reads the four entries of an MBR and nothing else.
+    pub rom_reads_mbr_only: bool,
+}
+
 /// Bounds of a run on the reference host; they grow with the calibration of the host.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,6 +184,7 @@ impl Board {
             uarts: file.uart,
             nic: file.nic,
             firmware: file.firmware,
+            image: file.image,
             limits: file.limits,
             stages,
         })
@@ -227,7 +243,7 @@ mod tests {
           |         ^^^^^^
         "#);
         insta::assert_snapshot!(error("\"180s\"", "\"soon\""), @r#"
-        boards/raspi3b.toml:32:11: not a duration such as "90s" or "10m": expected number at 0
+        boards/raspi3b.toml:36:11: not a duration such as "90s" or "10m": expected number at 0
           | silence = "soon"           # nothing on any UART, no frame on the LAN
           |           ^^^^^^
         "#);

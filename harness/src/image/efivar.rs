@@ -3,23 +3,27 @@
 //! U-Boot reads the file once when its EFI subsystem starts. Provisioning decodes it, replaces one variable and encodes it again.
 //! Formats: U-Boot, `include/efi_variable.h` (the file); UEFI specification 2.10, section 32.4.1 "Signature Database".
 
+use std::collections::HashSet;
+
+use super::guid::Guid;
+
 /// Name of the file in the root directory of the EFI system partition.
 pub const FILE_NAME: &str = "ubootefi.var";
 
 const MAGIC: u64 = 0x0161_5669_6645_6255;
 const HEADER_LENGTH: usize = 24;
 const ENTRY_HEADER_LENGTH: usize = 32;
+/// Bytes that U-Boot reads, `CONFIG_EFI_VAR_BUF_SIZE`; it ignores a file that has more.
+pub const FILE_LIMIT: usize = 128 * 1024;
 /// Entries start on multiples of this.
 const ALIGNMENT: usize = 8;
 /// Size of a signature list's own header.
 const LIST_HEADER_LENGTH: u32 = 28;
+/// Bytes of the GUID in front of each signature.
+const OWNER_LENGTH: usize = 16;
 
 /// Survives a reset, and is seen by boot services and by the operating system: the attributes that U-Boot loads from a file.
 pub const NON_VOLATILE_BOOT_RUNTIME: u32 = 7;
-
-/// A GUID, in the byte order of the UEFI specification: the first three fields little endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Guid(pub [u8; 16]);
 
 impl Guid {
     /// The vendor of [`TLS_CA_CERTIFICATE`], `EFI_TLS_CA_CERTIFICATE_GUID`.
@@ -27,18 +31,6 @@ impl Guid {
         Self::new(0xfd23_40d0, 0x3dab, 0x4349, 0xa6c7_3b4f_12b4_8eae);
     /// The type of a signature list of X.509 certificates, `EFI_CERT_X509_GUID`.
     pub const CERT_X509: Self = Self::new(0xa5c0_59a1, 0x94e4, 0x4aa7, 0x87b5_ab15_5c2b_f072);
-
-    /// The GUID `a-b-c-dddd-dddddddddddd`.
-    #[must_use]
-    pub const fn new(a: u32, b: u16, c: u16, d: u64) -> Self {
-        let [a0, a1, a2, a3] = a.to_le_bytes();
-        let [b0, b1] = b.to_le_bytes();
-        let [c0, c1] = c.to_le_bytes();
-        let [d0, d1, d2, d3, d4, d5, d6, d7] = d.to_be_bytes();
-        Self([
-            a0, a1, a2, a3, b0, b1, c0, c1, d0, d1, d2, d3, d4, d5, d6, d7,
-        ])
-    }
 }
 
 /// Name of the variable with the certificates that iPXE trusts as roots.
@@ -69,6 +61,12 @@ pub enum EfiVarError {
     /// Too short for a header, or the magic number is another.
     #[error("not an EFI variable file of U-Boot")]
     NotAStore,
+    /// U-Boot does not read so much.
+    #[error("a file of {size} bytes; U-Boot reads {FILE_LIMIT} at most")]
+    FileTooLarge {
+        /// Length of the file.
+        size: usize,
+    },
     /// The header's length is not the file's.
     #[error("the header says {header} bytes, the file has {file}; is it truncated?")]
     Length {
@@ -91,11 +89,25 @@ pub enum EfiVarError {
         /// Where it starts in the file.
         offset: usize,
     },
-    /// A name is not UTF-16.
-    #[error("the variable at byte {offset} has a name that is not UTF-16")]
+    /// A name is empty or not UTF-16.
+    #[error("the variable at byte {offset} has no name, or one that is not UTF-16")]
     Name {
         /// Where it starts in the file.
         offset: usize,
+    },
+    /// A signature list in a variable is cut off, or its sizes contradict each other.
+    #[error("the signature list at byte {offset} of {TLS_CA_CERTIFICATE} is damaged")]
+    SignatureList {
+        /// Where it starts in the variable.
+        offset: usize,
+    },
+    /// A variable is there twice, and which one counts is anybody's guess.
+    #[error("the variable at byte {offset}, {name}, is in the file twice")]
+    Duplicate {
+        /// Where the second one starts in the file.
+        offset: usize,
+        /// Its name.
+        name: String,
     },
     /// The variables do not fit into a file of 4 GiB.
     #[error("the variables are too large for one file")]
@@ -124,6 +136,9 @@ impl VariableStore {
                 file: file.len(),
             });
         }
+        if file.len() > FILE_LIMIT {
+            return Err(EfiVarError::FileTooLarge { size: file.len() });
+        }
         let found = crc32fast::hash(entries);
         if found != checksum {
             return Err(EfiVarError::Checksum {
@@ -132,10 +147,15 @@ impl VariableStore {
             });
         }
         let mut variables = Vec::new();
+        let mut seen = HashSet::new();
         let mut rest = entries;
         while !rest.is_empty() {
             let offset = file.len() - rest.len();
             let (variable, length) = decode_entry(rest, offset)?;
+            if !seen.insert((variable.vendor, variable.name.clone())) {
+                let name = variable.name;
+                return Err(EfiVarError::Duplicate { offset, name });
+            }
             variables.push(variable);
             // The last entry may go without its padding.
             rest = rest
@@ -148,7 +168,7 @@ impl VariableStore {
     /// The bytes of a file.
     ///
     /// # Errors
-    /// [`EfiVarError::TooLarge`].
+    /// [`EfiVarError::TooLarge`], [`EfiVarError::FileTooLarge`].
     pub fn encode(&self) -> Result<Vec<u8>, EfiVarError> {
         let mut entries = Vec::new();
         for variable in &self.0 {
@@ -168,9 +188,12 @@ impl VariableStore {
             entries.extend(&variable.data);
             entries.resize(entries.len().next_multiple_of(ALIGNMENT), 0);
         }
-        let length =
-            u32::try_from(HEADER_LENGTH + entries.len()).map_err(|_| EfiVarError::TooLarge)?;
-        let mut file = Vec::with_capacity(HEADER_LENGTH + entries.len());
+        let size = HEADER_LENGTH + entries.len();
+        if size > FILE_LIMIT {
+            return Err(EfiVarError::FileTooLarge { size });
+        }
+        let length = u32::try_from(size).map_err(|_| EfiVarError::TooLarge)?;
+        let mut file = Vec::with_capacity(size);
         file.extend(0_u64.to_le_bytes());
         file.extend(MAGIC.to_le_bytes());
         file.extend(length.to_le_bytes());
@@ -219,7 +242,7 @@ pub fn tls_ca_certificate(certificate: &[u8]) -> Result<Variable, EfiVarError> {
 /// An `EFI_SIGNATURE_LIST` with one X.509 certificate (DER).
 fn x509_signature_list(certificate: &[u8]) -> Result<Vec<u8>, EfiVarError> {
     // Each signature begins with the GUID of its owner, which nobody looks at here.
-    let owner = [0; 16];
+    let owner = [0; OWNER_LENGTH];
     let signature_length =
         u32::try_from(owner.len() + certificate.len()).map_err(|_| EfiVarError::TooLarge)?;
     let list_length = signature_length
@@ -233,6 +256,41 @@ fn x509_signature_list(certificate: &[u8]) -> Result<Vec<u8>, EfiVarError> {
     list.extend(owner);
     list.extend(certificate);
     Ok(list)
+}
+
+/// The X.509 certificates (DER) of the signature lists in a variable. Signatures of other types are passed over.
+///
+/// # Errors
+/// [`EfiVarError::SignatureList`].
+pub fn x509_certificates(lists: &[u8]) -> Result<Vec<Vec<u8>>, EfiVarError> {
+    let mut certificates = Vec::new();
+    let mut rest = lists;
+    while !rest.is_empty() {
+        let offset = lists.len() - rest.len();
+        let length =
+            decode_list(rest, &mut certificates).ok_or(EfiVarError::SignatureList { offset })?;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok(certificates)
+}
+
+/// Adds the certificates of the list at the start of `bytes`, and gives its length.
+fn decode_list(bytes: &[u8], certificates: &mut Vec<Vec<u8>>) -> Option<usize> {
+    let (kind, rest) = bytes.split_first_chunk::<16>()?;
+    let (length, rest) = take_u32(rest)?;
+    let (header_length, rest) = take_u32(rest)?;
+    let (signature_length, _) = take_u32(rest)?;
+    let list = bytes.get(LIST_HEADER_LENGTH as usize..usize::try_from(length).ok()?)?;
+    let signatures = list.get(usize::try_from(header_length).ok()?..)?;
+    let signature_length = usize::try_from(signature_length).ok()?;
+    if signature_length <= OWNER_LENGTH || signatures.len() % signature_length != 0 {
+        return None;
+    }
+    if Guid(*kind) == Guid::CERT_X509 {
+        let signatures = signatures.chunks_exact(signature_length);
+        certificates.extend(signatures.filter_map(|s| Some(s.get(OWNER_LENGTH..)?.to_vec())));
+    }
+    usize::try_from(length).ok()
 }
 
 /// The entry at the start of `bytes`, and its length without padding.
@@ -252,6 +310,9 @@ fn decode_entry(bytes: &[u8], offset: usize) -> Result<(Variable, usize), EfiVar
     let data_length = usize::try_from(data_length).map_err(|_| cut_off())?;
     let data_end = data_offset.checked_add(data_length).ok_or_else(cut_off)?;
     let data = rest.get(data_offset..data_end).ok_or_else(cut_off)?;
+    if name_units.is_empty() {
+        return Err(EfiVarError::Name { offset });
+    }
     let variable = Variable {
         vendor: Guid(*vendor),
         name: String::from_utf16(&name_units).map_err(|_| EfiVarError::Name { offset })?,

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::config_txt::ConfigError;
 use super::efivar::EfiVarError;
 use super::fat::FatError;
-use super::mbr::MbrError;
+use super::manifest::ManifestError;
+use super::partitions::TableError;
+use super::source::{Format, Qcow2Error};
 
 /// Why an image could not be read, built or provisioned.
 #[derive(Debug, thiserror::Error)]
@@ -21,13 +23,31 @@ pub enum ImageError {
         /// What the system said.
         source: io::Error,
     },
-    /// Sector 0 of the image holds no usable partition table.
+    /// The image holds no usable partition table.
     #[error("{}: {source}", path.display())]
-    Mbr {
+    Table {
         /// The image.
         path: PathBuf,
         /// What is wrong with it.
-        source: MbrError,
+        source: TableError,
+    },
+    /// A packed image cannot be unpacked.
+    #[error("cannot unpack {} ({format}): {source}", path.display())]
+    Packed {
+        /// The image.
+        path: PathBuf,
+        /// How it is packed.
+        format: Format,
+        /// What the decoder said.
+        source: io::Error,
+    },
+    /// A qcow2 file cannot be read.
+    #[error("cannot read {} (qcow2): {source}", path.display())]
+    Qcow2 {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Qcow2Error,
     },
     /// A partition that the image must have is not there.
     #[error("{}: no {what} in the partition table", path.display())]
@@ -42,8 +62,8 @@ pub enum ImageError {
     Fat {
         /// The image.
         path: PathBuf,
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// What is wrong with it.
         source: FatError,
     },
@@ -52,8 +72,8 @@ pub enum ImageError {
     EfiVar {
         /// The image.
         path: PathBuf,
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// The store's name in that partition.
         file: &'static str,
         /// What is wrong with it.
@@ -78,12 +98,35 @@ pub enum ImageError {
         room: u64,
     },
     /// The given image is not a prebuilt image.
-    #[error("{} is not a prebuilt image: its EFI system partition has no {missing}", path.display())]
+    #[error(
+        "{} is not a prebuilt image: its EFI system partition has no {missing}; if iPXE is elsewhere, say so in {}",
+        path.display(),
+        super::manifest::FILE_NAME
+    )]
     NotPrebuilt {
         /// The image.
         path: PathBuf,
         /// The file looked for.
-        missing: &'static str,
+        missing: String,
+    },
+    /// The manifest cannot be used.
+    #[error("{} on the EFI system partition of {}: {source}", super::manifest::FILE_NAME, path.display())]
+    Manifest {
+        /// The image.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ManifestError,
+    },
+    /// Pieces of a former private key are where they cannot be removed.
+    #[error(
+        "{}: the private key that it had is at byte {byte} too, outside of every file; provision a prebuilt image instead",
+        path.display()
+    )]
+    OldKey {
+        /// The image.
+        path: PathBuf,
+        /// Where the first piece is.
+        byte: u64,
     },
     /// Input and output are the same file, which would destroy the input.
     #[error("{} is input and output; give another output, images are never changed in place", path.display())]
@@ -106,8 +149,16 @@ impl ImageError {
         }
     }
 
+    /// A function that turns an error of the partition table into [`ImageError::Table`].
+    pub(crate) fn table<'a>(path: &'a Path) -> impl Fn(TableError) -> Self + use<'a> {
+        move |source| Self::Table {
+            path: path.into(),
+            source,
+        }
+    }
+
     /// A function that turns a file system error into [`ImageError::Fat`].
-    pub(crate) fn fat<'a>(path: &'a Path, partition: usize) -> impl Fn(FatError) -> Self + use<'a> {
+    pub(crate) fn fat<'a>(path: &'a Path, partition: u32) -> impl Fn(FatError) -> Self + use<'a> {
         move |source| Self::Fat {
             path: path.into(),
             partition,

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::ImageError;
-use super::mbr::{Mbr, Partition, PartitionType, SECTOR};
+use super::partitions::{NewTable, Role, Scheme};
 
 const ALIGNMENT: u64 = 4 << 20;
 
@@ -43,6 +43,7 @@ pub struct Layout {
     pub esp: Range<u64>,
     /// Partition 3: boot2container's cache.
     pub cache: Range<u64>,
+    scheme: Scheme,
 }
 
 impl Layout {
@@ -51,7 +52,7 @@ impl Layout {
     /// # Errors
     /// [`ImageError::Sizes`] when a size is no multiple of 4 MiB, the disk's is no power of two or more than 1 TiB, or nothing
     /// is left for the cache.
-    pub fn new(sizes: Sizes) -> Result<Self, ImageError> {
+    pub fn new(sizes: Sizes, scheme: Scheme) -> Result<Self, ImageError> {
         let Sizes {
             disk,
             firmware,
@@ -72,7 +73,12 @@ impl Layout {
         let (Some(esp_start), Some(cache_start)) = (esp_start, cache_start) else {
             return problem("the partitions are larger than any disk");
         };
-        if cache_start >= disk {
+        let cache_end = match scheme {
+            Scheme::Mbr => disk,
+            // The backup table is at the end of the disk.
+            Scheme::Gpt | Scheme::Hybrid => disk.saturating_sub(ALIGNMENT),
+        };
+        if cache_start >= cache_end {
             return problem(
                 "firmware and EFI system partition leave no room for the cache; make the disk larger",
             );
@@ -81,30 +87,22 @@ impl Layout {
             disk,
             firmware: ALIGNMENT..esp_start,
             esp: esp_start..cache_start,
-            cache: cache_start..disk,
+            cache: cache_start..cache_end,
+            scheme,
         })
     }
 
     /// The partition table that says this.
     #[must_use]
-    pub fn mbr(&self, disk_signature: u32) -> Mbr {
-        let partition = |kind, bytes: &Range<u64>| {
-            // `new` bounds the disk at 1 TiB, which is half of what 32-bit sector numbers reach.
-            let sectors = |bytes: u64| u32::try_from(bytes / SECTOR).unwrap_or(u32::MAX);
-            Some(Partition {
-                kind,
-                bootable: false,
-                first: sectors(bytes.start),
-                sectors: sectors(bytes.end - bytes.start),
-            })
-        };
-        Mbr {
-            disk_signature,
-            partitions: [
-                partition(PartitionType::FAT_LBA, &self.firmware),
-                partition(PartitionType::EFI_SYSTEM, &self.esp),
-                partition(PartitionType::LINUX, &self.cache),
-                None,
+    pub fn table(&self, disk_signature: u32) -> NewTable {
+        NewTable {
+            scheme: self.scheme,
+            disk: self.disk,
+            signature: disk_signature,
+            partitions: vec![
+                (Role::Firmware, self.firmware.clone()),
+                (Role::Esp, self.esp.clone()),
+                (Role::Cache, self.cache.clone()),
             ],
         }
     }
@@ -118,17 +116,19 @@ mod tests {
 
     #[test]
     fn default_sizes_give_an_aligned_layout() {
-        let layout = Layout::new(Sizes::default()).unwrap();
+        let layout = Layout::new(Sizes::default(), Scheme::Mbr).unwrap();
         assert_eq!(layout.firmware, 4 * MIB..68 * MIB);
         assert_eq!(layout.esp, 68 * MIB..132 * MIB);
         assert_eq!(layout.cache, 132 * MIB..1024 * MIB);
-        let mbr = layout.mbr(1);
-        assert_eq!(Mbr::parse(&mbr.to_bytes(), layout.disk / SECTOR), Ok(mbr));
+        for scheme in [Scheme::Gpt, Scheme::Hybrid] {
+            let layout = Layout::new(Sizes::default(), scheme).unwrap();
+            assert_eq!(layout.cache, 132 * MIB..1020 * MIB);
+        }
     }
 
     #[test]
     fn impossible_sizes_are_refused() {
-        let refused = |sizes| Layout::new(sizes).unwrap_err().to_string();
+        let refused = |sizes| Layout::new(sizes, Scheme::Mbr).unwrap_err().to_string();
         let good = Sizes::default();
         assert!(
             refused(Sizes {

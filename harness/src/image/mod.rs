@@ -3,18 +3,30 @@
 //! A *prebuilt* image holds firmware, boot loader and iPXE ([`prebuilt`]). Provisioning adds identity, trust and boot script
 //! and makes a *netboot* image of it ([`provision`]), always as a new file.
 
+pub mod binary;
 pub mod config_txt;
+pub mod credentials;
+mod disk;
 pub mod efivar;
 mod error;
+pub mod ext;
 pub mod fat;
+pub mod guid;
 mod layout;
-pub mod mbr;
+mod limits;
+pub mod manifest;
+pub mod netboot;
 mod page_cache;
+pub mod partitions;
 pub mod prebuilt;
 pub mod provision;
 pub mod script;
+pub mod source;
 mod sparse;
+pub(crate) mod traces;
 pub mod uboot_env;
 
+pub use disk::Disk;
 pub use error::ImageError;
 pub use layout::{Layout, Sizes};
+pub use limits::{LIMITS, Limits};

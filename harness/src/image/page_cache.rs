@@ -153,6 +153,13 @@ impl<D: Read + Write + Seek> SharedCache<D> {
         Self(Rc::new(RefCell::new(PageCache::new(disk, window))))
     }
 
+    /// Fills `buffer` from byte `offset` of the window on.
+    pub(super) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut cache = self.0.borrow_mut();
+        cache.position = offset;
+        cache.read_exact(buffer)
+    }
+
     /// Writes every changed page to the disk.
     pub(super) fn write_back(&self) -> io::Result<()> {
         self.0.borrow_mut().write_back()

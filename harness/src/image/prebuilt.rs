@@ -4,11 +4,11 @@
 //! partition 3 is for boot2container's cache. Equal inputs give equal bytes.
 
 use std::fs::File;
-use std::io::{Seek, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::fat::{FatFormat, FatKind, FatVolume};
+use super::partitions::Scheme;
 use super::sparse::{self, Output};
 use super::{ImageError, Layout, Sizes};
 
@@ -42,7 +42,9 @@ impl SourceFile {
 pub struct PrebuiltSpec {
     /// Sizes of disk and partitions.
     pub sizes: Sizes,
-    /// The disk's signature, from which the volumes have their serial numbers.
+    /// The kind of partition table.
+    pub scheme: Scheme,
+    /// The disk's signature, from which the volumes have their serial numbers and a GPT its GUIDs.
     pub disk_signature: u32,
     /// Contents of `config.txt` on the firmware partition.
     pub config_txt: String,
@@ -60,13 +62,13 @@ pub struct PrebuiltSpec {
 /// # Errors
 /// [`ImageError`] that names the file or partition concerned; `output` is then as it was.
 pub fn build(spec: &PrebuiltSpec, output: &Path) -> Result<Layout, ImageError> {
-    let layout = Layout::new(spec.sizes)?;
+    let layout = Layout::new(spec.sizes, spec.scheme)?;
     let image = Output::create(output, layout.disk, 0o666)?;
     let mut file = image.file();
-    let failed = ImageError::io("write", output);
-    file.rewind().map_err(&failed)?;
-    file.write_all(&layout.mbr(spec.disk_signature).to_bytes())
-        .map_err(&failed)?;
+    layout
+        .table(spec.disk_signature)
+        .write(&mut file)
+        .map_err(ImageError::io("write", output))?;
 
     let firmware = format(file, &layout.firmware, spec, 1, *b"FIRMWARE   ")
         .map_err(ImageError::fat(output, 1))?;
@@ -130,7 +132,7 @@ fn fill(
     volume: FatVolume<&File>,
     files: &[SourceFile],
     output: &Path,
-    partition: usize,
+    partition: u32,
 ) -> Result<(), ImageError> {
     let failed = ImageError::fat(output, partition);
     for SourceFile { path, source } in files {
@@ -163,8 +165,8 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::image::Disk;
     use crate::image::config_txt::{self, BoardModel, Hardware};
-    use crate::image::mbr::{Mbr, PartitionType};
 
     fn spec(directory: &Path) -> PrebuiltSpec {
         let source = directory.join("source");
@@ -177,6 +179,7 @@ mod tests {
                 firmware: 8 << 20,
                 esp: 8 << 20,
             },
+            scheme: Scheme::Mbr,
             disk_signature: 0x5eed_0000,
             config_txt: default_config_txt(),
             firmware_files: vec![
@@ -206,23 +209,13 @@ mod tests {
             "the image is not sparse"
         );
 
-        let mbr = Mbr::parse(bytes.first_chunk().unwrap(), bytes.len() as u64 / 512).unwrap();
-        let kinds = mbr
-            .partitions
-            .map(|slot| slot.map(|partition| partition.kind));
-        assert_eq!(
-            kinds,
-            [
-                Some(PartitionType::FAT_LBA),
-                Some(PartitionType::EFI_SYSTEM),
-                Some(PartitionType::LINUX),
-                None
-            ]
-        );
-        let image = File::open(&paths[0]).unwrap();
-        let files = |number: usize| {
-            let window = mbr.partitions[number - 1].unwrap().bytes();
-            let volume = FatVolume::open(&image, &window).unwrap();
+        let disk = Disk::open(&paths[0]).unwrap();
+        let [firmware, esp, cache] = &disk.table.partitions[..] else {
+            panic!("{:?}", disk.table)
+        };
+        assert!(firmware.kind.is_fat() && esp.kind.is_esp() && cache.kind.is_linux());
+        let files = |partition| {
+            let volume = disk.volume(partition).unwrap();
             assert_eq!(volume.kind(), FatKind::Fat16);
             volume
                 .list()
@@ -231,9 +224,12 @@ mod tests {
                 .map(|(path, _)| path)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(files(1), ["/config.txt", "/start.elf", "/overlays/a.dtbo"]);
-        assert_eq!(files(2), ["/EFI/BOOT/BOOTAA64.EFI"]);
-        let cache = mbr.partitions[2].unwrap().bytes().start as usize;
+        assert_eq!(
+            files(firmware),
+            ["/config.txt", "/start.elf", "/overlays/a.dtbo"]
+        );
+        assert_eq!(files(esp), ["/EFI/BOOT/BOOTAA64.EFI"]);
+        let cache = cache.bytes().start as usize;
         assert!(bytes[cache..].starts_with(b"an ext4 file system"));
     }
 

@@ -45,6 +45,24 @@ impl FromStr for Server {
     }
 }
 
+impl Server {
+    /// Host name or IPv4 address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.0.split_once(':').map_or(&self.0, |(host, _)| host)
+    }
+
+    /// The port, by default that of HTTPS.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let port = self
+            .0
+            .split_once(':')
+            .and_then(|(_, port)| port.parse().ok());
+        port.unwrap_or(443)
+    }
+}
+
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "https://{}", self.0)
@@ -240,6 +258,10 @@ mod tests {
         ] {
             assert!(good.parse::<Server>().is_ok(), "{good}");
         }
+        let server: Server = "https://10.42.0.1:8443/".parse().unwrap();
+        assert_eq!((server.host(), server.port()), ("10.42.0.1", 8443));
+        let server: Server = "https://ci-gateway".parse().unwrap();
+        assert_eq!((server.host(), server.port()), ("ci-gateway", 443));
         for bad in [
             "http://a",
             "boot.example",

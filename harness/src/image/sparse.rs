@@ -2,7 +2,8 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::SeekFrom;
@@ -13,6 +14,8 @@ use super::page_cache::is_zero;
 
 /// Copied at once; zeros shorter than this are copied as they are.
 const CHUNK: usize = 64 * 1024;
+/// Of a stream, zeros as long as a block of the usual file systems become a hole.
+const BLOCK: usize = 4096;
 
 /// A file that becomes `path` by [`Output::commit`], and vanishes when dropped before.
 pub(super) struct Output<'a> {
@@ -54,12 +57,75 @@ impl<'a> Output<'a> {
 
 /// Copies `source` into `target` from byte `offset` on, except for zeros, which `target` must have there already.
 pub(super) fn copy(source: &File, target: &File, offset: u64) -> io::Result<()> {
-    let mut position = 0;
     let mut buffer = vec![0; CHUNK];
-    while let Some(data) = next_data(source, position)? {
-        let hole = rustix::fs::seek(source, SeekFrom::Hole(data))?;
-        copy_extent(source, target, data, hole, offset, &mut buffer)?;
-        position = hole;
+    for Range { start, end } in data_extents(source)? {
+        copy_extent(source, target, start, end, offset, &mut buffer)?;
+    }
+    Ok(())
+}
+
+/// Copies what `source` gives, at most `limit` bytes of it, to the start of `target`, an empty file. Zeros become holes.
+pub(super) fn copy_stream(source: &mut dyn Read, target: &File, limit: u64) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    let mut at = 0;
+    loop {
+        let length = read_full(source, &mut buffer)?;
+        if at + length as u64 > limit {
+            return Err(io::Error::other(format!("it has more than {limit} bytes")));
+        }
+        for (block, bytes) in (0..).zip(buffer.get(..length).unwrap_or_default().chunks(BLOCK)) {
+            if !is_zero(bytes) {
+                target.write_all_at(bytes, at + block * BLOCK as u64)?;
+            }
+        }
+        at += length as u64;
+        if length < CHUNK {
+            return target.set_len(at);
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the source has ended.
+fn read_full(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+/// Where `file` has data, as far as its file system knows, in order. Everything else is zeros.
+pub(super) fn data_extents(file: &File) -> io::Result<Vec<Range<u64>>> {
+    let mut extents = Vec::new();
+    let mut position = 0;
+    while let Some(data) = next_data(file, position)? {
+        position = rustix::fs::seek(file, SeekFrom::Hole(data))?;
+        extents.push(data..position);
+    }
+    Ok(extents)
+}
+
+/// Makes the bytes `range` of a file zero. What is zero already is not written, so that holes stay.
+pub(super) fn zero(file: &File, range: &Range<u64>) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    for extent in data_extents(file)? {
+        let mut at = extent.start.max(range.start);
+        let end = extent.end.min(range.end);
+        while at < end {
+            let length = (end - at).min(CHUNK as u64) as usize;
+            let bytes = buffer.get_mut(..length).unwrap_or_default();
+            file.read_exact_at(bytes, at)?;
+            if !is_zero(bytes) {
+                bytes.fill(0);
+                file.write_all_at(bytes, at)?;
+            }
+            at += length as u64;
+        }
     }
     Ok(())
 }
@@ -102,7 +168,7 @@ fn copy_extent(
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{FileExt, MetadataExt};
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 

@@ -19,6 +19,54 @@ pub enum EnvError {
     /// The environment does not fit.
     #[error("the environment has {0} bytes and U-Boot takes {SIZE}")]
     TooLarge(usize),
+    /// The file is too short to be one.
+    #[error("the file has {0} bytes and U-Boot reads {SIZE}; is it truncated?")]
+    Truncated(usize),
+    /// The contents were changed without their checksum.
+    #[error(
+        "the CRC-32 of the environment is {found:#010x}, the file says {recorded:#010x}: U-Boot falls back to its own"
+    )]
+    Checksum {
+        /// CRC-32 at the start of the file.
+        recorded: u32,
+        /// CRC-32 of the rest.
+        found: u32,
+    },
+    /// A string is no `name=value`.
+    #[error("the string at byte {0} is no name=value")]
+    NotAVariable(usize),
+    /// The last string has no end, or none is empty.
+    #[error("the environment has no end")]
+    Endless,
+}
+
+/// The variables of a file, in its order.
+///
+/// # Errors
+/// What is wrong with the file; U-Boot ignores one with a wrong length or checksum, and a part of one that is wrong otherwise.
+pub fn decode(file: &[u8]) -> Result<Vec<(String, String)>, EnvError> {
+    let file = file.get(..SIZE).ok_or(EnvError::Truncated(file.len()))?;
+    let (recorded, data) = file.split_first_chunk().ok_or(EnvError::Endless)?;
+    let recorded = u32::from_le_bytes(*recorded);
+    let found = crc32fast::hash(data);
+    if found != recorded {
+        return Err(EnvError::Checksum { recorded, found });
+    }
+    let mut variables = Vec::new();
+    let mut rest = data;
+    loop {
+        let length = rest.iter().position(|byte| *byte == 0);
+        let (string, behind) = rest.split_at(length.ok_or(EnvError::Endless)?);
+        if string.is_empty() {
+            return Ok(variables);
+        }
+        let text = String::from_utf8_lossy(string);
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => variables.push((name.into(), value.into())),
+            _ => return Err(EnvError::NotAVariable(SIZE - rest.len())),
+        }
+        rest = behind.get(1..).unwrap_or_default();
+    }
 }
 
 /// The environment built into a U-Boot binary, with `changes` made to it, as a file.
@@ -41,7 +89,7 @@ fn built_in(u_boot: &[u8]) -> Option<Vec<Vec<u8>>> {
     let start = u_boot.windows(FIRST.len()).position(|w| w == FIRST)? + 1;
     let strings = u_boot.get(start..)?.split(|byte| *byte == 0);
     let variables: Vec<_> = strings
-        .take_while(|s| s.contains(&b'='))
+        .take_while(|s| s.iter().position(|byte| *byte == b'=') > Some(0))
         .map(<[u8]>::to_vec)
         .collect();
     // A lone string that begins like a variable is text of a message.
@@ -94,6 +142,36 @@ mod tests {
         for binary in [&b""[..], b"bootcmd=x", b"\0bootcmd=only a message\0done"] {
             assert_eq!(with_changes(binary, &[]), Err(EnvError::NotFound));
         }
+    }
+
+    /// A file with a correct checksum.
+    fn sealed(text: &[u8]) -> Vec<u8> {
+        let mut file = vec![0; SIZE];
+        file[4..4 + text.len()].copy_from_slice(text);
+        let crc = crc32fast::hash(&file[4..]);
+        file[..4].copy_from_slice(&crc.to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn files_are_read_back_and_damaged_ones_refused() {
+        let file = with_changes(BINARY, &[("bootdelay", "0")]).unwrap();
+        let variables = decode(&file).unwrap();
+        assert_eq!(variables.len(), 3);
+        assert_eq!(variables[2], ("bootdelay".into(), "0".into()));
+
+        assert_eq!(decode(&file[..100]), Err(EnvError::Truncated(100)));
+        let mut wrong = file.clone();
+        wrong[9] ^= 1;
+        assert!(matches!(decode(&wrong), Err(EnvError::Checksum { .. })));
+        assert_eq!(
+            decode(&sealed(b"a=b\0only words\0")),
+            Err(EnvError::NotAVariable(8))
+        );
+        assert_eq!(decode(&sealed(b"=b\0")), Err(EnvError::NotAVariable(4)));
+        let endless = sealed(&vec![b'='; SIZE - 4]);
+        assert_eq!(decode(&endless), Err(EnvError::Endless));
+        assert_eq!(decode(&sealed(b"")), Ok(vec![]));
     }
 
     #[test]

@@ -54,14 +54,4 @@ pub enum MachineError {
         /// QEMU's words.
         description: String,
     },
-    /// The card's image has a size that QEMU's SD card refuses.
-    #[error("{} has {size} bytes; an SD card must have a power of two: extend it with `truncate -s {next}`", path.display())]
-    CardSize {
-        /// The image.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-        /// The next power of two in bytes.
-        next: u64,
-    },
 }

@@ -4,24 +4,28 @@
 //! stops where they would: at a file that is not there. It runs once before each power-on; the image is only read.
 //! Source: Raspberry Pi documentation, "config.txt", section "Boot options", and "Raspberry Pi boot sequence".
 
+mod survey;
+
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::image::ImageError;
 use crate::image::config_txt::{self, Config, ConfigError, DeviceTreeSetting, Hardware, Sourced};
 use crate::image::fat::{FatError, FatVolume};
-use crate::image::mbr::PartitionType;
-use crate::image::provision;
+use crate::image::partitions::{Partition, Scheme};
+use crate::image::{Disk, ImageError, LIMITS};
+
+pub use survey::{Stop, Survey, survey};
 
 /// The firmware's start-up file.
-const CONFIG_TXT: &str = "config.txt";
+pub(crate) const CONFIG_TXT: &str = "config.txt";
 /// Text files larger than this are no configuration.
 const TEXT_LIMIT: u64 = 64 * 1024;
-/// Kernels and RAM file systems larger than this do not fit into the board's memory.
-const FILE_LIMIT: u64 = 512 << 20;
 /// With this `gpu_mem` or less, in MiB, the firmware is a cut-down one.
 const CUT_DOWN_GPU_MEM: u32 = 16;
+/// What is to be said about a disk with a GPT alone.
+const NO_MBR: &str = "the disk has a GPT and no MBR beside it: the ROM of a real Raspberry Pi 3 reads MBR entries only and would not find \
+    this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
 /// Overlays that concern parts which the emulated board does not have, and which nothing on the way to a container needs.
 const HARMLESS_OVERLAYS: &[&str] = &["vc4-kms-v3d", "vc4-fkms-v3d", "disable-wifi"];
 
@@ -55,16 +59,16 @@ pub enum FirmwareError {
     /// `config.txt` cannot be read.
     #[error("{CONFIG_TXT} in partition {partition}: {source}")]
     Config {
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// What is wrong with it.
         source: ConfigError,
     },
     /// A file is missing.
     #[error("partition {partition} has no {file} ({reason}); the real firmware would stop here")]
     Missing {
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// The file's path.
         file: String,
         /// What asks for it.
@@ -75,8 +79,8 @@ pub enum FirmwareError {
         "{file} in partition {partition} is empty ({reason}); the real firmware would stop here"
     )]
     Empty {
-        /// Partition number, from 1.
-        partition: usize,
+        /// Partition number.
+        partition: u32,
         /// The file's path.
         file: String,
         /// What asks for it.
@@ -100,6 +104,18 @@ pub enum FirmwareError {
     },
 }
 
+impl FirmwareError {
+    /// The file on the firmware partition that it is about.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Missing { file, .. } | Self::Empty { file, .. } => Some(file),
+            Self::Config { .. } | Self::Unsupported { .. } => Some(CONFIG_TXT),
+            Self::Image(_) | Self::Write { .. } => None,
+        }
+    }
+}
+
 /// Does what the firmware of `hardware` would do with `image`, and leaves kernel, device tree and initramfs in `directory`.
 ///
 /// # Errors
@@ -109,26 +125,24 @@ pub fn start(
     hardware: &Hardware,
     directory: &Path,
 ) -> Result<FirmwareHandover, FirmwareError> {
-    let (file, mbr) = provision::open(image)?;
-    let no_partition = || ImageError::NoPartition {
-        path: image.into(),
-        what: "FAT partition for the firmware (type 0x0c or 0x0e)",
-    };
-    let (number, partition) = mbr.find(PartitionType::is_fat).ok_or_else(no_partition)?;
-    let volume =
-        FatVolume::open(&file, &partition.bytes()).map_err(ImageError::fat(image, number))?;
+    let disk = Disk::open(image)?;
+    let mut notes = Vec::new();
+    let partition = boot_partition(&disk, &mut notes)?;
     let boot = BootPartition {
         image,
-        number,
-        volume,
+        number: partition.number,
+        volume: disk.volume(partition)?,
     };
     let config = boot.config(hardware)?;
-    boot.check_firmware_files(&config)?;
-    let mut notes: Vec<String> = config
-        .notes
-        .iter()
-        .map(|note| format!("{}: {}", note.at, note.value))
-        .collect();
+    for wanted in firmware_files(&config) {
+        boot.read(&wanted)?;
+    }
+    notes.extend(
+        config
+            .notes
+            .iter()
+            .map(|note| format!("{}: {}", note.at, note.value)),
+    );
     check_unsupported(&config, &mut notes)?;
 
     let names = boot.names(&config, hardware)?;
@@ -146,6 +160,27 @@ pub fn start(
         config,
         notes,
     })
+}
+
+/// What is to be said of an image that starts here and would not on a real Raspberry Pi 3.
+#[must_use]
+pub fn warning(disk: &Disk) -> Option<&'static str> {
+    (disk.table.scheme == Scheme::Gpt).then_some(NO_MBR)
+}
+
+/// The first FAT partition, as the ROM finds it. Faults that it does not see, since it reads four entries and no more, are notes.
+fn boot_partition<'a>(
+    disk: &'a Disk,
+    notes: &mut Vec<String>,
+) -> Result<&'a Partition, FirmwareError> {
+    let faults = disk.table.faults.iter();
+    notes.extend(faults.map(|fault| format!("the partition table is faulty: {fault}")));
+    notes.extend(warning(disk).map(str::to_owned));
+    let missing = || ImageError::NoPartition {
+        path: disk.path().into(),
+        what: "FAT partition for the firmware (type 0x0c or 0x0e in an MBR)",
+    };
+    Ok(disk.table.firmware().ok_or_else(missing)?)
 }
 
 /// A file on the firmware partition, and what asks for it.
@@ -187,9 +222,24 @@ struct Names {
     device_tree: Wanted,
 }
 
+impl Names {
+    /// The RAM file systems, in the order in which they are joined.
+    fn initramfs(&self, config: &Config) -> Vec<Wanted> {
+        let Some(setting) = &config.initramfs else {
+            return Vec::new();
+        };
+        let files = setting.value.files.iter();
+        let wanted = files.map(|file| Wanted {
+            name: file.clone(),
+            reason: format!("{}: initramfs {file}", setting.at),
+        });
+        wanted.map(|wanted| wanted.prefixed(&self.prefix)).collect()
+    }
+}
+
 struct BootPartition<'a> {
     image: &'a Path,
-    number: usize,
+    number: u32,
     volume: FatVolume<&'a File>,
 }
 
@@ -206,36 +256,6 @@ impl BootPartition<'_> {
                 source,
             }
         })
-    }
-
-    /// The ROM loads `bootcode.bin`, which loads the firmware proper and its relocation table.
-    fn check_firmware_files(&self, config: &Config) -> Result<(), FirmwareError> {
-        let suffix = match config {
-            _ if config.is_set("start_debug") => "_db",
-            _ if config.is_set("start_x") => "_x",
-            Config {
-                gpu_mem: Some(size),
-                ..
-            } if *size <= CUT_DOWN_GPU_MEM => "_cd",
-            _ => "",
-        };
-        let start = Wanted::new(
-            config.other.get("start_file"),
-            "start_file",
-            &format!("start{suffix}.elf"),
-        );
-        let fixup = Wanted::new(
-            config.other.get("fixup_file"),
-            "fixup_file",
-            &format!("fixup{suffix}.dat"),
-        );
-        let rom = Wanted {
-            name: "bootcode.bin".into(),
-            reason: "the board's ROM loads it".into(),
-        };
-        [rom, start, fixup]
-            .iter()
-            .try_for_each(|wanted| self.check(wanted))
     }
 
     fn names(&self, config: &Config, hardware: &Hardware) -> Result<Names, FirmwareError> {
@@ -300,16 +320,13 @@ impl BootPartition<'_> {
         config: &Config,
         directory: &Path,
     ) -> Result<Option<PathBuf>, FirmwareError> {
-        let Some(setting) = &config.initramfs else {
+        let wanted = names.initramfs(config);
+        if wanted.is_empty() {
             return Ok(None);
-        };
+        }
         let mut joined = Vec::new();
-        for file in &setting.value.files {
-            let wanted = Wanted {
-                name: file.clone(),
-                reason: format!("{}: initramfs {file}", setting.at),
-            };
-            joined.extend(self.read(&wanted.prefixed(&names.prefix))?);
+        for wanted in &wanted {
+            joined.extend(self.read(wanted)?);
         }
         write(directory.join("initramfs"), &joined).map(Some)
     }
@@ -331,7 +348,7 @@ impl BootPartition<'_> {
     }
 
     fn read(&self, wanted: &Wanted) -> Result<Vec<u8>, FirmwareError> {
-        match self.read_optional(&wanted.name, FILE_LIMIT)? {
+        match self.read_optional(&wanted.name, LIMITS.program)? {
             None => Err(FirmwareError::Missing {
                 partition: self.number,
                 file: wanted.name.clone(),
@@ -346,10 +363,6 @@ impl BootPartition<'_> {
         }
     }
 
-    fn check(&self, wanted: &Wanted) -> Result<(), FirmwareError> {
-        self.read(wanted).map(drop)
-    }
-
     fn read_optional(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, FirmwareError> {
         match self.volume.read(name, limit) {
             Ok(contents) => Ok(Some(contents)),
@@ -357,6 +370,29 @@ impl BootPartition<'_> {
             Err(error) => Err(ImageError::fat(self.image, self.number)(error).into()),
         }
     }
+}
+
+/// The ROM loads `bootcode.bin`, which loads the firmware proper and its relocation table.
+fn firmware_files(config: &Config) -> [Wanted; 3] {
+    let suffix = match config {
+        _ if config.is_set("start_debug") => "_db",
+        _ if config.is_set("start_x") => "_x",
+        Config {
+            gpu_mem: Some(size),
+            ..
+        } if *size <= CUT_DOWN_GPU_MEM => "_cd",
+        _ => "",
+    };
+    let rom = Wanted {
+        name: "bootcode.bin".into(),
+        reason: "the board's ROM loads it".into(),
+    };
+    let file = |key, default: String| Wanted::new(config.other.get(key), key, &default);
+    [
+        rom,
+        file("start_file", format!("start{suffix}.elf")),
+        file("fixup_file", format!("fixup{suffix}.dat")),
+    ]
 }
 
 /// Refuses what would make the emulated board start something else than the real one.

@@ -16,10 +16,11 @@ const HEADER_LENGTH: u32 = 104;
 /// Clusters that the empty file uses: header, refcount table, refcount block, L1 table.
 const USED: u64 = 4;
 
-/// Creates an overlay over the raw image `base`, which is never written to.
+/// Creates an overlay over the raw image `base`, which is never written to. QEMU's SD card wants a power of two in size: the
+/// overlay is as large as the next one, as a card is larger than the image written to it. What is behind the image reads as zeros.
 ///
 /// # Errors
-/// The base cannot be read, is not a power of two in size as QEMU's SD card wants it, or the overlay cannot be written.
+/// The base cannot be read, or the overlay cannot be written.
 pub fn create_overlay(base: &Path, overlay: &Path) -> Result<(), MachineError> {
     let io = |action, path: &Path| {
         let path = path.to_path_buf();
@@ -31,13 +32,7 @@ pub fn create_overlay(base: &Path, overlay: &Path) -> Result<(), MachineError> {
     };
     let base = fs::canonicalize(base).map_err(io("open", base))?;
     let size = fs::metadata(&base).map_err(io("read", &base))?.len();
-    if !size.is_power_of_two() {
-        return Err(MachineError::CardSize {
-            path: base,
-            size,
-            next: size.next_power_of_two(),
-        });
-    }
+    let size = size.next_power_of_two();
     let bytes = empty_qcow2(base.as_os_str().as_bytes(), size);
     let mut file = fs::File::create(overlay).map_err(io("create", overlay))?;
     file.write_all(&bytes).map_err(io("write", overlay))
@@ -106,11 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn a_card_of_an_odd_size_is_refused_with_the_remedy() {
+    fn a_card_is_larger_than_an_image_of_an_odd_size() {
         let folder = tempfile::tempdir().unwrap();
-        let base = folder.path().join("card.img");
+        let (base, overlay) = (folder.path().join("card.img"), folder.path().join("o"));
         fs::write(&base, vec![0; 3 << 16]).unwrap();
-        let error = create_overlay(&base, &folder.path().join("o")).unwrap_err();
-        assert!(error.to_string().contains("truncate -s 262144"), "{error}");
+        create_overlay(&base, &overlay).unwrap();
+        let size = fs::read(&overlay).unwrap()[24..32].to_vec();
+        assert_eq!(size, (4_u64 << 16).to_be_bytes());
+        assert_eq!(fs::metadata(&base).unwrap().len(), 3 << 16);
     }
 }

@@ -35,6 +35,14 @@ pub enum RunError {
         /// What its definition says.
         oui: String,
     },
+    /// The image was provisioned for another transport than the scenario's.
+    #[error(
+        "the image was provisioned for another way to boot than the one of scenario {scenario}; give the prebuilt image, or another scenario"
+    )]
+    Transport {
+        /// The scenario.
+        scenario: String,
+    },
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
     Firmware(#[from] crate::machine::firmware::FirmwareError),
@@ -60,7 +68,11 @@ impl RunError {
             Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => Class::Image,
             Self::Machine(_) => Class::Emulator,
             Self::Services(_) | Self::Lan(_) => Class::Server,
-            Self::Folder { .. } | Self::Cpio(_) | Self::Server(_) | Self::Oui { .. } => Class::Host,
+            Self::Folder { .. }
+            | Self::Cpio(_)
+            | Self::Server(_)
+            | Self::Oui { .. }
+            | Self::Transport { .. } => Class::Host,
         }
     }
 }

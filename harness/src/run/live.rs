@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 
 use super::board_on::{BoardOn, Boot};
 use super::network::{Network, Trust};
-use super::{Job, RunError, Start};
+use super::{Given, Job, RunError, Start};
 use crate::console::{Console, Expectations};
 use crate::cpio::{Archive, CpioError};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
+use crate::image::source;
 use crate::lan::Lan;
 use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
 use crate::machine::{Machine, create_overlay, firmware};
-use crate::scenario::Transport;
+use crate::scenario::{Boot as ScenarioBoot, Transport};
 use crate::timeline::{Event, Timeline};
 use crate::usb;
 
@@ -44,9 +45,10 @@ impl Live {
         let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
         fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
 
-        let boot = &job.scenario.boot;
+        let given = job.parts.given.as_ref();
+        let boot = &boot_of(job)?;
         let mac = random_mac(job)?;
-        let trust = Trust::generate(boot)?;
+        let trust = Trust::generate(boot, given)?;
         let trust_archive = trust_archive(&trust)?;
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
@@ -60,6 +62,9 @@ impl Live {
         let handover = firmware::start(&card, &hardware, &work)?;
         for note in &handover.notes {
             timeline.note("firmware", note);
+        }
+        for untested in given.map(Given::untested).unwrap_or_default() {
+            timeline.note("image", format!("not tested: {untested}"));
         }
         let device_tree = work.join("board.dtb");
         let tree = fs::read(&handover.device_tree).map_err(in_folder)?;
@@ -175,23 +180,41 @@ fn trust_archive(trust: &Trust) -> Result<Vec<u8>, CpioError> {
     Ok(archive.to_bytes())
 }
 
-/// Makes the run's card of the prebuilt image: with an identity of its own, or none where DHCP says what to boot.
+/// How the board boots: as the scenario says, but from the boot server that an image names.
+fn boot_of(job: &Job<'_>) -> Result<ScenarioBoot, RunError> {
+    let mut boot = job.scenario.boot.clone();
+    if let Some(given) = &job.parts.given {
+        if given.transport() != boot.transport {
+            return Err(RunError::Transport {
+                scenario: job.scenario.name.clone(),
+            });
+        }
+        if let Given::Https { server, .. } = given {
+            boot.server = server.host().into();
+        }
+    }
+    Ok(boot)
+}
+
+/// Makes the run's card: a prebuilt image gets an identity of its own, or none where DHCP says what to boot; one that was
+/// provisioned already is left as it is, but trusts the run's CA.
 fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
-    let source = match job.scenario.boot.transport {
-        Transport::Https => BootSource::Https {
+    let image = source::open(&job.parts.image)?;
+    let authority = trust.authority.certificate_der();
+    let boot = match (&job.parts.given, job.scenario.boot.transport) {
+        (Some(Given::Https { .. }), _) => {
+            return Ok(provision::replace_trust(&image, authority, card)?);
+        }
+        (Some(Given::Dhcp), _) => return Ok(image.save(card, 0o600)?),
+        (None, Transport::Https) => BootSource::Https {
             server: format!("https://{}", job.scenario.boot.server).parse()?,
             identity: Identity {
                 certificate: trust.client.certificate_der().to_vec(),
                 private_key: trust.client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
             },
-            trusted_ca: trust.authority.certificate_der().to_vec(),
+            trusted_ca: authority.to_vec(),
         },
-        Transport::Http => BootSource::Dhcp,
+        (None, Transport::Http) => BootSource::Dhcp,
     };
-    Ok(provision::provision(
-        &job.parts.prebuilt,
-        &source,
-        None,
-        card,
-    )?)
+    Ok(provision::provision(&image, &boot, None, card)?)
 }

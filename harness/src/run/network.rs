@@ -3,14 +3,15 @@
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 
-use super::{Parts, RunError};
+use super::{Given, Parts, RunError};
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::scenario::{Boot, Transport};
 use crate::services::{
-    Authority, Blob, BootServer, DataRoot, Folder, Identity, Journal, Nonce, OciImage, Registry,
-    Server, TlsListener, TlsOptions, serve,
+    Authority, Blob, BootServer, DataRoot, Fingerprint, Folder, Identity, Journal, Nonce, OciImage,
+    Registry, Server, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -40,11 +41,13 @@ pub(super) struct Trust {
     pub(super) authority: Authority,
     pub(super) client: Identity,
     server: Identity,
+    /// The machine's certificate, if it is not [`Self::client`]'s but one that came with the image.
+    given: Option<CertificateDer<'static>>,
 }
 
 impl Trust {
-    /// New certificates: an authority, one for all servers, one for the board.
-    pub(super) fn generate(boot: &Boot) -> Result<Self, RunError> {
+    /// New certificates: an authority, one for all servers, one for the board, which may have one already.
+    pub(super) fn generate(boot: &Boot, given: Option<&Given>) -> Result<Self, RunError> {
         let authority = Authority::generate("Shakedown farm CA")?;
         let mut names = vec![boot.server.as_str()];
         names.extend(REGISTRY_NAMES);
@@ -52,7 +55,26 @@ impl Trust {
             server: authority.issue_server(&names)?,
             client: authority.issue_client("shakedown board")?,
             authority,
+            given: match given {
+                Some(Given::Https { certificate, .. }) => Some(certificate.clone().into()),
+                Some(Given::Dhcp) | None => None,
+            },
         })
+    }
+
+    /// The name of the machine at the boot server.
+    fn fingerprint(&self) -> Fingerprint {
+        let given = self.given.as_ref().map(|der| Fingerprint::of(der));
+        given.unwrap_or_else(|| self.client.fingerprint())
+    }
+
+    /// How the boot server shakes hands with iPXE.
+    fn tls_options(&self) -> TlsOptions<'_> {
+        let options = TlsOptions::for_ipxe(&self.server, self.authority.certificate_der());
+        TlsOptions {
+            known_client: self.given.as_ref(),
+            ..options
+        }
     }
 }
 
@@ -90,11 +112,10 @@ impl Network {
         let journal = Journal::new("boot", timeline.clone());
         let boot_server = match boot.transport {
             Transport::Https => {
-                root.set_client(trust.client.fingerprint(), folder);
-                let options =
-                    TlsOptions::for_ipxe(&trust.server, trust.authority.certificate_der());
-                let listener =
-                    TlsListener::start(lan.listen(BOOT_SERVER, 443)?, &options, journal.clone())?;
+                root.set_client(trust.fingerprint(), folder);
+                let (address, port) = boot_server(boot, parts.given.as_ref());
+                let listener = lan.listen(address, port)?;
+                let listener = TlsListener::start(listener, &trust.tls_options(), journal.clone())?;
                 serve(listener, BootServer::new(root).https(), journal)
             }
             Transport::Http => {
@@ -123,6 +144,15 @@ impl Network {
             _servers: vec![boot_server, registry],
         })
     }
+}
+
+/// Where the HTTPS boot server is: at the address that an image has in place of a name, and at the image's port.
+fn boot_server(boot: &Boot, given: Option<&Given>) -> (Ipv4Addr, u16) {
+    let port = match given {
+        Some(Given::Https { server, .. }) => server.port(),
+        Some(Given::Dhcp) | None => 443,
+    };
+    (boot.server.parse().unwrap_or(BOOT_SERVER), port)
 }
 
 fn layer_digests(image: &OciImage) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Given;
 use crate::machine::QemuProgram;
 use crate::report::PartVersion;
 use crate::services::{Blob, OciImage};
@@ -11,8 +12,10 @@ use crate::services::{Blob, OciImage};
 pub struct Parts {
     /// The emulator.
     pub qemu: QemuProgram,
-    /// A prebuilt disk image, which the run provisions a copy of.
-    pub prebuilt: PathBuf,
+    /// The disk image, which is only read: the run makes its card of a copy.
+    pub image: PathBuf,
+    /// What is known of an image that was provisioned already; `None` for a prebuilt one, which the run provisions.
+    pub given: Option<Given>,
     /// The Linux kernel that the boot server hands out.
     pub kernel: PathBuf,
     /// The initramfs that the boot server hands out.

@@ -15,13 +15,14 @@ mod download;
 mod error;
 mod fingerprint;
 mod journal;
+mod known_client;
 mod oci;
 mod peer;
 mod range;
 mod registry;
 mod serve;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tls;
 
 pub use blob::Blob;

@@ -19,6 +19,7 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::known_client::KnownClient;
 use super::serve::accept_all;
 use super::{Error, Fingerprint, Identity, Journal, Peer};
 
@@ -36,6 +37,8 @@ pub struct TlsOptions<'a> {
     /// Clients are asked for a certificate and may have none; one that this authority did not issue fails the handshake.
     /// Without an authority clients are not asked.
     pub client_authority: Option<&'a CertificateDer<'static>>,
+    /// A client whose certificate is known, so that no authority has to vouch for it. No other is accepted then.
+    pub known_client: Option<&'a CertificateDer<'static>>,
     /// Largest plaintext in bytes of one record, at least 27; `None` is the protocol's 16384. iPXE asks for 4096 by the
     /// extension `max_fragment_length` (RFC 6066, section 4), which rustls does not read.
     pub max_fragment: Option<usize>,
@@ -51,6 +54,7 @@ impl<'a> TlsOptions<'a> {
         Self {
             identity,
             client_authority: None,
+            known_client: None,
             max_fragment: None,
             handshake_timeout: Duration::from_secs(120),
         }
@@ -75,9 +79,12 @@ impl<'a> TlsOptions<'a> {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])
             .map_err(refused)?;
-        let builder = match self.client_authority {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
+        let builder = match (self.known_client, self.client_authority) {
+            (Some(client), _) => {
+                builder.with_client_cert_verifier(KnownClient::new(client.clone(), provider))
+            }
+            (None, None) => builder.with_no_client_auth(),
+            (None, Some(authority)) => {
                 let mut roots = RootCertStore::empty();
                 roots.add(authority.clone()).map_err(refused)?;
                 let verifier =
@@ -241,6 +248,30 @@ mod tests {
         });
         let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
         Service::tls("boot", router, &options).await
+    }
+
+    #[tokio::test]
+    async fn a_known_client_needs_no_authority_and_is_the_only_one() {
+        let router = Router::new().fallback(|| async { "in" });
+        let options = TlsOptions {
+            known_client: Some(STRANGER.certificate_der()),
+            ..TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der())
+        };
+        let service = Service::tls("boot", router, &options).await;
+        let mut cursor = Cursor::default();
+        for version in [&TLS12, &TLS13] {
+            let mut client = service.dial_tls(Some(&STRANGER), version).await.unwrap();
+            assert_eq!(client.get("/").await.body(), &b"in"[..]);
+            let handshake = service.handshake(&mut cursor).await;
+            let known = STRANGER.fingerprint().to_string();
+            assert_eq!(handshake.fingerprint, Some(known));
+        }
+        // Without a certificate the handshake succeeds: which routes need one is the service's matter.
+        assert!(service.dial_tls(None, &TLS12).await.is_ok());
+        assert!(service.handshake(&mut cursor).await.error.is_none());
+        let _ = service.dial_tls(Some(&PKI.client), &TLS12).await;
+        let error = service.handshake(&mut cursor).await.error.unwrap();
+        assert!(error.contains("certificate"), "{error}");
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 //! Source: Raspberry Pi documentation, "config.txt", section "Conditional filters". Filters of one kind replace each other,
 //! filters of different kinds must all hold, `[all]` forgets them.
 
+use std::fmt;
+
 use serde::Deserialize;
 
 /// A board as its firmware knows it.
@@ -16,6 +18,15 @@ pub enum BoardModel {
     Pi3BPlus,
 }
 
+impl fmt::Display for BoardModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pi3B => "Raspberry Pi 3B",
+            Self::Pi3BPlus => "Raspberry Pi 3B+",
+        })
+    }
+}
+
 /// What the filters ask about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hardware {
@@ -26,6 +37,9 @@ pub struct Hardware {
 }
 
 impl BoardModel {
+    /// Every board that one image for the Raspberry Pi 3 serves.
+    pub const ALL: &[Self] = &[Self::Pi3B, Self::Pi3BPlus];
+
     /// The model filters that hold. A 3B+ sees what is meant for a 3B too.
     fn sections(self) -> &'static [&'static str] {
         match self {

@@ -18,6 +18,13 @@ use filter::FilterState;
 const LINE_LIMIT: usize = 98;
 /// Files within files. The documentation gives no limit; this one ends a file that includes itself.
 const INCLUDE_DEPTH: usize = 8;
+/// Files included in all, each as often as it is. Eight levels alone would not end a file that includes itself twice.
+const INCLUDES: usize = 64;
+/// Bytes of all files together. Real ones have a few thousand.
+const TEXT_LIMIT: usize = 256 * 1024;
+
+/// What editors put in front of UTF-16.
+const UTF_16: &[u8] = &[0xff, 0xfe];
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,11 +69,25 @@ pub enum ConfigError {
         text: String,
     },
     /// Files include each other without end.
-    #[error("{at}: files are included more than 8 deep; does {file} include itself?")]
+    #[error("{at}: files are included more than {INCLUDE_DEPTH} deep; does {file} include itself?")]
     IncludeDepth {
         /// Where.
         at: Location,
         /// The file that was to be included.
+        file: String,
+    },
+    /// Files are included over and over.
+    #[error("{at}: more than {INCLUDES} files are included, {file} is one too many")]
+    TooManyIncludes {
+        /// Where.
+        at: Location,
+        /// The file that was to be included.
+        file: String,
+    },
+    /// There is more text than any board has.
+    #[error("{file}: with this file there are more than {TEXT_LIMIT} bytes of settings")]
+    TooMuchText {
+        /// The file that went over the limit.
         file: String,
     },
 }
@@ -87,6 +108,8 @@ pub fn parse(
         include,
         filters: FilterState::default(),
         config: Config::default(),
+        includes: 0,
+        bytes: 0,
     };
     parser.file(text, name, 0)?;
     Ok(parser.config)
@@ -97,10 +120,25 @@ struct Parser<'a> {
     include: &'a mut dyn FnMut(&str) -> Option<Vec<u8>>,
     filters: FilterState,
     config: Config,
+    /// Files included so far.
+    includes: usize,
+    /// Bytes read so far.
+    bytes: usize,
 }
 
 impl Parser<'_> {
     fn file(&mut self, text: &[u8], name: &str, depth: usize) -> Result<(), ConfigError> {
+        self.bytes = self.bytes.saturating_add(text.len());
+        if self.bytes > TEXT_LIMIT {
+            return Err(ConfigError::TooMuchText { file: name.into() });
+        }
+        if text.starts_with(UTF_16) {
+            let at = Location {
+                file: name.into(),
+                line: 1,
+            };
+            self.note(&at, "the file is UTF-16, the firmware reads ASCII".into());
+        }
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let at = Location {
                 file: name.into(),
@@ -163,6 +201,13 @@ impl Parser<'_> {
     fn include(&mut self, file: &str, at: Location, depth: usize) -> Result<(), ConfigError> {
         if depth == INCLUDE_DEPTH {
             return Err(ConfigError::IncludeDepth {
+                at,
+                file: file.into(),
+            });
+        }
+        self.includes += 1;
+        if self.includes > INCLUDES {
+            return Err(ConfigError::TooManyIncludes {
                 at,
                 file: file.into(),
             });

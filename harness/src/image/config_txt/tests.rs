@@ -89,6 +89,34 @@ fn included_files_stand_in_place_of_the_line() {
 }
 
 #[test]
+fn bombs_end() {
+    let error = |text: &str, file: &str| parse_with(text, &[("a", file)]).unwrap_err().to_string();
+    // Two includes in each of eight levels would be 255 files, a hundred no machine could read.
+    assert_eq!(
+        error("include a", &"include a\n".repeat(2)),
+        "a:1: files are included more than 8 deep; does a include itself?"
+    );
+    assert_eq!(
+        error(&"include a\n".repeat(100), "kernel=x"),
+        "config.txt:65: more than 64 files are included, a is one too many"
+    );
+    assert_eq!(
+        error("include a\ninclude a\n", &"#".repeat(200_000)),
+        "a: with this file there are more than 262144 bytes of settings"
+    );
+}
+
+#[test]
+fn utf_16_is_noted() {
+    let text: Vec<u8> = "\u{feff}arm_64bit=1\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let config = parse(&text, "config.txt", &PI3B, &mut |_| None).unwrap();
+    assert!(notes(&config)[0].contains("UTF-16") && !config.arm_64bit);
+}
+
+#[test]
 fn initramfs_has_its_own_syntax() {
     let initramfs = |text: &str| {
         parsed(text)

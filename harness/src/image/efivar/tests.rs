@@ -93,6 +93,36 @@ fn damaged_files_are_refused() {
     ));
 }
 
+#[test]
+fn well_formed_files_that_u_boot_does_not_take_are_refused() {
+    let refused = |variables: &[Variable]| {
+        let entries = variables.iter().flat_map(|variable| {
+            let file = VariableStore(vec![variable.clone()]).encode().unwrap();
+            file[HEADER_LENGTH..].to_vec()
+        });
+        VariableStore::decode(&sealed(&entries.collect::<Vec<_>>())).unwrap_err()
+    };
+    let large = variable("Large", &[0; 100_000]);
+    let other = variable("Other", &[0; 100_000]);
+    assert!(matches!(
+        refused(&[large.clone(), other.clone()]),
+        EfiVarError::FileTooLarge { size: 200_120 }
+    ));
+    assert!(matches!(
+        VariableStore(vec![large, other]).encode(),
+        Err(EfiVarError::FileTooLarge { .. })
+    ));
+    assert_eq!(
+        refused(&[variable("", b"x")]),
+        EfiVarError::Name { offset: 24 }
+    );
+    let twice = EfiVarError::Duplicate {
+        offset: 64,
+        name: "A".into(),
+    };
+    assert_eq!(refused(&[variable("A", b"1"), variable("A", b"2")]), twice);
+}
+
 /// A file with correct header around arbitrary entries.
 fn sealed(entries: &[u8]) -> Vec<u8> {
     let mut file = VariableStore::default().encode().unwrap();
@@ -105,7 +135,7 @@ fn sealed(entries: &[u8]) -> Vec<u8> {
 proptest! {
     #[test]
     fn stores_survive_a_round_trip(variables in proptest::collection::vec(
-        (any::<[u8; 16]>(), "[^\0]{0,20}", any::<u32>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..6
+        (any::<[u8; 16]>(), "[^\0]{1,20}", any::<u32>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..6
     )) {
         let store = VariableStore(variables.into_iter().map(|(vendor, name, attributes, time, data)| Variable {
             vendor: Guid(vendor), name, attributes, time, data,
@@ -125,5 +155,38 @@ proptest! {
         let mut entries = length.to_le_bytes().to_vec();
         entries.extend(tail);
         let _ = VariableStore::decode(&sealed(&entries));
+    }
+}
+
+#[test]
+fn certificates_are_read_back_from_their_lists() {
+    let one = tls_ca_certificate(b"first").unwrap().data;
+    let two = tls_ca_certificate(b"second one").unwrap().data;
+    let mut other = one.clone();
+    other[0] ^= 1;
+    let lists = [&one[..], &other, &two].concat();
+    let expected = [b"first".to_vec(), b"second one".to_vec()];
+    assert_eq!(x509_certificates(&lists), Ok(expected.to_vec()));
+    assert_eq!(x509_certificates(&[]), Ok(vec![]));
+    for cut in [1, 20, 30, one.len() - 1] {
+        assert_eq!(
+            x509_certificates(&one[..cut]),
+            Err(EfiVarError::SignatureList { offset: 0 })
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_signature_list_is_read_without_panic(mut lists in proptest::collection::vec(any::<u8>(), 0..200), small: bool) {
+        if small {
+            // Sizes that could be true.
+            for at in [17, 18, 19, 21, 22, 23, 25, 26, 27] {
+                if let Some(byte) = lists.get_mut(at) {
+                    *byte = 0;
+                }
+            }
+        }
+        let _ = x509_certificates(&lists);
     }
 }

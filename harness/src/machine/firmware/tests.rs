@@ -3,6 +3,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::image::Sizes;
 use crate::image::config_txt::BoardModel;
+use crate::image::partitions::Scheme;
 use crate::image::prebuilt::{self, PrebuiltSpec, SourceFile};
 
 const PI3B: Hardware = Hardware {
@@ -21,6 +22,7 @@ fn start_with(
     config: &str,
     firmware: &[(&str, &str)],
     files: &[(&str, &str)],
+    scheme: Scheme,
 ) -> (TempDir, Result<FirmwareHandover, FirmwareError>) {
     let directory = tempfile::tempdir().unwrap();
     let all = firmware.iter().chain(files).enumerate();
@@ -31,10 +33,11 @@ fn start_with(
     });
     let spec = PrebuiltSpec {
         sizes: Sizes {
-            disk: 16 << 20,
+            disk: 32 << 20,
             firmware: 4 << 20,
             esp: 4 << 20,
         },
+        scheme,
         disk_signature: 1,
         config_txt: config.into(),
         firmware_files: firmware_files.collect(),
@@ -48,12 +51,12 @@ fn start_with(
 }
 
 fn started(config: &str, files: &[(&str, &str)]) -> (TempDir, FirmwareHandover) {
-    let (directory, result) = start_with(config, &FIRMWARE, files);
+    let (directory, result) = start_with(config, &FIRMWARE, files, Scheme::Mbr);
     (directory, result.unwrap())
 }
 
 fn refused(config: &str, files: &[(&str, &str)]) -> String {
-    start_with(config, &FIRMWARE, files)
+    start_with(config, &FIRMWARE, files, Scheme::Mbr)
         .1
         .unwrap_err()
         .to_string()
@@ -174,7 +177,8 @@ fn a_missing_file_stops_the_board() {
     for (missing, (name, _)) in FIRMWARE.iter().enumerate() {
         let mut firmware = FIRMWARE.to_vec();
         firmware.remove(missing);
-        let (_directory, result) = start_with("kernel=k", &firmware, &[("k", "k"), tree]);
+        let (_directory, result) =
+            start_with("kernel=k", &firmware, &[("k", "k"), tree], Scheme::Mbr);
         let error = result.unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
     }
@@ -199,6 +203,17 @@ fn what_is_not_emulated_is_refused_with_its_line() {
         handover.notes,
         ["config.txt:2: dtparam=audio=on is not applied"]
     );
+}
+
+#[test]
+fn a_disk_that_the_rom_could_not_read_is_noted() {
+    let files = [("k", "k"), ("bcm2710-rpi-3-b.dtb", "t")];
+    let notes = |scheme| {
+        let (_directory, result) = start_with("kernel=k", &FIRMWARE, &files, scheme);
+        result.unwrap().notes
+    };
+    assert_eq!(notes(Scheme::Gpt), [NO_MBR]);
+    assert_eq!(notes(Scheme::Hybrid), [""; 0]);
 }
 
 #[test]

@@ -1,97 +1,16 @@
-//! A FAT file system inside a disk image.
+//! A volume whose files can be read and written.
 //!
 //! Life cycle: [`FatVolume::format`] or [`FatVolume::open`], then read and write files, then [`FatVolume::finish`], which writes
 //! everything to the image. A volume that is dropped instead leaves the image as it was, as far as its cache had not run full.
 //! The same calls give the same bytes: time stamps are constant and the volume's identifier is the caller's.
-//! Layout: Microsoft, "FAT: General Overview of On-Disk Format", version 1.03.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
-use super::mbr::SECTOR;
-use super::page_cache::SharedCache;
-
-/// Directories deeper than this are refused when listing: no image needs them, and a damaged one may have a loop.
-const MAX_DEPTH: usize = 16;
-/// Files listed at most.
-const MAX_FILES: usize = 65_536;
-/// Offset of the field `BPB_HiddSec` in the boot sector: sectors in front of the volume.
-const HIDDEN_SECTORS_OFFSET: u64 = 0x1c;
-/// Bytes of an entry in a directory.
-const DIRECTORY_ENTRY: usize = 32;
-/// The attribute byte of an entry that holds a part of a long name.
-const LONG_NAME_ATTRIBUTE: u8 = 0x0f;
-/// Where a FAT32 volume has the copy of its boot sector.
-const FAT32_BACKUP_BOOT_SECTOR: u64 = 6;
-
-/// The width of a volume's allocation table. The number of clusters decides it, nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FatKind {
-    /// Found on small images; never made here.
-    Fat12,
-    /// 4 MiB to 2 GiB, the kind that the ROM of every Pi reads.
-    Fat16,
-    /// From 34 MiB.
-    Fat32,
-}
-
-/// What a new volume is to be.
-#[derive(Debug, Clone, Copy)]
-pub struct FatFormat {
-    /// Width of the table.
-    pub kind: FatKind,
-    /// Serial number of the volume.
-    pub volume_id: u32,
-    /// Label, upper case, padded with spaces.
-    pub label: [u8; 11],
-}
-
-/// What can go wrong in a FAT file system.
-#[derive(Debug, thiserror::Error)]
-pub enum FatError {
-    /// The boot sector is not one of a FAT file system.
-    #[error("no FAT file system: {0}")]
-    NoFileSystem(io::Error),
-    /// The volume cannot be made as asked for.
-    #[error("cannot make a {kind:?} file system of {size} bytes")]
-    Format {
-        /// Width of the table asked for.
-        kind: FatKind,
-        /// Size of the partition.
-        size: u64,
-    },
-    /// A file is not there.
-    #[error("{0} does not exist")]
-    NotFound(String),
-    /// Reading or writing a file failed.
-    #[error("cannot {action} {file}: {source}")]
-    Io {
-        /// What was being done.
-        action: &'static str,
-        /// The file, by its path in the volume.
-        file: String,
-        /// What went wrong.
-        source: io::Error,
-    },
-    /// A file is larger than the caller wants to hold in memory.
-    #[error("{file} has {size} bytes, more than the {limit} it may have")]
-    TooLarge {
-        /// The file, by its path in the volume.
-        file: String,
-        /// Its size.
-        size: u64,
-        /// The largest size accepted.
-        limit: u64,
-    },
-    /// The directories do not end.
-    #[error(
-        "{0}: directories are nested too deeply or hold too many files; is the file system damaged?"
-    )]
-    Endless(String),
-    /// The disk did not take the data.
-    #[error("cannot write the file system: {0}")]
-    WriteBack(io::Error),
-}
+use super::check::check_cached;
+use super::directory::{ENTRY, LONG_NAME};
+use super::{FatError, FatKind};
+use crate::image::page_cache::SharedCache;
 
 /// A mounted volume on a disk `D`.
 pub struct FatVolume<D: Read + Write + Seek> {
@@ -100,57 +19,36 @@ pub struct FatVolume<D: Read + Write + Seek> {
 }
 
 impl<D: Read + Write + Seek> FatVolume<D> {
-    /// Makes an empty volume of the bytes `window` of `disk`, which must hold zeros.
+    /// Checks the volume in the bytes `window` of `disk`, and mounts it if it is sound. The library behind it would follow a
+    /// chain that comes back to itself for ever.
     ///
     /// # Errors
-    /// [`FatError::Format`] when the size does not suit the kind, [`FatError::WriteBack`] when the disk fails.
-    pub fn format(disk: D, window: &Range<u64>, format: &FatFormat) -> Result<Self, FatError> {
-        let size = window.end.saturating_sub(window.start);
-        let unsuitable = || FatError::Format {
-            kind: format.kind,
-            size,
-        };
-        let cluster = cluster_size(format.kind, size).ok_or_else(unsuitable)?;
-        let kind = match format.kind {
-            FatKind::Fat12 => fatfs::FatType::Fat12,
-            FatKind::Fat16 => fatfs::FatType::Fat16,
-            FatKind::Fat32 => fatfs::FatType::Fat32,
-        };
-        let options = fatfs::FormatVolumeOptions::new()
-            .fat_type(kind)
-            .bytes_per_cluster(cluster)
-            .heads(255)
-            .sectors_per_track(63)
-            .volume_id(format.volume_id)
-            .volume_label(format.label);
-        let mut cache = SharedCache::new(disk, window);
-        fatfs::format_volume(&mut cache, options).map_err(|_| unsuitable())?;
-        set_hidden_sectors(&mut cache, window.start / SECTOR, format.kind)
-            .map_err(FatError::WriteBack)?;
-        let volume = Self::mount(cache)?;
-        // Counts the free clusters, which a FAT32 volume has on record.
-        volume.file_system.stats().map_err(FatError::WriteBack)?;
-        if volume.kind() == format.kind {
-            Ok(volume)
-        } else {
-            Err(unsuitable())
+    /// [`FatError::Damaged`], [`FatError::Read`], [`FatError::Mount`].
+    pub fn open(disk: D, window: &Range<u64>) -> Result<Self, FatError> {
+        let cache = SharedCache::new(disk, window);
+        let report = check_cached(&cache, window)?;
+        match report.damage() {
+            Some(first) => Err(FatError::Damaged {
+                first: first.clone(),
+                others: report.findings.len() - 1 + report.omitted,
+            }),
+            None => Self::mount(cache),
         }
     }
 
-    /// Mounts the volume in the bytes `window` of `disk`.
-    ///
-    /// # Errors
-    /// [`FatError::NoFileSystem`].
-    pub fn open(disk: D, window: &Range<u64>) -> Result<Self, FatError> {
-        Self::mount(SharedCache::new(disk, window))
-    }
-
-    fn mount(mut cache: SharedCache<D>) -> Result<Self, FatError> {
-        cache.rewind().map_err(FatError::NoFileSystem)?;
+    /// Mounts a volume that is known to be sound.
+    pub(super) fn mount(mut cache: SharedCache<D>) -> Result<Self, FatError> {
+        cache.rewind().map_err(FatError::Mount)?;
         let options = fatfs::FsOptions::new().time_provider(&ConstantTime);
         let file_system =
-            fatfs::FileSystem::new(cache.clone(), options).map_err(FatError::NoFileSystem)?;
+            fatfs::FileSystem::new(cache.clone(), options).map_err(FatError::Mount)?;
         Ok(Self { file_system, cache })
+    }
+
+    /// Counts the free clusters, which a FAT32 volume has on record.
+    pub(super) fn count_free(&self) -> Result<(), FatError> {
+        let stats = self.file_system.stats();
+        stats.map(drop).map_err(FatError::WriteBack)
     }
 
     /// Width of the volume's table.
@@ -167,6 +65,40 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     #[must_use]
     pub fn has_file(&self, path: &str) -> bool {
         self.file_system.root_dir().open_file(path).is_ok()
+    }
+
+    /// The volume's label.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.file_system.volume_label()
+    }
+
+    /// Bytes that no file has.
+    ///
+    /// # Errors
+    /// [`FatError::Io`] when the allocation table cannot be read.
+    pub fn free_bytes(&self) -> Result<u64, FatError> {
+        let stats = self.file_system.stats();
+        let stats = stats.map_err(io_error("count the free clusters of", "the volume"))?;
+        Ok(u64::from(stats.free_clusters()) * u64::from(stats.cluster_size()))
+    }
+
+    /// Where in the volume a file's first byte is, in bytes; `None` for an empty file.
+    ///
+    /// # Errors
+    /// [`FatError::NotFound`], [`FatError::Io`].
+    pub(crate) fn first_byte(&self, path: &str) -> Result<Option<u64>, FatError> {
+        let failed = io_error("read", path);
+        let mut file = self
+            .file_system
+            .root_dir()
+            .open_file(path)
+            .map_err(&failed)?;
+        // Whoever reads a file begins at its first cluster, which the library tells nobody in another way.
+        let cache = self.cache.clone();
+        cache.take_first_read();
+        let length = file.read(&mut [0]).map_err(&failed)?;
+        Ok(cache.take_first_read().filter(|_| length != 0))
     }
 
     /// The contents of a file of at most `limit` bytes. Paths are separated by `/`, case does not matter.
@@ -202,10 +134,10 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     /// Every file with its size in bytes, by path, in the order of the directories.
     ///
     /// # Errors
-    /// [`FatError::Io`], and [`FatError::Endless`] for a volume that no sane tool has made.
+    /// [`FatError::Io`].
     pub fn list(&self) -> Result<Vec<(String, u64)>, FatError> {
         let mut files = Vec::new();
-        list_into(&self.file_system.root_dir(), "", 0, &mut files)?;
+        list_into(&self.file_system.root_dir(), "", &mut files)?;
         Ok(files)
     }
 
@@ -231,7 +163,8 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     }
 
     /// Takes the long names away that version 0.3 of the library gives to `.` and `..` in a new directory. They must be its
-    /// first two entries; file system checkers take anything else for damage.
+    /// first two entries, and `..` has no cluster where it stands for the root directory; file system checkers take anything else
+    /// for damage.
     fn straighten_directory(&self, path: &str) -> io::Result<()> {
         let directory = self.file_system.root_dir().open_dir(path)?;
         let mut cache = self.cache.clone();
@@ -240,20 +173,23 @@ impl<D: Read + Write + Seek> FatVolume<D> {
         directory.iter().next().transpose()?;
         let start = cache.take_first_read();
         let start = start.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let mut entries = [[0; DIRECTORY_ENTRY]; 4];
+        let mut entries = [[0; ENTRY]; 4];
         cache.seek(SeekFrom::Start(start))?;
         cache.read_exact(entries.as_flattened_mut())?;
-        let [long_dot, dot, long_dot_dot, dot_dot] = entries;
-        let is_long = |entry: &[u8; DIRECTORY_ENTRY]| entry.get(11) == Some(&LONG_NAME_ATTRIBUTE);
+        let [long_dot, dot, long_dot_dot, mut dot_dot] = entries;
+        let is_long = |entry: &[u8; ENTRY]| entry.get(11) == Some(&LONG_NAME);
         if is_long(&long_dot)
             && dot.starts_with(b".  ")
             && is_long(&long_dot_dot)
             && dot_dot.starts_with(b".. ")
         {
+            if !path.contains('/') {
+                let [high, low] = [20..22, 26..28];
+                dot_dot[high].fill(0);
+                dot_dot[low].fill(0);
+            }
             cache.seek(SeekFrom::Start(start))?;
-            cache.write_all(
-                [dot, dot_dot, [0; DIRECTORY_ENTRY], [0; DIRECTORY_ENTRY]].as_flattened(),
-            )?;
+            cache.write_all([dot, dot_dot, [0; ENTRY], [0; ENTRY]].as_flattened())?;
         }
         Ok(())
     }
@@ -290,62 +226,17 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     }
 }
 
-/// The smallest cluster with which a volume of `size` bytes has few enough of them for its kind, or `None`.
-fn cluster_size(kind: FatKind, size: u64) -> Option<u32> {
-    // From the specification, with some room below each limit for the tables, which the library subtracts exactly.
-    let clusters = match kind {
-        FatKind::Fat12 => 1..4085,
-        FatKind::Fat16 => 4120..65_525,
-        FatKind::Fat32 => 66_000..1 << 28,
-    };
-    // More than the smallest possible number of clusters costs time and table space; 4 KiB is what FAT32 tools choose.
-    let smallest: u32 = if kind == FatKind::Fat32 && size >= 512 << 20 {
-        4096
-    } else {
-        512
-    };
-    let sizes = std::iter::successors(Some(smallest), |size| size.checked_mul(2))
-        .take_while(|size| *size <= 32_768);
-    sizes
-        .into_iter()
-        .find(|cluster| clusters.contains(&(size / u64::from(*cluster))))
-}
-
-/// The library leaves the field 0, which is right only for a volume without a partition table in front.
-fn set_hidden_sectors<D: Write + Seek>(
-    cache: &mut D,
-    sectors: u64,
-    kind: FatKind,
-) -> io::Result<()> {
-    let sectors = u32::try_from(sectors).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let copies: &[u64] = match kind {
-        FatKind::Fat32 => &[0, FAT32_BACKUP_BOOT_SECTOR],
-        FatKind::Fat12 | FatKind::Fat16 => &[0],
-    };
-    for sector in copies {
-        cache.seek(SeekFrom::Start(sector * SECTOR + HIDDEN_SECTORS_OFFSET))?;
-        cache.write_all(&sectors.to_le_bytes())?;
-    }
-    Ok(())
-}
-
 fn list_into<D: Read + Write + Seek>(
     directory: &fatfs::Dir<'_, SharedCache<D>>,
     path: &str,
-    depth: usize,
     files: &mut Vec<(String, u64)>,
 ) -> Result<(), FatError> {
-    for (number, entry) in directory.iter().enumerate() {
+    for entry in directory.iter() {
         let entry = entry.map_err(io_error("list", path))?;
-        if depth > MAX_DEPTH || number > MAX_FILES || files.len() > MAX_FILES {
-            return Err(FatError::Endless(path.into()));
-        }
         let name = entry.file_name();
         match name.as_str() {
             "." | ".." => {}
-            _ if entry.is_dir() => {
-                list_into(&entry.to_dir(), &format!("{path}/{name}"), depth + 1, files)?
-            }
+            _ if entry.is_dir() => list_into(&entry.to_dir(), &format!("{path}/{name}"), files)?,
             _ => files.push((format!("{path}/{name}"), entry.len())),
         }
     }

@@ -1,6 +1,7 @@
 use std::io::Cursor;
 
 use super::*;
+use crate::image::fat::FatFormat;
 
 const MIB: u64 = 1 << 20;
 const FORMAT: FatFormat = FatFormat {
@@ -129,6 +130,31 @@ fn a_full_volume_is_an_error_that_names_the_file() {
     assert!(error.to_string().contains("big.bin"), "{error}");
 }
 
+/// A disk that can only be read.
+struct ReadOnly<'a>(Cursor<&'a mut [u8]>);
+
+impl Read for ReadOnly<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for ReadOnly<'_> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for ReadOnly<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
 #[test]
 fn errors_of_the_disk_surface() {
     let (mut disk, window) = disk(4 * MIB);
@@ -136,10 +162,9 @@ fn errors_of_the_disk_surface() {
         .unwrap()
         .finish()
         .unwrap();
-    // A disk that ends in the middle of the volume: reading the boot sector works, writing back behind the end does not.
-    let short = &mut disk[..(MIB + 32 * 1024) as usize];
-    let volume = FatVolume::open(Cursor::new(short), &window).unwrap();
-    assert!(volume.write("file", &b"bytes"[..]).is_err());
+    let volume = FatVolume::open(ReadOnly(Cursor::new(&mut disk[..])), &window).unwrap();
+    volume.write("file", &b"bytes"[..]).unwrap();
+    assert!(matches!(volume.finish(), Err(FatError::WriteBack(_))));
 }
 
 #[test]
@@ -156,7 +181,7 @@ fn sizes_that_do_not_suit_the_kind_are_refused() {
     let (mut disk, window) = disk(MIB);
     assert!(matches!(
         FatVolume::open(Cursor::new(&mut disk[..]), &window),
-        Err(FatError::NoFileSystem(_))
+        Err(FatError::Damaged { .. })
     ));
 }
 

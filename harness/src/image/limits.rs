@@ -1,0 +1,22 @@
+//! How much of a foreign image is read at most. A hostile file may ask for more; it gets an error.
+
+/// Bounds in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A whole image, unpacked. Larger than the cards that boards boot from.
+    pub image: u64,
+    /// A boot loader, kernel or RAM file system: more does not fit into a board's memory.
+    pub program: u64,
+    /// A script, a configuration, a variable store. U-Boot keeps its variables in 128 KiB at most.
+    pub small_file: u64,
+    /// The allocation table of a FAT volume.
+    pub allocation_table: u64,
+}
+
+/// The bounds in force.
+pub const LIMITS: Limits = Limits {
+    image: 256 << 30,
+    program: 512 << 20,
+    small_file: 1 << 20,
+    allocation_table: 64 << 20,
+};

@@ -1,0 +1,12 @@
+//! Images as people have them: raw, packed with xz, zstd or gzip, qcow2, or one in the other; from a file or a pipe.
+//!
+//! [`open`] tells by content, never by name, and gives a raw image. What is raw already and a file is used as it is; everything
+//! else is unpacked into a nameless file beside the system's other temporary files, with holes where there are zeros.
+
+mod format;
+mod open;
+mod qcow2;
+
+pub use format::Format;
+pub use open::{STDIN, Source, open};
+pub use qcow2::Qcow2Error;

@@ -1,0 +1,242 @@
+//! `cargo xtask image`: build, inspect, provision and verify disk images. docs/image-spec.md says what they are held to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use shakedown_fixtures::{Kit, KitOptions};
+use shakedown_harness::board::Board;
+use shakedown_harness::image::config_txt::BoardModel;
+use shakedown_harness::image::partitions::Scheme;
+use shakedown_harness::image::script::{BootSource, Server};
+use shakedown_harness::image::{credentials, provision, source};
+use shakedown_harness::survey::{ImageKind, Level, Verification, VerifyOptions, inspect, verify};
+
+use crate::project::Project;
+
+/// Permissions of an image that holds no key; the umask narrows them.
+const PUBLIC: u32 = 0o666;
+
+/// Arguments of `image`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Build a prebuilt image: firmware, boot loader and iPXE, without an identity.
+    Build(BuildArgs),
+    /// Show what is in an image, the private key excepted.
+    Inspect(InspectArgs),
+    /// Make a netboot image: add identity, trusted CA and boot script to a prebuilt image.
+    Provision(ProvisionArgs),
+    /// Hold an image to every rule of the specification. Ends with 1 when it does not conform.
+    Verify(VerifyArgs),
+}
+
+#[derive(clap::Args)]
+struct BuildArgs {
+    /// The board that it is for.
+    #[arg(long)]
+    board: String,
+    /// The image to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The kind of partition table; by default the board's.
+    #[arg(long)]
+    table: Option<TableArg>,
+    /// Use only what has been fetched before.
+    #[arg(long)]
+    offline: bool,
+}
+
+#[derive(clap::Args)]
+struct InspectArgs {
+    /// Raw, xz, zstd, gzip or qcow2; `-` reads standard input.
+    image: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct ProvisionArgs {
+    /// The prebuilt image: raw, xz, zstd, gzip or qcow2; `-` reads standard input. It is never written to.
+    image: PathBuf,
+    /// The boot server, as in https://boot.example.
+    #[arg(long, value_name = "URL")]
+    server: Server,
+    /// The machine's certificate, PEM.
+    #[arg(long, value_name = "FILE")]
+    client_cert: PathBuf,
+    /// Its private key, PEM, RSA, not encrypted.
+    #[arg(long, value_name = "FILE")]
+    client_key: PathBuf,
+    /// The certificate of the CA that has signed the boot server's, PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: PathBuf,
+    /// A boot script in place of the usual one, which asks the server until a boot succeeds.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// The netboot image to write, readable for its owner only.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct VerifyArgs {
+    /// Raw, xz, zstd, gzip or qcow2; `-` reads standard input.
+    image: PathBuf,
+    /// Hold it to the rules of this board too.
+    #[arg(long)]
+    board: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TableArg {
+    /// A classic partition table.
+    Mbr,
+    /// A GUID partition table.
+    Gpt,
+    /// A GUID partition table whose MBR names the firmware partition too.
+    Hybrid,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::Build(args) => build(args),
+        Command::Inspect(args) => show(args),
+        Command::Provision(args) => provision(args),
+        Command::Verify(args) => check(args),
+    }
+}
+
+fn build(args: &BuildArgs) -> Result<ExitCode> {
+    let project = Project::read()?;
+    let board = project.board(&args.board)?;
+    let scheme = match args.table {
+        None => board.image.table,
+        Some(TableArg::Mbr) => Scheme::Mbr,
+        Some(TableArg::Gpt) => Scheme::Gpt,
+        Some(TableArg::Hybrid) => Scheme::Hybrid,
+    };
+    let kit = Kit::open(KitOptions {
+        offline: args.offline,
+        ..KitOptions::default()
+    })?;
+    let image = kit.prebuilt(board, scheme)?;
+    source::open(&image)?.save(&args.output, PUBLIC)?;
+    if board.image.rom_reads_mbr_only && scheme == Scheme::Gpt {
+        eprintln!(
+            "note: the ROM of a {} reads an MBR only and will not find this image; --table hybrid makes one that it finds",
+            board.title
+        );
+    }
+    println!(
+        "{}: a prebuilt image for {}, {}",
+        args.output.display(),
+        board.title,
+        scheme.name()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(args: &InspectArgs) -> Result<ExitCode> {
+    let found = inspect::inspect(&source::open(&args.image)?)?;
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(&found)?),
+        false => print!("{found}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
+    let script = args.script.as_deref().map(read_text).transpose()?;
+    let pem =
+        |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    let identity = credentials::identity(&pem(&args.client_cert)?, &pem(&args.client_key)?);
+    let identity = identity.with_context(|| {
+        format!(
+            "{} and {}",
+            args.client_cert.display(),
+            args.client_key.display()
+        )
+    })?;
+    let trusted_ca = credentials::certificate(&pem(&args.ca)?);
+    let boot = BootSource::Https {
+        server: args.server.clone(),
+        identity,
+        trusted_ca: trusted_ca.with_context(|| args.ca.display().to_string())?,
+    };
+    let image = source::open(&args.image)?;
+    provision::provision(&image, &boot, script.as_deref(), &args.output)?;
+    println!(
+        "{}: a netboot image that boots from {}; it holds a private key",
+        args.output.display(),
+        args.server
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn check(args: &VerifyArgs) -> Result<ExitCode> {
+    let project = Project::read()?;
+    let board = args
+        .board
+        .as_deref()
+        .map(|name| project.board(name))
+        .transpose()?;
+    let models = board.map(|board| [board.firmware.model]);
+    let options = VerifyOptions {
+        models: models.as_ref().map_or(BoardModel::ALL, |models| models),
+        rom_reads_mbr_only: board.is_some_and(|board| board.image.rom_reads_mbr_only),
+        now: SystemTime::now(),
+    };
+    let found = verify(&source::open(&args.image)?, &options)?;
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(&found)?),
+        false => print_verification(&found, board, &args.image),
+    }
+    Ok(match found.conforms() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn print_verification(found: &Verification, board: Option<&Board>, image: &Path) {
+    for violation in &found.violations {
+        let level = match violation.level {
+            Level::Must => "",
+            Level::Should => " (advice)",
+        };
+        println!("{:10} {}{level}", violation.rule, violation.place);
+        println!("           {}", violation.what);
+        println!("           -> {}", violation.remedy);
+    }
+    let kind = match found.kind {
+        Some(ImageKind::Prebuilt) => "a prebuilt image",
+        Some(ImageKind::Netboot) => "a netboot image",
+        None => "an image of unknown kind",
+    };
+    let verdict = match found.conforms() {
+        true => "conforms to",
+        false => "breaks",
+    };
+    let whose = board.map_or_else(String::new, |board| format!(" for {}", board.title));
+    println!(
+        "{}: {kind}, which {verdict} version 1 of the specification{whose}",
+        image.display()
+    );
+}
