@@ -11,6 +11,7 @@ pub mod input;
 pub mod lan;
 pub mod mac;
 pub mod machine;
+pub mod pcapng;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -14,6 +14,7 @@ use tokio::sync::broadcast;
 
 use super::Expectations;
 use super::alarm;
+use super::cast::Recording;
 use super::clean::Cleaner;
 use super::tap::{TapSender, tap};
 use crate::timeline::{Event, Timeline};
@@ -35,7 +36,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Starts recording into `transcript.log` and `uartN.raw` of `folder`; an existing record is continued, as after a power cut.
+    /// Starts recording into `transcript.log`, `uartN.raw` and `uartN.cast` of `folder`; an existing record is continued, as after a power cut.
     /// Needs a tokio runtime.
     ///
     /// # Errors
@@ -58,11 +59,15 @@ impl Console {
         for (index, stream) in (0_u8..).zip(uarts) {
             let (from_board, to_board) = stream.into_split();
             writers.push(to_board);
-            let file = append(&folder.join(format!("uart{index}.raw")))?;
+            let cast = folder.join(format!("uart{index}.cast"));
+            let record_into = Files {
+                raw: append(&folder.join(format!("uart{index}.raw")))?,
+                cast: Recording::open(&cast, &format!("UART {index}"), timeline.elapsed())?,
+            };
             tokio::spawn(record(
                 index,
                 from_board,
-                file,
+                record_into,
                 Arc::clone(&recorder),
                 raw.clone(),
             ));
@@ -98,11 +103,24 @@ fn append(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
+/// The files of one UART.
+struct Files {
+    raw: File,
+    cast: Recording,
+}
+
+impl Files {
+    fn write(&mut self, at: Duration, bytes: &[u8]) -> io::Result<()> {
+        self.raw.write_all(bytes)?;
+        self.cast.add(at, bytes)
+    }
+}
+
 /// Life of a UART's task: read, record, until the board is off.
 async fn record(
     uart: u8,
     mut stream: OwnedReadHalf,
-    mut file: File,
+    mut files: Files,
     recorder: Arc<Mutex<Recorder>>,
     raw: broadcast::Sender<RawChunk>,
 ) {
@@ -110,9 +128,9 @@ async fn record(
     let mut buffer = vec![0; 4096];
     while let Ok(n @ 1..) = stream.read(&mut buffer).await {
         let bytes = buffer.get(..n).unwrap_or_default();
-        // A full disk must not end the run without a word.
-        let written = file.write_all(bytes);
         let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full disk must not end the run without a word.
+        let written = files.write(recorder.timeline.elapsed(), bytes);
         if let Err(e) = written {
             recorder
                 .timeline
@@ -259,5 +277,11 @@ mod tests {
         );
         let raw = std::fs::read(folder.path().join("uart0.raw")).unwrap();
         assert_eq!(raw, b"\r\nU-Boot 2025.01\r\nDRAM:  ");
+        let cast = std::fs::read_to_string(folder.path().join("uart0.cast")).unwrap();
+        let played: String = super::super::read_cast(&cast)
+            .into_iter()
+            .map(|e| e.text)
+            .collect();
+        assert_eq!(played.as_bytes(), raw);
     }
 }

@@ -2,8 +2,24 @@
 //!
 //! Source: ECMA-48 as the `vte` parser reads it. A bare carriage return ends a line, since progress displays and GitLab's section marks
 //! use it to write a line anew; a backspace takes the last character back while the line is still open.
+//!
+//! [`styled_lines`] makes the same lines of a recording, and keeps colours and characters beyond ASCII for those who look at it.
 
-use vte::{Parser, Perform};
+use std::time::Duration;
+
+use vte::{Params, Parser, Perform};
+
+use super::cast::CastEvent;
+use super::style::Style;
+
+/// A line of a serial port with its colours.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StyledLine {
+    /// When its first character came, on the timeline's clock.
+    pub at: Duration,
+    /// Its text in pieces of one style each.
+    pub spans: Vec<(Style, String)>,
+}
 
 /// An incremental cleaner for one UART.
 #[derive(Default)]
@@ -16,6 +32,9 @@ pub(super) struct Cleaner {
 struct State {
     out: String,
     after_cr: bool,
+    style: Style,
+    /// Where in `out` a style begins.
+    styles: Vec<(usize, Style)>,
 }
 
 impl Cleaner {
@@ -24,7 +43,65 @@ impl Cleaner {
         let ascii = |&byte: &u8| if byte.is_ascii() { byte } else { b'?' };
         let bytes: Vec<u8> = bytes.iter().map(ascii).collect();
         self.parser.advance(&mut self.state, &bytes);
+        self.state.styles.clear();
         std::mem::take(&mut self.state.out)
+    }
+
+    /// The next characters with their colours, in pieces of one style each.
+    fn styled(&mut self, text: &str) -> Vec<(Style, String)> {
+        let before = self.state.style;
+        self.parser.advance(&mut self.state, text.as_bytes());
+        let out = std::mem::take(&mut self.state.out);
+        let changes = std::mem::take(&mut self.state.styles);
+        let starts = std::iter::once((0, before)).chain(changes.iter().copied());
+        let ends = changes.iter().map(|(at, _)| *at).chain([out.len()]);
+        let pieces = starts.zip(ends).filter_map(|((start, style), end)| {
+            // A backspace may have taken the place back at which a style began.
+            let piece = out.get(start..end.min(out.len()))?;
+            (!piece.is_empty()).then(|| (style, piece.to_owned()))
+        });
+        pieces.collect()
+    }
+}
+
+/// The lines of a recording, a last one without a line end included.
+#[must_use]
+pub fn styled_lines(recording: &[CastEvent]) -> Vec<StyledLine> {
+    let mut cleaner = Cleaner::default();
+    let mut lines = Vec::new();
+    let mut line = StyledLine::default();
+    for event in recording {
+        for (style, text) in cleaner.styled(&event.text) {
+            for piece in text.split_inclusive('\n') {
+                if line.spans.is_empty() {
+                    line.at = event.at;
+                }
+                line.push(style, piece.trim_end_matches('\n'));
+                if piece.ends_with('\n') {
+                    lines.push(std::mem::take(&mut line));
+                }
+            }
+        }
+    }
+    if !line.spans.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+impl StyledLine {
+    fn push(&mut self, style: Style, text: &str) {
+        match self.spans.last_mut() {
+            _ if text.is_empty() => {}
+            Some((last, line)) if *last == style => line.push_str(text),
+            _ => self.spans.push((style, text.to_owned())),
+        }
+    }
+
+    /// The line without its colours.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.spans.iter().map(|(_, text)| text.as_str()).collect()
     }
 }
 
@@ -57,6 +134,13 @@ impl Perform for State {
                 self.out.pop();
             }
             _ => {}
+        }
+    }
+
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], ignored: bool, action: char) {
+        if action == 'm' && intermediates.is_empty() && !ignored {
+            self.style.select(params);
+            self.styles.push((self.out.len(), self.style));
         }
     }
 }
@@ -92,7 +176,53 @@ mod tests {
         assert_eq!(clean(" 12%\x08\x08\x08\x08 13%"), " 13%");
     }
 
+    #[test]
+    fn a_recording_keeps_its_colours() {
+        use super::super::style::Colour;
+
+        let event = |seconds, text: &str| CastEvent {
+            at: Duration::from_secs(seconds),
+            text: text.into(),
+        };
+        let recording = [
+            event(1, "plain \x1b[1;31mbold"),
+            event(2, " red\x1b[0m\r\n\x1b[38;5;196mcube\x1b[m é\r\n"),
+            event(3, "\r\nno end"),
+        ];
+        let lines = styled_lines(&recording);
+        let red = Style {
+            foreground: Some(Colour::Palette(1)),
+            bold: true,
+            ..Style::default()
+        };
+        let cube = Style {
+            foreground: Some(Colour::Direct(255, 0, 0)),
+            ..Style::default()
+        };
+        let plain = Style::default();
+        let spans: Vec<_> = lines.iter().map(|l| l.spans.as_slice()).collect();
+        assert_eq!(
+            spans[0],
+            [(plain, "plain ".into()), (red, "bold red".into())]
+        );
+        assert_eq!(spans[1], [(cube, "cube".into()), (plain, " é".into())]);
+        assert_eq!(lines[2].text(), "");
+        assert_eq!(
+            (lines[3].at.as_secs(), lines[3].text()),
+            (3, "no end".into())
+        );
+    }
+
     proptest! {
+        #[test]
+        fn a_recording_has_the_lines_of_the_transcript(text in "[a-z\x1b\\[\\];m0-9\r\n\t ]{0,200}") {
+            let event = CastEvent { at: Duration::ZERO, text: text.clone() };
+            let styled: Vec<_> = styled_lines(&[event]).iter().map(StyledLine::text).collect();
+            let cleaned = clean(&text);
+            let lines: Vec<_> = cleaned.lines().collect();
+            prop_assert_eq!(styled, lines);
+        }
+
         #[test]
         fn whatever_comes_only_plain_text_goes_out(bytes: Vec<u8>, cut in 0_usize..64) {
             let mut whole = Cleaner::default();

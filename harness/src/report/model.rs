@@ -12,10 +12,22 @@ use super::Failure;
 pub struct Report {
     /// Name of the scenario.
     pub scenario: String,
+    /// What the scenario shows, in a few words.
+    #[serde(default)]
+    pub title: String,
     /// Name of the board.
     pub board: String,
+    /// Names of the board's serial ports, in the order of their numbers.
+    #[serde(default)]
+    pub uarts: Vec<String>,
+    /// When the run began, as in `2026-11-24T23:15:00Z`; empty in reports of before this was written down.
+    #[serde(default)]
+    pub started: String,
     /// The outcome.
     pub verdict: Verdict,
+    /// Names of the stages that the run was to go through, in order.
+    #[serde(default)]
+    pub chain: Vec<String>,
     /// Every stage that was reached, in order.
     pub stages: Vec<StageTime>,
     /// Why it did not pass.

@@ -124,8 +124,12 @@ mod tests {
         });
         Report {
             scenario: scenario.into(),
+            title: String::new(),
             board: "raspi3b".into(),
+            uarts: Vec::new(),
+            started: String::new(),
             verdict,
+            chain: Vec::new(),
             stages: stages.collect(),
             failure: None,
             container_system: None,

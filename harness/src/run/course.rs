@@ -4,9 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use super::capture::{CAPTURE_FILE, Capture};
 use super::live::Live;
+use super::screens::Screens;
 use super::stages::{Bounds, Facts, NotReached, Sequencer};
+use super::traffic::watch_traffic;
 use super::watchdog::Watchdog;
 use super::{Parts, RunError, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
@@ -62,8 +66,12 @@ pub enum Nic {
 pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = ()>) -> Report {
     let mut report = Report {
         scenario: job.scenario.name.clone(),
+        title: job.scenario.title.clone(),
         board: job.board.name.clone(),
+        uarts: job.board.uarts.iter().map(|u| u.name.clone()).collect(),
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         verdict: Verdict::CouldNotRun,
+        chain: job.stages().into_iter().map(|s| s.name).collect(),
         stages: Vec::new(),
         failure: None,
         container_system: None,
@@ -124,16 +132,52 @@ async fn go(
     };
     let mut watchdog = Watchdog::new(activity(&live, timeline), &bounds);
     let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
+    let capture_file = job.folder.join(CAPTURE_FILE);
+    let capture = Capture::start(live.lan(), live.secrets(), &capture_file, timeline);
+    let capture = capture.map_err(|source| RunError::Folder {
+        path: job.folder.clone(),
+        source,
+    })?;
+    let mut screens = Screens::new(
+        &job.folder,
+        live.machine().monitor().clone(),
+        timeline.clone(),
+    );
     live.machine().power_on().await?;
     let stages = job.stages();
     let ended = live.machine().ended();
-    let (reached, outcome) = sequencer.go(&stages, &mut watchdog, ended, stop).await;
+    let (reached, outcome) = tokio::select! {
+        outcome = sequencer.go(&stages, &mut watchdog, ended, stop) => outcome,
+        () = screens.at_stages() => unreachable!("the camera stays until the end"),
+        () = watch_traffic(live.lan(), timeline) => unreachable!("the counters are read until the end"),
+    };
     report.stages = reached;
     // Before the plug is pulled, which leaves traces of its own.
     let failure = outcome.err().map(|e| failure(&e, &timeline.snapshot()));
+    screens.shoot(None).await;
     report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
     live.shut_down().await;
+    close_capture(
+        capture,
+        &capture_file,
+        failure.is_none() && !job.keep,
+        timeline,
+    )
+    .await;
     Ok(failure)
+}
+
+/// Ends the capture. That of a run that passed is large and tells nothing new, hence `dispensable`.
+async fn close_capture(capture: Capture, file: &Path, dispensable: bool, timeline: &Timeline) {
+    let note = |text: String| timeline.note("run", text);
+    match capture.finish().await {
+        Ok(0) => {}
+        Ok(missing) => note(format!("the capture misses {missing} frames")),
+        Err(e) => note(format!("the capture is not whole: {e}")),
+    }
+    if dispensable && let Err(e) = fs::remove_file(file) {
+        note(format!("cannot remove {}: {e}", file.display()));
+    }
 }
 
 impl Job<'_> {

@@ -17,6 +17,7 @@ use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
 use crate::machine::{Machine, create_overlay, firmware};
 use crate::scenario::{Boot as ScenarioBoot, Transport};
+use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
 
@@ -149,6 +150,12 @@ impl Live {
     #[must_use]
     pub fn layers(&self) -> &[String] {
         &self.network.layers
+    }
+
+    /// What decrypts the connections to the servers.
+    #[must_use]
+    pub fn secrets(&self) -> Secrets {
+        self.network.secrets.clone()
     }
 
     /// Pulls the plug, stops the network, and removes the working files unless they are to be kept.

@@ -6,6 +6,7 @@
 
 mod board_on;
 mod calibration;
+mod capture;
 mod course;
 mod cpu;
 mod error;
@@ -13,10 +14,13 @@ mod given;
 mod live;
 mod network;
 mod parts;
+mod screens;
 mod stages;
+mod traffic;
 mod watchdog;
 
 pub use calibration::host_scale;
+pub use capture::{CAPTURE_FILE, Capture};
 pub use course::{Job, Nic, Start, run};
 pub use cpu::cpu_seconds;
 pub use error::RunError;

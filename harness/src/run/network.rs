@@ -11,7 +11,7 @@ use crate::mac::Mac;
 use crate::scenario::{Boot, Transport};
 use crate::services::{
     Authority, Blob, BootServer, DataRoot, Fingerprint, Folder, Identity, Journal, Nonce, OciImage,
-    Registry, Server, TlsListener, TlsOptions, serve,
+    Registry, Secrets, Server, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -83,6 +83,8 @@ pub(super) struct Network {
     pub(super) lan: Lan,
     pub(super) nonce: String,
     pub(super) layers: Vec<String>,
+    /// What decrypts the connections to the servers.
+    pub(super) secrets: Secrets,
     _servers: Vec<Server>,
 }
 
@@ -108,14 +110,19 @@ impl Network {
         for (path, blob) in &parts.files {
             folder.insert(path, blob.clone())?;
         }
+        let secrets = Secrets::default();
         let mut root = DataRoot::default();
         let journal = Journal::new("boot", timeline.clone());
         let boot_server = match boot.transport {
             Transport::Https => {
                 root.set_client(trust.fingerprint(), folder);
                 let (address, port) = boot_server(boot, parts.given.as_ref());
+                let options = TlsOptions {
+                    secrets: Some(secrets.clone()),
+                    ..trust.tls_options()
+                };
                 let listener = lan.listen(address, port)?;
-                let listener = TlsListener::start(listener, &trust.tls_options(), journal.clone())?;
+                let listener = TlsListener::start(listener, &options, journal.clone())?;
                 serve(listener, BootServer::new(root).https(), journal)
             }
             Transport::Http => {
@@ -132,15 +139,18 @@ impl Network {
         let (repository, tag) = repository_and_tag(&boot.container);
         let mut registry = Registry::new();
         registry.add(repository, tag, &image)?;
-        let listener = lan.listen(REGISTRY, 443)?;
-        let listener =
-            TlsListener::start(listener, &TlsOptions::new(&trust.server), journal.clone())?;
+        let options = TlsOptions {
+            secrets: Some(secrets.clone()),
+            ..TlsOptions::new(&trust.server)
+        };
+        let listener = TlsListener::start(lan.listen(REGISTRY, 443)?, &options, journal.clone())?;
         let registry = serve(listener, registry.router(), journal);
 
         Ok(Self {
             lan,
             nonce: nonce.as_str().to_owned(),
             layers: layer_digests(&image),
+            secrets,
             _servers: vec![boot_server, registry],
         })
     }

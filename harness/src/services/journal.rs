@@ -44,13 +44,19 @@ impl Journal {
     }
 
     /// Writes down a handshake.
-    pub(crate) fn handshake(&self, server_name: Option<String>, outcome: Result<&Peer, String>) {
+    pub(crate) fn handshake(
+        &self,
+        server_name: Option<String>,
+        outcome: Result<&Peer, String>,
+        duration: Duration,
+    ) {
         let fingerprint = outcome.as_ref().ok().and_then(|peer| peer.fingerprint);
         self.timeline.emit(Event::Tls(TlsEvent {
             service: self.service.to_string(),
             server_name,
             fingerprint: fingerprint.map(|f| f.to_string()),
             error: outcome.err(),
+            duration,
         }));
     }
 

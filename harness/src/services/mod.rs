@@ -20,6 +20,7 @@ mod oci;
 mod peer;
 mod range;
 mod registry;
+mod secrets;
 mod serve;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -34,5 +35,6 @@ pub use journal::Journal;
 pub use oci::{ConfigSpec, Digest, Document, Layer, Nonce, OciImage, Platform};
 pub use peer::Peer;
 pub use registry::Registry;
+pub use secrets::Secrets;
 pub use serve::{Server, serve};
 pub use tls::{TlsListener, TlsOptions};

@@ -7,7 +7,7 @@
 //! each gets a task, and finished streams come through a channel.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::known_client::KnownClient;
 use super::serve::accept_all;
-use super::{Error, Fingerprint, Identity, Journal, Peer};
+use super::{Error, Fingerprint, Identity, Journal, Peer, Secrets};
 
 /// Finished handshakes that may wait for the service.
 const BACKLOG: usize = 16;
@@ -45,6 +45,8 @@ pub struct TlsOptions<'a> {
     /// Longest time from the connection to the end of the handshake. An emulated client needs seconds for its RSA
     /// operation, more on a busy host.
     pub handshake_timeout: Duration,
+    /// Where the secrets of every connection go, for those who read a capture of its frames.
+    pub secrets: Option<Secrets>,
 }
 
 impl<'a> TlsOptions<'a> {
@@ -57,6 +59,7 @@ impl<'a> TlsOptions<'a> {
             known_client: None,
             max_fragment: None,
             handshake_timeout: Duration::from_secs(120),
+            secrets: None,
         }
     }
 
@@ -104,6 +107,9 @@ impl<'a> TlsOptions<'a> {
         config.max_fragment_size = self
             .max_fragment
             .map(|plaintext| plaintext.saturating_add(RECORD_HEADER));
+        if let Some(secrets) = &self.secrets {
+            config.key_log = Arc::new(secrets.clone());
+        }
         let config = Arc::new(config);
         // The record size is looked at only when a connection begins.
         ServerConnection::new(Arc::clone(&config)).map_err(refused)?;
@@ -188,6 +194,7 @@ impl Handshake {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
+        let started = Instant::now();
         let mut server_name = None;
         let steps = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
@@ -210,11 +217,13 @@ impl Handshake {
                     fingerprint: certificate.map(|der| Fingerprint::of(der)),
                     ..peer
                 };
-                self.journal.handshake(server_name, Ok(&peer));
+                self.journal
+                    .handshake(server_name, Ok(&peer), started.elapsed());
                 Some((stream, peer))
             }
             Err(error) => {
-                self.journal.handshake(server_name, Err(error));
+                self.journal
+                    .handshake(server_name, Err(error), started.elapsed());
                 None
             }
         }

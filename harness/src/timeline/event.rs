@@ -76,6 +76,20 @@ pub enum Event {
     Tls(TlsEvent),
     /// An HTTP request was answered in full, or its connection broke off.
     Request(RequestEvent),
+    /// What went over the NIC's cable since the last such event, a second or so ago; seconds without traffic have none.
+    Traffic {
+        /// Bytes that the board sent.
+        from_board: u64,
+        /// Bytes that were sent to the board.
+        to_board: u64,
+    },
+    /// The board's framebuffer was photographed, and looked as in no picture before.
+    Screenshot {
+        /// The stage that had just been reached; `None` at the end of the run.
+        stage: Option<String>,
+        /// The picture below the run's folder, as in `screens/02-U-Boot.png`.
+        file: String,
+    },
     /// A stage of the scenario was reached.
     Stage {
         /// The stage's name as its definition says.
@@ -136,6 +150,9 @@ pub struct TlsEvent {
     pub fingerprint: Option<String>,
     /// Why the handshake failed; `None` when it succeeded.
     pub error: Option<String>,
+    /// Seconds from the connection to the handshake's end.
+    #[serde(with = "seconds", default)]
+    pub duration: Duration,
 }
 
 /// An HTTP request with its outcome.

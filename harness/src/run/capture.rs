@@ -1,0 +1,94 @@
+//! The capture of a run: every frame on the LAN, in a file that Wireshark opens and decrypts.
+
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::lan::{Direction, Lan, Observed};
+use crate::pcapng::{self, Writer};
+use crate::services::Secrets;
+use crate::timeline::Timeline;
+
+/// Name of the capture in a run's folder.
+pub const CAPTURE_FILE: &str = "lan.pcapng";
+
+/// A capture that goes on until its LAN is gone.
+#[derive(Debug)]
+pub struct Capture(AbortOnDropHandle<io::Result<u64>>);
+
+impl Capture {
+    /// Begins a capture of `lan` at `path`. `secrets` decrypt what its servers say. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The file cannot be written to.
+    pub fn start(
+        lan: &Lan,
+        secrets: Secrets,
+        path: &Path,
+        timeline: &Timeline,
+    ) -> io::Result<Self> {
+        let writer = Writer::new(
+            BufWriter::with_capacity(1 << 18, File::create(path)?),
+            "lan",
+        )?;
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let started = since_epoch.saturating_sub(timeline.elapsed());
+        let task = record(lan.observe(), secrets, writer, started);
+        Ok(Self(AbortOnDropHandle::new(tokio::spawn(task))))
+    }
+
+    /// Waits until the LAN is gone and everything is in the file. Returns how many frames are missing, which are those that
+    /// came too fast for this host.
+    ///
+    /// # Errors
+    /// The file could not be written to.
+    pub async fn finish(self) -> io::Result<u64> {
+        self.0.await.map_err(io::Error::other)?
+    }
+}
+
+async fn record(
+    mut frames: broadcast::Receiver<Observed>,
+    secrets: Secrets,
+    mut writer: Writer<BufWriter<File>>,
+    started: Duration,
+) -> io::Result<u64> {
+    let mut missing = 0;
+    let mut comment = None;
+    loop {
+        let observed = frames.recv().await;
+        let lines = secrets.take();
+        if !lines.is_empty() {
+            // What finds no room leaves its connection encrypted, and nothing else suffers.
+            writer.secrets(&lines)?;
+        }
+        match observed {
+            Ok(Observed {
+                at,
+                direction,
+                frame,
+                ..
+            }) => {
+                let direction = match direction {
+                    Direction::FromGuest => pcapng::Direction::Inbound,
+                    Direction::ToGuest => pcapng::Direction::Outbound,
+                };
+                writer.packet(started + at, direction, &frame, comment.take().as_deref())?;
+            }
+            Err(RecvError::Lagged(frames)) => {
+                missing += frames;
+                comment = Some(format!("{frames} frames before this one are missing"));
+            }
+            Err(RecvError::Closed) => {
+                writer.flush()?;
+                return Ok(missing);
+            }
+        }
+    }
+}

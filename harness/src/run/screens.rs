@@ -1,0 +1,129 @@
+//! Pictures of the board's framebuffer, one when a stage has been reached and the screen looks as never before.
+//!
+//! Source: QEMU's QMP reference, `screendump`, whose format `png` QEMU has since 7.1.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+
+use crate::machine::{MachineError, Monitor};
+use crate::timeline::{Cursor, Event, Record, Timeline};
+
+/// Folder of the pictures below the run's own.
+const FOLDER: &str = "screens";
+/// Longest wait for a picture, of which the emulator makes one in milliseconds.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The camera of one run.
+pub(super) struct Screens {
+    folder: PathBuf,
+    monitor: Monitor,
+    timeline: Timeline,
+    cursor: Cursor,
+    /// The pictures that were kept. A cursor that blinks makes the same two again and again.
+    kept: Vec<Vec<u8>>,
+}
+
+impl Screens {
+    pub(super) fn new(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
+        Self {
+            // QEMU has a working directory of its own.
+            folder: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
+            monitor,
+            timeline,
+            cursor: Cursor::default(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Photographs at every stage until it is dropped.
+    pub(super) async fn at_stages(&mut self) {
+        loop {
+            let timeline = self.timeline.clone();
+            let is_stage = |r: &_| {
+                matches!(
+                    r,
+                    crate::timeline::Record {
+                        event: Event::Stage { .. },
+                        ..
+                    }
+                )
+            };
+            let record = timeline.wait_for(&mut self.cursor, is_stage).await;
+            let Event::Stage { name, .. } = record.event else {
+                continue;
+            };
+            if !self.shoot(Some(&name)).await {
+                // Without an answer there is nothing more to ask for.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Photographs the screen as it is, after a stage or at the end of the run; `false` when there is none to be had.
+    pub(super) async fn shoot(&mut self, stage: Option<&str>) -> bool {
+        match self.picture(stage).await {
+            Ok(()) => true,
+            Err(e) => {
+                self.timeline.note("run", format!("no screenshot: {e}"));
+                false
+            }
+        }
+    }
+
+    async fn picture(&mut self, stage: Option<&str>) -> Result<(), ScreenError> {
+        let name = file_name(self.kept.len(), stage.unwrap_or("end"));
+        let path = self.folder.join(&name);
+        std::fs::create_dir_all(self.folder.join(FOLDER))?;
+        let arguments = json!({ "filename": path, "format": "png" });
+        let dump = self.monitor.execute("screendump", arguments);
+        timeout(LONGEST, dump)
+            .await
+            .map_err(|_| ScreenError::Late)??;
+        let picture = std::fs::read(&path)?;
+        if self.kept.contains(&picture) {
+            std::fs::remove_file(&path)?;
+            return Ok(());
+        }
+        self.kept.push(picture);
+        self.timeline.emit(Event::Screenshot {
+            stage: stage.map(Into::into),
+            file: name,
+        });
+        Ok(())
+    }
+}
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+enum ScreenError {
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error("the emulator did not take one within {} s", LONGEST.as_secs())]
+    Late,
+}
+
+/// As in `screens/02-kernel-fetched.png`.
+fn file_name(number: usize, stage: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let stage: String = stage.chars().map(plain).collect();
+    format!("{FOLDER}/{number:02}-{}.png", stage.trim_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_makes_a_file_name() {
+        assert_eq!(
+            file_name(2, "kernel fetched"),
+            "screens/02-kernel-fetched.png"
+        );
+        assert_eq!(file_name(11, "/init"), "screens/11-init.png");
+    }
+}
