@@ -1,12 +1,14 @@
 //! `cargo xtask e2e`: scenarios on boards, with a live line each and a table at the end.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
-use shakedown_harness::report::{Report, Verdict, failure_text, summary_table};
+use shakedown_harness::report::html::write_index;
+use shakedown_harness::report::{Report, Verdict, failure_text, junit, summary_table};
 use shakedown_harness::run::{Given, Job, Parts, Start, run as run_job};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::timeline::Timeline;
@@ -14,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
-use crate::view::View;
+use crate::view::{Show, View};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
@@ -33,6 +35,12 @@ pub(crate) struct Args {
     /// Show the serial ports.
     #[arg(short, long)]
     verbose: bool,
+    /// Write every event as a line of JSON to standard output, and what people read to standard error.
+    #[arg(long)]
+    json: bool,
+    /// Where to write the results as JUnit's XML, by default below `target/shakedown`.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Runs at a time; one for every two cores by default.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -85,14 +93,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let reports = runtime.block_on(run_all(&project, &planned, args, jobs));
+    let runs = runtime.block_on(run_all(&project, &planned, args, jobs));
     // Threads of the matcher may still wait for the text of a port that has ended.
     runtime.shutdown_background();
-    println!("\n{}", summary_table(&reports));
+    let runs_folder = project.runs_folder();
+    let junit_file = args.junit.clone();
+    let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
+    std::fs::write(&junit_file, junit(&runs, project.root())?)
+        .with_context(|| format!("cannot write {}", junit_file.display()))?;
+    let index = write_index(&runs_folder)?;
+    let reports: Vec<_> = runs.into_iter().map(|(report, _)| report).collect();
+    let mut text = format!("\n{}\n", summary_table(&reports));
     for report in &reports {
         if let Some(failure) = &report.failure {
-            println!("{}", failure_text(report, failure));
+            text += &failure_text(report, failure);
+            text.push('\n');
         }
+    }
+    text += &format!("all runs: {}", index.display());
+    if args.json {
+        eprintln!("{text}");
+    } else {
+        println!("{text}");
     }
     Ok(exit_code(&reports))
 }
@@ -131,8 +153,12 @@ async fn run_all(
     planned: &[Planned<'_>],
     args: &Args,
     jobs: usize,
-) -> Vec<Report> {
-    let view = View::new(args.verbose);
+) -> Vec<(Report, PathBuf)> {
+    let view = View::new(Show {
+        console: args.verbose,
+        json: args.json,
+        several: planned.len() > 1,
+    });
     let permits = Semaphore::new(jobs);
     let (stop_tx, stop) = watch::channel(false);
     let interrupt = async {
@@ -149,7 +175,7 @@ async fn run_all(
         }
     }));
     tokio::select! {
-        reports = runs => reports,
+        runs = runs => runs,
         () = interrupt => Vec::new(),
     }
 }
@@ -160,7 +186,7 @@ async fn run_one(
     args: &Args,
     view: &View,
     mut stop: watch::Receiver<bool>,
-) -> Report {
+) -> (Report, PathBuf) {
     let Planned {
         scenario,
         board,
@@ -176,10 +202,7 @@ async fn run_one(
         keep: args.keep,
         reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
     };
-    let line = view.run(
-        format!("{} on {}", scenario.name, board.name),
-        job.stages().len(),
-    );
+    let line = view.run(format!("{} on {}", scenario.name, board.name), job.stages());
     let timeline = Timeline::start();
     let stopped = async {
         // The sender lives as long as the runs.
@@ -189,36 +212,8 @@ async fn run_one(
         report = run_job(&job, &timeline, stopped) => report,
         () = line.follow(timeline.clone()) => unreachable!("the view follows for ever"),
     };
-    line.finish(&format!("{}  {}", verdict(&report), folder.display()));
-    report
-}
-
-/// The verdict in a few words.
-fn verdict(report: &Report) -> String {
-    match report.verdict {
-        Verdict::Passed => {
-            let system = report
-                .container_system
-                .as_deref()
-                .unwrap_or("the container");
-            let stand_in = if report.stand_in {
-                " (a stand-in, not Alpine)"
-            } else {
-                ""
-            };
-            let version = report
-                .container_version
-                .as_ref()
-                .map(|v| format!(", VERSION_ID={v},"));
-            let nonce = report.nonce.as_deref().unwrap_or_default();
-            format!(
-                "passed: {system}{stand_in}{} said its nonce {nonce}",
-                version.unwrap_or_default()
-            )
-        }
-        Verdict::Failed => "FAILED".into(),
-        Verdict::CouldNotRun => "COULD NOT RUN".into(),
-    }
+    line.finish(&report, &folder);
+    (report, folder)
 }
 
 fn exit_code(reports: &[Report]) -> ExitCode {

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask e2e`, `console`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
+//! The project's commands: `cargo xtask e2e`, `console`, `report`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
 
 mod bench;
 mod console;
@@ -6,6 +6,7 @@ mod e2e;
 mod fixtures;
 mod image;
 mod project;
+mod report;
 mod view;
 
 use std::process::ExitCode;
@@ -16,6 +17,9 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: view::Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -26,6 +30,8 @@ enum Command {
     E2e(e2e::Args),
     /// Boot a scenario's board with the terminal attached to its serial port.
     Console(console::Args),
+    /// Make the pages of runs, and the index of all, again.
+    Report(report::Args),
     /// Measure, and compare within one invocation.
     Bench(bench::Args),
     /// Build, inspect, provision and verify disk images.
@@ -38,9 +44,12 @@ enum Command {
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = Cli::parse();
+    cli.color.apply();
+    let result = match cli.command {
         Command::E2e(args) => e2e::run(&args),
         Command::Console(args) => console::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Image(args) => image::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),

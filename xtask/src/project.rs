@@ -134,6 +134,16 @@ impl Project {
             scenario.name,
             board.name
         );
-        self.root.join("target").join("shakedown").join(name)
+        self.runs_folder().join(name)
+    }
+
+    /// The project's own folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder that holds the folders of all runs.
+    pub(crate) fn runs_folder(&self) -> PathBuf {
+        self.root.join("target").join("shakedown")
     }
 }

@@ -1,14 +1,62 @@
-//! What the terminal shows while runs go on: one live line per run, plain lines where there is no terminal.
+//! What the terminal shows while runs go on: one live line per run, plain lines where there is no terminal, JSON for programs.
+//!
+//! Live lines are on standard error. Everything that stays is on standard output, which belongs to the JSON alone when that is wanted.
 
+use std::path::Path;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use shakedown_harness::timeline::{Cursor, Event, Timeline};
+use clap::ValueEnum;
+use console::{Style, style};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use shakedown_harness::board::Stage;
+use shakedown_harness::report::html::PAGE_FILE;
+use shakedown_harness::report::{Report, Verdict, verdict_sentence};
+use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
+use tokio::time::timeout;
+
+/// A data rate that is older than this is none.
+const STALE: Duration = Duration::from_millis(1500);
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Makes it so for the whole program.
+    pub(crate) fn apply(self) {
+        let on = match self {
+            Self::Auto => return,
+            Self::Always => true,
+            Self::Never => false,
+        };
+        console::set_colors_enabled(on);
+        console::set_colors_enabled_stderr(on);
+    }
+}
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Show {
+    /// The serial ports.
+    pub(crate) console: bool,
+    /// Every event as a line of JSON, and nothing else on standard output.
+    pub(crate) json: bool,
+    /// There are several runs: lines say whose they are.
+    pub(crate) several: bool,
+}
 
 /// The lines of all runs.
 pub(crate) struct View {
     bars: MultiProgress,
-    verbose: bool,
+    show: Show,
 }
 
 /// The line of one run.
@@ -16,23 +64,47 @@ pub(crate) struct RunLine {
     bar: ProgressBar,
     bars: MultiProgress,
     name: String,
-    verbose: bool,
+    stages: Vec<String>,
+    show: Show,
+}
+
+/// A line of JSON.
+#[derive(Serialize)]
+struct JsonLine<'a> {
+    /// The run, as in `alpine-https on raspi3b`.
+    run: &'a str,
+    #[serde(flatten)]
+    content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    /// A line of the run's timeline.
+    Event(&'a Record),
+    /// The last line of a run.
+    End {
+        event: &'static str,
+        folder: &'a Path,
+        report: &'a Report,
+    },
 }
 
 impl View {
-    pub(crate) fn new(verbose: bool) -> Self {
+    pub(crate) fn new(show: Show) -> Self {
         Self {
             bars: MultiProgress::new(),
-            verbose,
+            show,
         }
     }
 
-    /// Adds a line for a run of `stages` stages.
-    pub(crate) fn run(&self, name: String, stages: usize) -> RunLine {
-        let bar = self.bars.add(ProgressBar::new(stages as u64));
-        let style =
-            ProgressStyle::with_template("{prefix}  {bar:24} {pos:>2}/{len}  {elapsed:>4}  {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    /// Adds a line for a run that goes through these stages.
+    pub(crate) fn run(&self, name: String, stages: Vec<Stage>) -> RunLine {
+        let bar = self.bars.add(ProgressBar::new(stages.len() as u64));
+        let template = "{prefix:.bold}  {bar:20.cyan/8}  {pos:>2}/{len}  {elapsed:>4}  {wide_msg}";
+        let style = ProgressStyle::with_template(template);
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("━╸─"));
         bar.set_prefix(name.clone());
         bar.set_message("preparing");
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -40,7 +112,8 @@ impl View {
             bar,
             bars: self.bars.clone(),
             name,
-            verbose: self.verbose,
+            stages: stages.into_iter().map(|s| s.name).collect(),
+            show: self.show,
         }
     }
 }
@@ -49,45 +122,176 @@ impl RunLine {
     /// Shows what comes onto the timeline until it is dropped.
     pub(crate) async fn follow(&self, timeline: Timeline) {
         let mut cursor = Cursor::default();
+        let mut state = State::default();
         loop {
-            let record = timeline.wait_for(&mut cursor, |_| true).await;
-            let at = record.at.as_secs_f64();
-            match record.event {
-                Event::Stage { name, reached } => {
-                    self.bar.inc(1);
-                    self.bar.set_message(name.clone());
-                    self.plain(&format!(
-                        "{}  {:6.1} s  {name}",
-                        self.name,
-                        reached.as_secs_f64()
-                    ));
+            let next = timeline.wait_for(&mut cursor, |_| true);
+            match timeout(STALE, next).await {
+                Ok(record) => self.take(&record, &mut state),
+                Err(_) => state.rate = 0,
+            }
+            let awaited = self.stages.get(state.reached).map_or("the end", |s| s);
+            let since = timeline.elapsed().saturating_sub(state.last);
+            self.bar.set_message(state.message(awaited, since));
+        }
+    }
+
+    fn take(&self, record: &Record, state: &mut State) {
+        self.json(Content::Event(record));
+        match &record.event {
+            Event::Traffic {
+                from_board,
+                to_board,
+            } => state.rate = from_board + to_board,
+            Event::Stage { name, reached } => {
+                state.reached += 1;
+                state.last = record.at;
+                self.bar.inc(1);
+                if self.bar.is_hidden() {
+                    let at = reached.as_secs_f64();
+                    self.print(&format!("{}  {at:6.1} s  {name}", self.name));
                 }
-                Event::Serial { uart, line } if self.verbose => {
-                    let text = format!("[{at:8.2}] uart{uart}: {line}");
-                    self.print(&text);
-                }
-                _ => {}
+            }
+            Event::Serial { uart, line } if self.show.console => {
+                self.print(&self.console_line(record.at, *uart, line));
+            }
+            Event::Alarm { name, .. } => {
+                let text = format!("{}: {name} on the console", self.name);
+                self.print(&self.style().red().apply_to(text).to_string());
+            }
+            _ => {}
+        }
+    }
+
+    fn console_line(&self, at: Duration, uart: u8, line: &str) -> String {
+        let whose = if self.show.several {
+            format!("{} ", self.name)
+        } else {
+            String::new()
+        };
+        let time = format!("[{:8.2}]", at.as_secs_f64());
+        let port = match uart {
+            0 => self.style().blue(),
+            _ => self.style().yellow(),
+        };
+        format!(
+            "{whose}{} {} {line}",
+            self.style().dim().apply_to(time),
+            port.apply_to(format!("uart{uart}:"))
+        )
+    }
+
+    /// The run has ended; what came of it stays.
+    pub(crate) fn finish(&self, report: &Report, folder: &Path) {
+        self.json(Content::End {
+            event: "end",
+            folder,
+            report,
+        });
+        let (mark, look) = match report.verdict {
+            Verdict::Passed => ("✔", self.style().green()),
+            Verdict::Failed => ("✘", self.style().red()),
+            Verdict::CouldNotRun => ("○", self.style().yellow()),
+        };
+        let mark = look.bold().apply_to(mark);
+        let whole = report.whole().as_secs_f64();
+        let sentence = verdict_sentence(report);
+        self.print(&format!("{mark} {}  {whole:.1} s  {sentence}", self.name));
+        self.print(&format!("  {}", folder.join(PAGE_FILE).display()));
+        self.bar.finish_and_clear();
+    }
+
+    fn json(&self, content: Content<'_>) {
+        if self.show.json {
+            let line = JsonLine {
+                run: &self.name,
+                content,
+            };
+            // Every type of it serialises; a line that did not would be missed by its reader.
+            match serde_json::to_string(&line) {
+                Ok(line) => println!("{line}"),
+                Err(e) => eprintln!("error: cannot write an event as JSON: {e}"),
             }
         }
     }
 
-    /// The run has ended; its line stays.
-    pub(crate) fn finish(&self, verdict: &str) {
-        self.bar.finish_with_message(verdict.to_owned());
-        self.plain(&format!("{}  {verdict}", self.name));
-    }
-
-    /// A line for those who have no live one.
-    fn plain(&self, text: &str) {
-        if self.bar.is_hidden() {
-            println!("{text}");
-        }
-    }
-
-    /// A line above the live ones.
+    /// A line that stays, above the live ones.
     fn print(&self, text: &str) {
-        if self.bar.is_hidden() || self.bars.println(text).is_err() {
-            println!("{text}");
+        self.bars.suspend(|| {
+            if self.show.json {
+                eprintln!("{text}");
+            } else {
+                println!("{text}");
+            }
+        });
+    }
+
+    /// Colours for where [`Self::print`] prints.
+    fn style(&self) -> Style {
+        if self.show.json {
+            Style::new().for_stderr()
+        } else {
+            Style::new().for_stdout()
         }
+    }
+}
+
+/// What the live line is made from.
+#[derive(Default)]
+struct State {
+    /// Stages that have been reached, and when the last was.
+    reached: usize,
+    last: Duration,
+    /// Bytes in the last second.
+    rate: u64,
+}
+
+impl State {
+    fn message(&self, awaited: &str, since: Duration) -> String {
+        let rate = match self.rate {
+            0..10_000 => String::new(),
+            rate => format!("  {}/s", HumanBytes(rate)),
+        };
+        let since = style(format!("{} s", since.as_secs())).for_stderr().dim();
+        let rate = style(rate).for_stderr().green();
+        format!("→ {awaited}  {since}{rate}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_line_says_what_is_awaited_and_how_fast() {
+        Color::Never.apply();
+        let mut state = State::default();
+        let since = Duration::from_millis(12_700);
+        assert_eq!(state.message("Linux", since), "→ Linux  12 s");
+        state.rate = 3 << 20;
+        assert_eq!(
+            state.message("kernel fetched", since),
+            "→ kernel fetched  12 s  3.00 MiB/s"
+        );
+    }
+
+    #[test]
+    fn a_json_line_names_its_run_and_is_a_line_of_the_timeline() {
+        let record = Record {
+            at: Duration::from_millis(1500),
+            event: Event::Stage {
+                name: "iPXE".into(),
+                reached: Duration::from_secs(1),
+            },
+        };
+        let line = JsonLine {
+            run: "alpine-https on raspi3b",
+            content: Content::Event(&record),
+        };
+        assert_eq!(
+            serde_json::to_string(&line).unwrap(),
+            r#"{"run":"alpine-https on raspi3b","at":1.5,"event":"stage","name":"iPXE","reached":1.0}"#
+        );
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
 }

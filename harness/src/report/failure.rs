@@ -1,5 +1,6 @@
 //! Why a run did not pass, with what a person needs to see first.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::timeline::{Event, Record};
@@ -8,7 +9,7 @@ use crate::timeline::{Event, Record};
 const LAST_LINES: usize = 15;
 
 /// Why a run did not pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Whose fault it most likely is.
     pub class: Class,
@@ -29,7 +30,7 @@ pub struct Failure {
 }
 
 /// Whose fault a failure most likely is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
     /// The disk image: what it holds or how it is laid out.
@@ -42,6 +43,20 @@ pub enum Class {
     Server,
     /// This machine: too slow, out of space, interrupted.
     Host,
+}
+
+impl Class {
+    /// The class in words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Board => "board",
+            Self::Emulator => "emulator",
+            Self::Server => "server",
+            Self::Host => "host",
+        }
+    }
 }
 
 impl Failure {

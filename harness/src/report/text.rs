@@ -68,6 +68,39 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
+/// The verdict in a sentence.
+#[must_use]
+pub fn verdict_sentence(report: &Report) -> String {
+    let cause = || {
+        report
+            .failure
+            .as_ref()
+            .map_or("no reason given", |failure| failure.cause.as_str())
+    };
+    match report.verdict {
+        Verdict::Passed => {
+            let system = report
+                .container_system
+                .as_deref()
+                .unwrap_or("the container");
+            let stand_in = if report.stand_in {
+                " (a stand-in, not Alpine)"
+            } else {
+                ""
+            };
+            let version = report.container_version.as_ref();
+            let version = version.map(|v| format!(", VERSION_ID={v},"));
+            let nonce = report.nonce.as_deref().unwrap_or_default();
+            format!(
+                "passed: {system}{stand_in}{} said its nonce {nonce}",
+                version.unwrap_or_default()
+            )
+        }
+        Verdict::Failed => format!("failed: {}", cause()),
+        Verdict::CouldNotRun => format!("could not run: {}", cause()),
+    }
+}
+
 /// A failure as people read it: what, where, last signs of life, how to see it again.
 #[must_use]
 pub fn failure_text(report: &Report, failure: &Failure) -> String {
@@ -75,11 +108,10 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
         "{} on {}: {}\n",
         report.scenario, report.board, failure.cause
     );
-    let class = format!("{:?}", failure.class).to_lowercase();
     let mut field = |name: &str, value: &str| {
         let _ = writeln!(out, "  {name:13} {value}");
     };
-    field("class", &class);
+    field("class", failure.class.name());
     field(
         "reached",
         failure.stage_reached.as_deref().unwrap_or("no stage"),
@@ -108,42 +140,10 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Class, StageTime};
+    use super::super::Class;
+    use super::super::testing::report;
     use super::*;
     use crate::timeline::{Event, Timeline};
-
-    fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -> Report {
-        let mut at = 0.0;
-        let stages = stages.iter().map(|(name, took)| {
-            at += took;
-            StageTime {
-                name: (*name).into(),
-                reached: at,
-                took: *took,
-            }
-        });
-        Report {
-            scenario: scenario.into(),
-            title: String::new(),
-            board: "raspi3b".into(),
-            uarts: Vec::new(),
-            started: String::new(),
-            verdict,
-            chain: Vec::new(),
-            stages: stages.collect(),
-            failure: None,
-            container_system: None,
-            container_version: None,
-            nonce: None,
-            container_source: "Alpine 3.20.3".into(),
-            stand_in: false,
-            qemu_cpu_seconds: 70.25,
-            harness_cpu_seconds: 1.5,
-            host_scale: 1.0,
-            parts: vec![],
-            reproduce: format!("cargo xtask e2e {scenario}"),
-        }
-    }
 
     #[test]
     fn the_table_has_a_row_per_stage_and_a_column_per_run() {

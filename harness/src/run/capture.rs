@@ -1,4 +1,4 @@
-//! The capture of a run: every frame on the LAN, in a file that Wireshark opens and decrypts.
+//! The capture of a run: every frame on the LAN, in a file that Wireshark opens and decrypts, and their bytes on the timeline.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::traffic::Meter;
 use crate::lan::{Direction, Lan, Observed};
 use crate::pcapng::{self, Writer};
 use crate::services::Secrets;
@@ -39,7 +40,13 @@ impl Capture {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let started = since_epoch.saturating_sub(timeline.elapsed());
-        let task = record(lan.observe(), secrets, writer, started);
+        let task = record(
+            lan.observe(),
+            secrets,
+            writer,
+            started,
+            Meter::new(timeline.clone()),
+        );
         Ok(Self(AbortOnDropHandle::new(tokio::spawn(task))))
     }
 
@@ -58,11 +65,18 @@ async fn record(
     secrets: Secrets,
     mut writer: Writer<BufWriter<File>>,
     started: Duration,
+    mut meter: Meter,
 ) -> io::Result<u64> {
     let mut missing = 0;
     let mut comment = None;
     loop {
-        let observed = frames.recv().await;
+        let observed = tokio::select! {
+            observed = frames.recv() => observed,
+            _ = meter.second() => {
+                meter.tell();
+                continue;
+            }
+        };
         let lines = secrets.take();
         if !lines.is_empty() {
             // What finds no room leaves its connection encrypted, and nothing else suffers.
@@ -75,6 +89,7 @@ async fn record(
                 frame,
                 ..
             }) => {
+                meter.count(direction, frame.len());
                 let direction = match direction {
                     Direction::FromGuest => pcapng::Direction::Inbound,
                     Direction::ToGuest => pcapng::Direction::Outbound,
@@ -86,6 +101,7 @@ async fn record(
                 comment = Some(format!("{frames} frames before this one are missing"));
             }
             Err(RecvError::Closed) => {
+                meter.tell();
                 writer.flush()?;
                 return Ok(missing);
             }

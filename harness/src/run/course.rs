@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::capture::{CAPTURE_FILE, Capture};
 use super::live::Live;
-use super::screens::Screens;
+use super::recording::Recording;
 use super::stages::{Bounds, Facts, NotReached, Sequencer};
-use super::traffic::watch_traffic;
 use super::watchdog::Watchdog;
 use super::{Parts, RunError, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
+use crate::report::html::write_page;
 use crate::report::{Class, Failure, Report, Verdict};
 use crate::scenario::Scenario;
 use crate::timeline::{Event, Record, Timeline};
@@ -60,7 +59,8 @@ pub enum Nic {
     Emulator,
 }
 
-/// Takes a run through its course. Whatever happens there is a report; its last act is to write `report.json`.
+/// Takes a run through its course. Whatever happens there is a report; its last acts are to write `report.json`, and the page that is
+/// made of it.
 ///
 /// `stop` completes when the user wants the run to end. Needs a multi-threaded tokio runtime.
 pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = ()>) -> Report {
@@ -113,6 +113,10 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         );
         report.verdict = Verdict::CouldNotRun;
     }
+    // The page is made of what has been written, as it would be made at any later time.
+    if let Err(e) = write_page(&job.folder) {
+        timeline.note("run", e.to_string());
+    }
     report
 }
 
@@ -132,52 +136,23 @@ async fn go(
     };
     let mut watchdog = Watchdog::new(activity(&live, timeline), &bounds);
     let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
-    let capture_file = job.folder.join(CAPTURE_FILE);
-    let capture = Capture::start(live.lan(), live.secrets(), &capture_file, timeline);
-    let capture = capture.map_err(|source| RunError::Folder {
+    let recording = Recording::start(&live, &job.folder, timeline);
+    let mut recording = recording.map_err(|source| RunError::Folder {
         path: job.folder.clone(),
         source,
     })?;
-    let mut screens = Screens::new(
-        &job.folder,
-        live.machine().monitor().clone(),
-        timeline.clone(),
-    );
     live.machine().power_on().await?;
     let stages = job.stages();
     let ended = live.machine().ended();
-    let (reached, outcome) = tokio::select! {
-        outcome = sequencer.go(&stages, &mut watchdog, ended, stop) => outcome,
-        () = screens.at_stages() => unreachable!("the camera stays until the end"),
-        () = watch_traffic(live.lan(), timeline) => unreachable!("the counters are read until the end"),
-    };
+    let (reached, outcome) = sequencer.go(&stages, &mut watchdog, ended, stop).await;
     report.stages = reached;
     // Before the plug is pulled, which leaves traces of its own.
     let failure = outcome.err().map(|e| failure(&e, &timeline.snapshot()));
-    screens.shoot(None).await;
+    recording.end_of_run().await;
     report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
     live.shut_down().await;
-    close_capture(
-        capture,
-        &capture_file,
-        failure.is_none() && !job.keep,
-        timeline,
-    )
-    .await;
+    recording.finish(failure.is_none() && !job.keep).await;
     Ok(failure)
-}
-
-/// Ends the capture. That of a run that passed is large and tells nothing new, hence `dispensable`.
-async fn close_capture(capture: Capture, file: &Path, dispensable: bool, timeline: &Timeline) {
-    let note = |text: String| timeline.note("run", text);
-    match capture.finish().await {
-        Ok(0) => {}
-        Ok(missing) => note(format!("the capture misses {missing} frames")),
-        Err(e) => note(format!("the capture is not whole: {e}")),
-    }
-    if dispensable && let Err(e) = fs::remove_file(file) {
-        note(format!("cannot remove {}: {e}", file.display()));
-    }
 }
 
 impl Job<'_> {

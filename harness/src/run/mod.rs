@@ -14,6 +14,7 @@ mod given;
 mod live;
 mod network;
 mod parts;
+mod recording;
 mod screens;
 mod stages;
 mod traffic;

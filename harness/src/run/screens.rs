@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::machine::{MachineError, Monitor};
 use crate::timeline::{Cursor, Event, Record, Timeline};
@@ -16,54 +18,72 @@ const FOLDER: &str = "screens";
 /// Longest wait for a picture, of which the emulator makes one in milliseconds.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The camera of one run.
+/// The camera of one run, at work until it is dropped.
+#[derive(Debug)]
 pub(super) struct Screens {
-    folder: PathBuf,
-    monitor: Monitor,
-    timeline: Timeline,
-    cursor: Cursor,
-    /// The pictures that were kept. A cursor that blinks makes the same two again and again.
-    kept: Vec<Vec<u8>>,
+    done: CancellationToken,
+    task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Screens {
-    pub(super) fn new(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
-        Self {
+    /// Photographs at every stage. Needs a tokio runtime.
+    pub(super) fn start(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
+        let camera = Camera {
             // QEMU has a working directory of its own.
             folder: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
             monitor,
             timeline,
-            cursor: Cursor::default(),
             kept: Vec::new(),
+        };
+        let done = CancellationToken::new();
+        let task = tokio::spawn(camera.run(done.clone()));
+        Self {
+            done,
+            task: Some(AbortOnDropHandle::new(task)),
         }
     }
 
-    /// Photographs at every stage until it is dropped.
-    pub(super) async fn at_stages(&mut self) {
+    /// Photographs once more, and no more after that.
+    pub(super) async fn last(&mut self) {
+        self.done.cancel();
+        if let Some(task) = self.task.take() {
+            // A panic has been reported on standard error; there is no picture then.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Takes pictures and keeps them.
+struct Camera {
+    folder: PathBuf,
+    monitor: Monitor,
+    timeline: Timeline,
+    /// The pictures that were kept. A cursor that blinks makes the same two again and again.
+    kept: Vec<Vec<u8>>,
+}
+
+impl Camera {
+    async fn run(mut self, done: CancellationToken) {
+        let mut cursor = Cursor::default();
+        let timeline = self.timeline.clone();
         loop {
-            let timeline = self.timeline.clone();
-            let is_stage = |r: &_| {
-                matches!(
-                    r,
-                    crate::timeline::Record {
-                        event: Event::Stage { .. },
-                        ..
-                    }
-                )
+            let is_stage = |r: &Record| matches!(r.event, Event::Stage { .. });
+            let record = tokio::select! {
+                record = timeline.wait_for(&mut cursor, is_stage) => record,
+                () = done.cancelled() => break,
             };
-            let record = timeline.wait_for(&mut self.cursor, is_stage).await;
-            let Event::Stage { name, .. } = record.event else {
-                continue;
-            };
-            if !self.shoot(Some(&name)).await {
-                // Without an answer there is nothing more to ask for.
-                std::future::pending::<()>().await;
+            if let Event::Stage { name, .. } = record.event
+                && !self.shoot(Some(&name)).await
+            {
+                // Where there was no picture there will be none.
+                return;
             }
         }
+        self.shoot(None).await;
     }
 
     /// Photographs the screen as it is, after a stage or at the end of the run; `false` when there is none to be had.
-    pub(super) async fn shoot(&mut self, stage: Option<&str>) -> bool {
+    async fn shoot(&mut self, stage: Option<&str>) -> bool {
         match self.picture(stage).await {
             Ok(()) => true,
             Err(e) => {

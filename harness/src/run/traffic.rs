@@ -2,29 +2,57 @@
 
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use crate::lan::Lan;
+use crate::lan::Direction;
 use crate::timeline::{Event, Timeline};
 
-/// How often the counters are read.
+/// How often the timeline is told.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Puts the bytes of every second that had any onto the timeline, until it is dropped.
-pub(super) async fn watch_traffic(lan: &Lan, timeline: &Timeline) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut last = lan.statistics();
-    loop {
-        ticks.tick().await;
-        let now = lan.statistics();
-        let traffic = (now.bytes_in - last.bytes_in, now.bytes_out - last.bytes_out);
-        if traffic != (0, 0) {
-            timeline.emit(Event::Traffic {
-                from_board: traffic.0,
-                to_board: traffic.1,
+/// Counts bytes, and puts those of every second that had any onto the timeline.
+#[derive(Debug)]
+pub(super) struct Meter {
+    timeline: Timeline,
+    ticks: Interval,
+    from_board: u64,
+    to_board: u64,
+}
+
+impl Meter {
+    pub(super) fn new(timeline: Timeline) -> Self {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            timeline,
+            ticks,
+            from_board: 0,
+            to_board: 0,
+        }
+    }
+
+    /// Waits for the end of a second; [`Self::tell`] is due then.
+    pub(super) async fn second(&mut self) -> Instant {
+        self.ticks.tick().await
+    }
+
+    /// Counts a frame of `bytes`.
+    pub(super) fn count(&mut self, direction: Direction, bytes: usize) {
+        match direction {
+            Direction::FromGuest => self.from_board += bytes as u64,
+            Direction::ToGuest => self.to_board += bytes as u64,
+        }
+    }
+
+    /// Tells the timeline what has been counted, if anything.
+    pub(super) fn tell(&mut self) {
+        let from_board = std::mem::take(&mut self.from_board);
+        let to_board = std::mem::take(&mut self.to_board);
+        if (from_board, to_board) != (0, 0) {
+            self.timeline.emit(Event::Traffic {
+                from_board,
+                to_board,
             });
         }
-        last = now;
     }
 }

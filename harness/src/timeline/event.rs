@@ -3,13 +3,15 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// An event and when it happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// Seconds since the timeline started.
     #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
     pub at: Duration,
     /// What happened.
     #[serde(flatten)]
@@ -17,7 +19,7 @@ pub struct Record {
 }
 
 /// What can happen in a run. Serialised as one JSON object with the tag `event`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The board's power or reset line changed.
@@ -96,6 +98,7 @@ pub enum Event {
         name: String,
         /// Time of the evidence that proves the stage, which may be earlier than the record.
         #[serde(with = "seconds")]
+        #[schemars(with = "f64")]
         reached: Duration,
     },
     /// Something a reader of the timeline should know and no other variant says.
@@ -108,7 +111,7 @@ pub enum Event {
 }
 
 /// What happened to the board's power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Power {
     /// Power was applied.
@@ -124,7 +127,7 @@ pub enum Power {
 }
 
 /// What happened to the USB NIC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkEvent {
     /// The device was announced to the host controller.
@@ -140,7 +143,7 @@ pub enum LinkEvent {
 }
 
 /// A TLS handshake as the server saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsEvent {
     /// The service that was dialled, as in `boot` or `registry`.
     pub service: String,
@@ -152,11 +155,12 @@ pub struct TlsEvent {
     pub error: Option<String>,
     /// Seconds from the connection to the handshake's end.
     #[serde(with = "seconds", default)]
+    #[schemars(with = "f64")]
     pub duration: Duration,
 }
 
 /// An HTTP request with its outcome.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestEvent {
     /// The service that answered, as in `boot` or `registry`.
     pub service: String,
@@ -178,6 +182,7 @@ pub struct RequestEvent {
     pub complete: bool,
     /// Seconds from the request's head to the body's last byte.
     #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
     pub duration: Duration,
 }
 

@@ -15,7 +15,7 @@ use super::host::{Conditions, Observation};
 use super::kernel_line;
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
-use crate::view::View;
+use crate::view::{Show, View};
 
 /// Arguments of `bench boot`.
 #[derive(clap::Args)]
@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         ),
     };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let view = View::new(false);
+    let view = View::new(Show::default());
     let observation = Observation::begin()?;
     let mut runs = Vec::new();
     for round in 0..args.runs + u32::from(args.warm_up) {
@@ -131,7 +131,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
 
 /// Makes one run, with a line on the terminal.
 async fn measure(job: &Job<'_>, view: &View, label: &str) -> Report {
-    let line = view.run(label.to_owned(), job.stages().len());
+    let line = view.run(label.to_owned(), job.stages());
     let timeline = Timeline::start();
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {
@@ -142,7 +142,7 @@ async fn measure(job: &Job<'_>, view: &View, label: &str) -> Report {
         report = run_job(job, &timeline, stop) => report,
         () = line.follow(timeline.clone()) => unreachable!("the view follows for ever"),
     };
-    line.finish(&format!("{:?}  {}", report.verdict, job.folder.display()));
+    line.finish(&report, &job.folder);
     report
 }
 

@@ -1,0 +1,234 @@
+//! The page of all runs: their history, filters, and two of them side by side.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use askama::Template;
+use serde::Serialize;
+
+use super::page::{PAGE_FILE, POLICY, STYLE, verdict_class, write};
+use crate::report::{Report, Verdict, verdict_sentence};
+
+/// Name of the page in the folder that holds the runs' folders.
+pub const INDEX_FILE: &str = "index.html";
+/// How many folders deep runs are looked for.
+const DEPTH: usize = 2;
+/// Most runs of one kind in a history's picture.
+const HISTORY: usize = 30;
+
+/// Why there is no index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// A folder cannot be read, or the page not be written.
+    #[error("cannot make the index in {}: {source}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The template failed.
+    #[error("cannot make the index: {0}")]
+    Template(#[from] askama::Error),
+    /// The runs' data cannot be put into the page.
+    #[error("cannot make the index: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct Index {
+    policy: &'static str,
+    css: &'static str,
+    script: &'static str,
+    runs: Vec<Run>,
+    histories: Vec<History>,
+    /// Folders whose report cannot be read.
+    unreadable: Vec<String>,
+    data: String,
+}
+
+/// A run in the list.
+#[derive(Debug, Clone)]
+struct Run {
+    /// Its folder, relative to the index.
+    folder: String,
+    report: Report,
+    verdict: &'static str,
+    sentence: String,
+    has_page: bool,
+}
+
+/// The runs of one scenario on one board.
+struct History {
+    scenario: String,
+    board: String,
+    passed: usize,
+    /// Runs that say something of the image.
+    counted: usize,
+    bars: Vec<Bar>,
+    /// Seconds of the newest run that passed.
+    newest: Option<f64>,
+    /// What it took more than the one before it that passed.
+    change: Option<f64>,
+}
+
+/// A run in a history's picture.
+struct Bar {
+    href: String,
+    verdict: &'static str,
+    title: String,
+    /// Percent of the picture's height.
+    height: f64,
+    x: usize,
+}
+
+/// What the script compares.
+#[derive(Serialize)]
+struct Compared<'a> {
+    folder: &'a str,
+    scenario: &'a str,
+    board: &'a str,
+    started: &'a str,
+    verdict: &'a str,
+    stages: Vec<(&'a str, f64, f64)>,
+    parts: Vec<(&'a str, &'a str, &'a str)>,
+    cpu: f64,
+    whole: f64,
+}
+
+/// Writes the index of the runs whose folders are in `folder` or one level below, and returns where it is.
+///
+/// # Errors
+/// The folder cannot be read or written to.
+pub fn write_index(folder: &Path) -> Result<PathBuf, IndexError> {
+    let failed = |source| IndexError::Io {
+        path: folder.into(),
+        source,
+    };
+    let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
+    collect(folder, "", DEPTH, &mut runs, &mut unreadable).map_err(failed)?;
+    // Newest first; runs of before the time was written down come last, by their folders' names.
+    runs.sort_by(|a, b| (&b.report.started, &b.folder).cmp(&(&a.report.started, &a.folder)));
+    unreadable.sort();
+    let compared: Vec<_> = runs.iter().map(compared).collect();
+    let index = Index {
+        policy: POLICY,
+        css: STYLE,
+        script: include_str!("../../../templates/index.js"),
+        // Inside a script element only `</` could end it.
+        data: serde_json::to_string(&compared)?.replace('<', "\\u003c"),
+        histories: histories(&runs),
+        runs,
+        unreadable,
+    };
+    let path = folder.join(INDEX_FILE);
+    write(&path, &index.render()?).map_err(failed)?;
+    Ok(path)
+}
+
+fn collect(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    runs: &mut Vec<Run>,
+    unreadable: &mut Vec<String>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else {
+            continue;
+        };
+        let name = format!("{prefix}{name}");
+        if path.join("report.json").is_file() {
+            match Report::read(&path) {
+                Ok(report) => runs.push(Run {
+                    verdict: verdict_class(report.verdict),
+                    sentence: verdict_sentence(&report),
+                    has_page: path.join(PAGE_FILE).is_file(),
+                    folder: name,
+                    report,
+                }),
+                Err(_) => unreadable.push(name),
+            }
+        } else if path.is_dir() && depth > 1 {
+            collect(&path, &format!("{name}/"), depth - 1, runs, unreadable)?;
+        }
+    }
+    Ok(())
+}
+
+impl Run {
+    /// Where a click leads: the page, or the folder of a run that has none.
+    fn href(&self) -> String {
+        if self.has_page {
+            format!("{}/{PAGE_FILE}", self.folder)
+        } else {
+            format!("{}/", self.folder)
+        }
+    }
+
+    fn whole(&self) -> f64 {
+        self.report.whole().as_secs_f64()
+    }
+}
+
+fn compared(run: &Run) -> Compared<'_> {
+    let report = &run.report;
+    let stages = report.stages.iter();
+    let parts = report.parts.iter();
+    Compared {
+        folder: &run.folder,
+        scenario: &report.scenario,
+        board: &report.board,
+        started: &report.started,
+        verdict: run.verdict,
+        stages: stages
+            .map(|s| (s.name.as_str(), s.took, s.reached))
+            .collect(),
+        parts: parts
+            .map(|p| (p.name.as_str(), p.version.as_str(), p.sha256.as_str()))
+            .collect(),
+        cpu: report.qemu_cpu_seconds,
+        whole: run.whole(),
+    }
+}
+
+/// One history for each scenario and board; `runs` is newest first.
+fn histories(runs: &[Run]) -> Vec<History> {
+    let mut kinds: BTreeMap<_, Vec<&Run>> = BTreeMap::new();
+    for run in runs {
+        let kind = (run.report.scenario.as_str(), run.report.board.as_str());
+        kinds.entry(kind).or_default().push(run);
+    }
+    let histories = kinds.into_iter().map(|((scenario, board), runs)| {
+        let is = |verdict| move |run: &&&Run| run.report.verdict == verdict;
+        let mut passed = runs
+            .iter()
+            .filter(is(Verdict::Passed))
+            .map(|run| run.whole());
+        let (newest, before) = (passed.next(), passed.next());
+        let longest = runs.iter().map(|run| run.whole()).fold(1.0, f64::max);
+        let shown = runs.iter().take(HISTORY).rev().enumerate();
+        History {
+            scenario: scenario.into(),
+            board: board.into(),
+            passed: runs.iter().filter(is(Verdict::Passed)).count(),
+            counted: runs.len() - runs.iter().filter(is(Verdict::CouldNotRun)).count(),
+            bars: shown
+                .map(|(n, run)| Bar {
+                    href: run.href(),
+                    verdict: run.verdict,
+                    title: format!("{}: {}", run.report.started, run.sentence),
+                    height: (run.whole() / longest * 100.0).max(6.0),
+                    x: n * 12,
+                })
+                .collect(),
+            newest,
+            change: newest.zip(before).map(|(new, old)| new - old),
+        }
+    });
+    histories.collect()
+}

@@ -1,0 +1,37 @@
+//! What the tests of this room share.
+
+use super::{Report, StageTime, Verdict};
+
+/// A report of stages with the seconds that each took.
+pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -> Report {
+    let mut at = 0.0;
+    let stages = stages.iter().map(|(name, took)| {
+        at += took;
+        StageTime {
+            name: (*name).into(),
+            reached: at,
+            took: *took,
+        }
+    });
+    Report {
+        scenario: scenario.into(),
+        title: String::new(),
+        board: "raspi3b".into(),
+        uarts: Vec::new(),
+        started: String::new(),
+        verdict,
+        chain: Vec::new(),
+        stages: stages.collect(),
+        failure: None,
+        container_system: None,
+        container_version: None,
+        nonce: None,
+        container_source: "Alpine 3.20.3".into(),
+        stand_in: false,
+        qemu_cpu_seconds: 70.25,
+        harness_cpu_seconds: 1.5,
+        host_scale: 1.0,
+        parts: vec![],
+        reproduce: format!("cargo xtask e2e {scenario}"),
+    }
+}
