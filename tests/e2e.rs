@@ -13,6 +13,7 @@ use shakedown_harness::board::Board;
 use shakedown_harness::image::partitions::Scheme;
 use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
+use shakedown_harness::report::html::PAGE_FILE;
 use shakedown_harness::report::{Verdict, failure_text};
 use shakedown_harness::run::{Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
@@ -94,9 +95,10 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let parts = kit.parts(board)?;
+    let name = format!("{name}-{}", board.name);
     let folder = shakedown_tests::project_root()
         .join("target/shakedown/trials")
-        .join(format!("{name}-{}", board.name));
+        .join(&name);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("cannot remove the record of the last trial")?;
     }
@@ -118,6 +120,8 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         "{}: the container says it is {system}; {}",
         scenario.name, report.container_source
     );
+    // GitLab shows it beside the trial.
+    println!("[[ATTACHMENT|target/shakedown/trials/{name}/{PAGE_FILE}]]");
     match (&report.failure, report.verdict) {
         (None, Verdict::Passed) => Ok(()),
         (Some(failure), _) => bail!("{}", failure_text(&report, failure)),

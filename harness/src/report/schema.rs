@@ -9,8 +9,8 @@ use crate::timeline::Record;
 #[must_use]
 pub fn schemas() -> [(&'static str, Schema); 2] {
     [
-        ("report.schema.json", schema_for!(Report)),
-        ("timeline.schema.json", schema_for!(Record)),
+        ("report.json", schema_for!(Report)),
+        ("timeline.json", schema_for!(Record)),
     ]
 }
 
