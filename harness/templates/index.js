@@ -38,7 +38,7 @@
   const change = (a, b) => {
     if (a === undefined || b === undefined) return make("td", "", "n");
     const by = b - a;
-    const percent = a > 0 ? ` (${by >= 0 ? "+" : ""}${((by / a) * 100).toFixed(0)} %)` : "";
+    const percent = a > 0 && Math.abs(by) >= 0.1 ? ` (${by >= 0 ? "+" : ""}${((by / a) * 100).toFixed(0)} %)` : "";
     const matters = Math.abs(by) >= 0.5 && Math.abs(by) >= 0.1 * a;
     return make("td", `${by >= 0 ? "+" : ""}${by.toFixed(1)}${percent}`, `n ${matters ? (by > 0 ? "slower" : "faster") : ""}`);
   };

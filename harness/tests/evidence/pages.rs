@@ -111,7 +111,7 @@ fn escapes() {
     browser.open(&page);
     let text =
         |selector: &str| browser.text(&format!("document.querySelector({selector:?}).textContent"));
-    assert!(text(".cause").ends_with("not syncing: <no init>"));
+    assert!(text("h1").ends_with("not syncing: <no init>"));
     assert_eq!(text(".console i.f1"), "red <b>");
     // What the board has not reached is shown as such.
     assert!(text(".row.missed").contains("7.2 s, not reached"));

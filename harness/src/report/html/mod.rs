@@ -4,6 +4,7 @@ mod console;
 mod index;
 mod page;
 mod waterfall;
+mod words;
 
 pub use index::{INDEX_FILE, IndexError, write_index};
 pub use page::{PAGE_FILE, PageError, page, write_page};

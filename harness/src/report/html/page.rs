@@ -8,7 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::console::{Entry, listing};
-use super::waterfall::{Mark, Waterfall, requests, size, waterfall};
+use super::waterfall::{Mark, Waterfall, requests, waterfall};
+use super::words::size;
 use crate::report::{RecordError, Recorded, Report, Verdict, verdict_sentence};
 use crate::timeline::Event;
 
