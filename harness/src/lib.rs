@@ -14,6 +14,7 @@ pub mod machine;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod schema;
 pub mod services;
 pub mod timeline;
 pub mod usb;

@@ -5,6 +5,7 @@ mod console;
 mod e2e;
 mod fixtures;
 mod project;
+mod scenario;
 mod view;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Command {
     Bench(bench::Args),
     /// Fetch, list and check the foreign parts.
     Fixtures(fixtures::Args),
+    /// Make, check and list scenarios.
+    Scenario(scenario::Args),
 }
 
 /// Exit status of a command that could not do its work at all.
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Console(args) => console::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
+        Command::Scenario(args) => scenario::run(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

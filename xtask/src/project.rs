@@ -45,11 +45,15 @@ impl PartsArgs {
 }
 
 impl Project {
+    /// The folder of the project that this command was built from.
+    pub(crate) fn root() -> Result<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        Ok(root.canonicalize()?)
+    }
+
     /// Reads the project that this command was built from.
     pub(crate) fn read() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .canonicalize()?;
+        let root = Self::root()?;
         let boards = Board::read_all(&root.join("boards"))?;
         let scenarios = Scenario::read_all(&root.join("scenarios"), &boards)?;
         Ok(Self {
@@ -111,6 +115,11 @@ impl Project {
     /// Every board.
     pub(crate) fn boards(&self) -> &[Board] {
         &self.boards
+    }
+
+    /// Every scenario.
+    pub(crate) fn scenarios(&self) -> &[Scenario] {
+        &self.scenarios
     }
 
     /// A new folder for a run, below `target/shakedown`.

@@ -3,10 +3,11 @@
 //! Source: Raspberry Pi documentation, "config.txt", section "Conditional filters". Filters of one kind replace each other,
 //! filters of different kinds must all hold, `[all]` forgets them.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A board as its firmware knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum BoardModel {
     /// Raspberry Pi 3 Model B, the board that QEMU's `raspi3b` is.
     #[serde(rename = "3b")]
