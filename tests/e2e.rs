@@ -10,7 +10,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::report::{Verdict, failure_text};
-use shakedown_harness::run::{Job, Start, run};
+use shakedown_harness::run::{Extras, Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::timeline::Timeline;
 
@@ -58,6 +58,7 @@ fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
         start: Start::Card,
         folder,
         keep: false,
+        extras: Extras::default(),
         reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
     };
     let runtime = tokio::runtime::Runtime::new()?;

@@ -15,6 +15,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schema;
+mod scratch;
 pub mod services;
 pub mod timeline;
 pub mod usb;

@@ -1,24 +1,30 @@
 //! `cargo xtask e2e`: scenarios on boards, with a live line each and a table at the end.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
+use shakedown_harness::report::bundle;
 use shakedown_harness::report::{Report, Verdict, failure_text, summary_table};
-use shakedown_harness::run::{Job, Parts, Start, run as run_job};
+use shakedown_harness::run::{Extras, Job, ON_HOLD, Parts, Start, run as run_job};
 use shakedown_harness::scenario::{Scenario, Tier};
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
 use tokio::sync::{Semaphore, watch};
 
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
-use crate::view::View;
+use crate::repro;
+use crate::view::{RunLine, View};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Run only scenarios whose name contains one of these.
     filters: Vec<String>,
     /// Run only on this board.
@@ -27,17 +33,33 @@ pub(crate) struct Args {
     /// Which scenarios.
     #[arg(long, default_value = "smoke")]
     tier: TierArg,
-    /// Leave the card and the other working files of each run in its folder.
-    #[arg(long)]
-    keep: bool,
-    /// Show the serial ports.
-    #[arg(short, long)]
-    verbose: bool,
+    #[command(flatten)]
+    run: RunArgs,
     /// Runs at a time; one for every two cores by default.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     #[command(flatten)]
     parts: PartsArgs,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Make the run of a bundle once more, by the definitions in it.
+    Repro(repro::Args),
+}
+
+/// Options that say what becomes of runs.
+#[derive(clap::Args)]
+pub(crate) struct RunArgs {
+    /// Leave the card and the other working files of each run in its folder, and the board of a failed run on until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Put the disk image into the bundle of each failed run.
+    #[arg(long)]
+    bundle_image: bool,
+    /// Show the serial ports.
+    #[arg(short, long)]
+    verbose: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -49,14 +71,19 @@ enum TierArg {
 }
 
 /// A run that is to be made.
-struct Planned<'a> {
-    scenario: &'a Scenario,
-    board: &'a Board,
-    parts: Arc<Parts>,
+pub(crate) struct Planned<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) board: &'a Board,
+    pub(crate) parts: Arc<Parts>,
+    /// The command that runs the same again.
+    pub(crate) reproduce: String,
 }
 
 /// Runs the command; the exit status is 0 when all passed, 1 when one failed, 2 when one could not run.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(Command::Repro(args)) = &args.command {
+        return repro::run(args);
+    }
     let project = Project::read()?;
     let tier = match args.tier {
         TierArg::Smoke => Tier::Smoke,
@@ -71,14 +98,31 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             scenario,
             board,
             parts,
+            reproduce: format!(
+                "cargo xtask e2e {} --board {}{}",
+                scenario.name,
+                board.name,
+                args.parts.words()
+            ),
         });
     }
+    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
+    let reports = carry_out(&project, &planned, &args.run, jobs)?;
+    Ok(exit_code(&reports))
+}
+
+/// Makes the runs, shows them, and says what came of them.
+pub(crate) fn carry_out(
+    project: &Project,
+    planned: &[Planned<'_>],
+    args: &RunArgs,
+    jobs: usize,
+) -> Result<Vec<Report>> {
     if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
         eprintln!("note: {}", planned.parts.container.source);
     }
-    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let reports = runtime.block_on(run_all(&project, &planned, args, jobs));
+    let reports = runtime.block_on(run_all(project, planned, args, jobs));
     // Threads of the matcher may still wait for the text of a port that has ended.
     runtime.shutdown_background();
     println!("\n{}", summary_table(&reports));
@@ -87,13 +131,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             println!("{}", failure_text(report, failure));
         }
     }
-    Ok(exit_code(&reports))
+    Ok(reports)
 }
 
 async fn run_all(
     project: &Project,
     planned: &[Planned<'_>],
-    args: &Args,
+    args: &RunArgs,
     jobs: usize,
 ) -> Vec<Report> {
     let view = View::new(args.verbose);
@@ -121,7 +165,7 @@ async fn run_all(
 async fn run_one(
     project: &Project,
     planned: &Planned<'_>,
-    args: &Args,
+    args: &RunArgs,
     view: &View,
     mut stop: watch::Receiver<bool>,
 ) -> Report {
@@ -129,6 +173,7 @@ async fn run_one(
         scenario,
         board,
         parts,
+        reproduce,
     } = planned;
     let folder = project.run_folder(scenario, board);
     let job = Job {
@@ -138,7 +183,11 @@ async fn run_one(
         start: Start::Card,
         folder: folder.clone(),
         keep: args.keep,
-        reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
+        extras: Extras {
+            bundle_image: args.bundle_image,
+            ..Extras::default()
+        },
+        reproduce: reproduce.clone(),
     };
     let line = view.run(
         format!("{} on {}", scenario.name, board.name),
@@ -152,9 +201,31 @@ async fn run_one(
     let report = tokio::select! {
         report = run_job(&job, &timeline, stopped) => report,
         () = line.follow(timeline.clone()) => unreachable!("the view follows for ever"),
+        () = announce_hold(&timeline, &line, &folder) => unreachable!("it waits for ever after"),
     };
     line.finish(&format!("{}  {}", verdict(&report), folder.display()));
+    let bundle = folder.join(bundle::FILE_NAME);
+    if bundle.is_file() {
+        line.print(&format!(
+            "to run it again anywhere: cargo xtask e2e repro {}",
+            bundle.display()
+        ));
+    }
     report
+}
+
+/// Says that a failed board stays on, if one does, and how to get at it.
+async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
+    let mut cursor = Cursor::default();
+    let on_hold = |r: &Record| matches!(&r.event, Event::Note { room, .. } if room == ON_HOLD);
+    let record = timeline.wait_for(&mut cursor, on_hold).await;
+    if let Event::Note { text, .. } = record.event {
+        line.print(&format!(
+            "FAILED: {text}\nthe board stays on until Ctrl-C; to sit at it:\n  cargo xtask console --attach {}",
+            folder.display()
+        ));
+    }
+    std::future::pending().await
 }
 
 /// The verdict in a few words.
@@ -185,7 +256,7 @@ fn verdict(report: &Report) -> String {
     }
 }
 
-fn exit_code(reports: &[Report]) -> ExitCode {
+pub(crate) fn exit_code(reports: &[Report]) -> ExitCode {
     let any = |verdict| reports.iter().any(|r| r.verdict == verdict);
     if any(Verdict::CouldNotRun) {
         ExitCode::from(COULD_NOT_RUN)

@@ -5,7 +5,10 @@ mod console;
 mod e2e;
 mod fixtures;
 mod project;
+mod replay;
+mod repro;
 mod scenario;
+mod terminal;
 mod view;
 
 use std::process::ExitCode;
@@ -30,6 +33,8 @@ enum Command {
     Bench(bench::Args),
     /// Fetch, list and check the foreign parts.
     Fixtures(fixtures::Args),
+    /// Judge a recorded run again: a bundle, or a serial log from anywhere.
+    Replay(replay::Args),
     /// Make, check and list scenarios.
     Scenario(scenario::Args),
 }
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         Command::Console(args) => console::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Scenario(args) => scenario::run(&args),
     };
     result.unwrap_or_else(|error| {

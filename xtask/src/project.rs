@@ -16,7 +16,7 @@ pub(crate) struct Project {
 }
 
 /// Options that say where the parts come from.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct PartsArgs {
     /// Use only what has been fetched before.
     #[arg(long)]
@@ -26,13 +26,26 @@ pub(crate) struct PartsArgs {
     initramfs: Option<PathBuf>,
     /// A prebuilt disk image to provision and boot instead of the generated one. It is never written to.
     #[arg(long, value_name = "FILE")]
-    image: Option<PathBuf>,
+    pub(crate) image: Option<PathBuf>,
     /// A folder in OCI image layout to serve as the container image.
     #[arg(long, value_name = "FOLDER")]
     container: Option<PathBuf>,
 }
 
 impl PartsArgs {
+    /// The options as they are typed, each with a space before it.
+    pub(crate) fn words(&self) -> String {
+        let files = [
+            ("--initramfs", &self.initramfs),
+            ("--image", &self.image),
+            ("--container", &self.container),
+        ];
+        files
+            .iter()
+            .filter_map(|(option, path)| Some(format!(" {option} {}", path.as_ref()?.display())))
+            .collect()
+    }
+
     /// Opens the kit of parts that these options describe.
     pub(crate) fn kit(&self) -> Result<Kit> {
         Ok(Kit::open(KitOptions {

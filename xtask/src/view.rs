@@ -85,7 +85,7 @@ impl RunLine {
     }
 
     /// A line above the live ones.
-    fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         if self.bar.is_hidden() || self.bars.println(text).is_err() {
             println!("{text}");
         }

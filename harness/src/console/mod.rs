@@ -8,7 +8,11 @@ mod alarm;
 mod capture;
 mod clean;
 mod expect;
+mod recorded;
 mod tap;
+mod transcript;
 
 pub use capture::{Console, RawChunk};
 pub use expect::{Expectations, Missed, Seen};
+pub use recorded::recorded;
+pub use transcript::{Clock, Transcript};

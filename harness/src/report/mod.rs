@@ -1,5 +1,6 @@
 //! What came of a run: verdict, times, evidence. Made from the timeline alone, so a report does not care how its events came about.
 
+pub mod bundle;
 mod failure;
 mod model;
 mod text;

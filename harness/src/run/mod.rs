@@ -5,19 +5,25 @@
 //! written last.
 
 mod board_on;
+mod bundling;
 mod calibration;
 mod course;
 mod cpu;
 mod error;
+mod hold;
+mod judge;
 mod live;
 mod network;
 mod parts;
+mod replay;
 mod stages;
 mod watchdog;
 
 pub use calibration::host_scale;
-pub use course::{Job, Nic, Start, run};
+pub use course::{Extras, Job, Nic, ON_HOLD, Start, run, run_until};
 pub use cpu::cpu_seconds;
 pub use error::RunError;
+pub use hold::Attach;
 pub use live::Live;
 pub use parts::{Container, Parts};
+pub use replay::{BadRecord, Origin, Outcome, Recording, Replay, ReplayedStage, replay};

@@ -13,10 +13,14 @@ pub struct Parts {
     pub qemu: QemuProgram,
     /// A prebuilt disk image, which the run provisions a copy of.
     pub prebuilt: PathBuf,
+    /// How to get that image, for who has none.
+    pub prebuilt_source: String,
     /// The Linux kernel that the boot server hands out.
     pub kernel: PathBuf,
     /// The initramfs that the boot server hands out.
     pub initramfs: PathBuf,
+    /// How to get that initramfs.
+    pub initramfs_source: String,
     /// More files that the boot server hands out, by their path below `/files`.
     pub files: Vec<(String, Blob)>,
     /// The container image that the registry hands out.

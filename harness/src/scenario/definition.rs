@@ -91,9 +91,19 @@ impl Scenario {
             .collect()
     }
 
+    /// Reads the scenario of a run on `board`, whatever other boards it is for.
+    ///
+    /// # Errors
+    /// The file is wrong; the error names file, line and column.
+    pub fn read_for(path: &Path, board: &Board) -> Result<Self, InputError> {
+        let document = Document::read(path)?;
+        Self::new(&document, document.parse()?, &[board])
+    }
+
     fn read_file(path: &Path, boards: &[Board]) -> Result<Self, InputError> {
         let document = Document::read(path)?;
         let file: ScenarioFile = document.parse()?;
+        let mut on = Vec::new();
         for name in &file.boards {
             let Some(board) = boards.iter().find(|b| &b.name == name.get_ref()) else {
                 let known: Vec<_> = boards.iter().map(|b| b.name.as_str()).collect();
@@ -104,6 +114,14 @@ impl Scenario {
                 );
                 return Err(document.error_at(name.span(), &message));
             };
+            on.push(board);
+        }
+        Self::new(&document, file, &on)
+    }
+
+    /// The scenario that a file makes, which must fit each of `boards`.
+    fn new(document: &Document, file: ScenarioFile, boards: &[&Board]) -> Result<Self, InputError> {
+        for board in boards {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
                     let message = format!(
