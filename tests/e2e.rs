@@ -1,6 +1,7 @@
 //! One trial per scenario and board: `scenario::board`. `cargo test` and `cargo nextest run` find and run them.
 //!
-//! The smoke tier runs by default; `SHAKEDOWN_TIER=full` adds the rest. A trial whose parts cannot be had fails.
+//! The smoke tier runs by default; `SHAKEDOWN_TIER=full` adds the rest. `SHAKEDOWN_IMAGE` names a prebuilt disk image to boot instead
+//! of the generated one. A trial whose parts cannot be had fails.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -44,7 +45,11 @@ fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let _turn = TURN
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let parts = Kit::open(KitOptions::default())?.parts(board)?;
+    let options = KitOptions {
+        image: std::env::var_os("SHAKEDOWN_IMAGE").map(Into::into),
+        ..KitOptions::default()
+    };
+    let parts = Kit::open(options)?.parts(board)?;
     let folder = shakedown_tests::project_root()
         .join("target/shakedown/trials")
         .join(format!("{}-{}", scenario.name, board.name));

@@ -1,7 +1,11 @@
 //! The project's commands: `cargo xtask e2e`, `console`, `bench`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
 
 mod bench;
+#[cfg(test)]
+mod book;
+mod completions;
 mod console;
+mod doctor;
 mod e2e;
 mod fixtures;
 mod project;
@@ -35,6 +39,10 @@ enum Command {
     Fixtures(fixtures::Args),
     /// Judge a recorded run again: a bundle, or a serial log from anywhere.
     Replay(replay::Args),
+    /// Say what this machine has and lacks for runs.
+    Doctor(doctor::Args),
+    /// Write a shell's completions of these commands to standard output.
+    Completions(completions::Args),
     /// Make, check and list scenarios.
     Scenario(scenario::Args),
 }
@@ -43,16 +51,21 @@ enum Command {
 const COULD_NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::E2e(args) => e2e::run(&args),
-        Command::Console(args) => console::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Fixtures(args) => fixtures::run(&args),
-        Command::Replay(args) => replay::run(&args),
-        Command::Scenario(args) => scenario::run(&args),
-    };
-    result.unwrap_or_else(|error| {
+    execute(&Cli::parse().command).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(COULD_NOT_RUN)
     })
+}
+
+fn execute(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::E2e(args) => e2e::run(args),
+        Command::Console(args) => console::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Fixtures(args) => fixtures::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Scenario(args) => scenario::run(args),
+    }
 }

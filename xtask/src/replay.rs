@@ -20,7 +20,7 @@ use crate::project::Project;
 pub(crate) struct Args {
     /// A bundle, a serial log (plain, or stamped by tio, ts or grabserial), or a run's folder.
     #[arg(value_name = "BUNDLE|TRANSCRIPT|FOLDER")]
-    record: PathBuf,
+    pub(crate) record: PathBuf,
     /// Judge by this scenario as it is now; by default a bundle is judged by its own, a log by `alpine-https`.
     #[arg(long)]
     scenario: Option<String>,

@@ -38,6 +38,14 @@ struct NewArgs {
     from: String,
 }
 
+#[cfg(test)]
+impl Args {
+    /// The command changes files of the project.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self.command, Command::New(_) | Command::Schema)
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.command {
