@@ -102,6 +102,26 @@ fn in_project(mut args: replay::Args) -> Option<replay::Args> {
 }
 
 #[test]
+fn the_summary_names_every_page() {
+    let folder = Project::root().unwrap().join("docs/book/src");
+    let summary = fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
+    let mut named: Vec<_> = summary
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(page, _)| page.to_owned())
+        .collect();
+    named.sort();
+    let pages = fs::read_dir(folder).unwrap();
+    let mut pages: Vec<_> = pages
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .filter(|page| page != "SUMMARY.md")
+        .collect();
+    pages.sort();
+    assert_eq!(named, pages);
+}
+
+#[test]
 fn every_board_is_in_both_pipelines() {
     let project = Project::read().unwrap();
     let boards: Vec<_> = project.boards().iter().map(|b| b.name.as_str()).collect();

@@ -103,7 +103,7 @@ fn draft(from: &str, name: &str) -> String {
 fn check() -> Result<()> {
     let project = Project::read()?;
     println!(
-        "{} boards and {} scenarios are right",
+        "all are right; boards: {}, scenarios: {}",
         project.boards().len(),
         project.scenarios().len()
     );

@@ -47,7 +47,7 @@ pub struct Job<'a> {
 /// What is rarely wanted of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Extras {
-    /// Listen for a debugger, and leave it to him to start the board.
+    /// Listen for a debugger, which is then left to start the board.
     pub gdb: bool,
     /// Put the disk image into the bundle of a failed run.
     pub bundle_image: bool,
