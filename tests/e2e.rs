@@ -1,6 +1,7 @@
 //! One trial per scenario and board: `scenario::board`. `cargo test` and `cargo nextest run` find and run them.
 //!
-//! The smoke tier runs by default; `SHAKEDOWN_TIER=full` adds the rest. A trial whose parts cannot be had fails.
+//! The smoke tier runs by default; `SHAKEDOWN_TIER=full` adds the rest. `SHAKEDOWN_IMAGE` names a prebuilt disk image to boot instead
+//! of the generated one. A trial whose parts cannot be had fails.
 
 use std::fs::File;
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::html::PAGE_FILE;
 use shakedown_harness::report::{Verdict, failure_text};
-use shakedown_harness::run::{Job, Start, run};
+use shakedown_harness::run::{Extras, Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
 use shakedown_harness::timeline::Timeline;
@@ -56,7 +57,10 @@ fn main() -> Result<ExitCode> {
 }
 
 fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
-    let kit = Kit::open(KitOptions::default())?;
+    let kit = Kit::open(KitOptions {
+        image: std::env::var_os("SHAKEDOWN_IMAGE").map(Into::into),
+        ..KitOptions::default()
+    })?;
     boot(scenario, board, &kit, &scenario.name)
 }
 
@@ -109,6 +113,7 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         start: Start::Card,
         folder,
         keep: false,
+        extras: Extras::default(),
         reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
     };
     let runtime = tokio::runtime::Runtime::new()?;

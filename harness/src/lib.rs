@@ -15,6 +15,8 @@ pub mod pcapng;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod schema;
+mod scratch;
 pub mod services;
 pub mod survey;
 pub mod timeline;

@@ -1,19 +1,21 @@
-//! `cargo xtask console`: the same board with the terminal on its serial port, to look around.
+//! `cargo xtask console`: a board with the terminal on its serial port, to look around: a new one, one that runs up to a stage first, or
+//! one that a failed run has left on.
 
-use std::io::{IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use shakedown_harness::run::{Job, Live, Start};
-use shakedown_harness::scenario::Tier;
-use shakedown_harness::timeline::Timeline;
-use tokio::sync::mpsc;
+use anyhow::{Context, Result, bail};
+use futures_util::stream::{SelectAll, StreamExt};
+use shakedown_harness::console::Expectations;
+use shakedown_harness::run::{Attach, Extras, Job, Live, Start, run_until};
+use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::io::ReaderStream;
 
 use crate::project::{PartsArgs, Project};
-
-/// Ctrl-], as in telnet: leaves the board.
-const LEAVE: u8 = 0x1d;
+use crate::terminal::Terminal;
 
 /// Arguments of `console`.
 #[derive(clap::Args)]
@@ -24,21 +26,44 @@ pub(crate) struct Args {
     /// The board.
     #[arg(long)]
     board: Option<String>,
+    /// Run up to this stage, as in `U-Boot`, and let the board stand still there until a key is pressed.
+    #[arg(long, value_name = "STAGE")]
+    until: Option<String>,
+    /// Wait for a debugger to start the board.
+    #[arg(long)]
+    gdb: bool,
+    /// Attach to the board that a run with `--keep` has left on; FOLDER is the run's.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["scenario", "board", "until", "gdb"])]
+    attach: Option<PathBuf>,
     #[command(flatten)]
     parts: PartsArgs,
 }
 
 /// Runs the command until the board is off or the user leaves.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let project = Project::read()?;
-    let selected = project.select(
-        std::slice::from_ref(&args.scenario),
-        args.board.as_deref(),
-        Tier::Full,
-    )?;
-    let Some((scenario, board)) = selected.into_iter().next() else {
-        return Ok(ExitCode::from(crate::COULD_NOT_RUN));
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let done = match &args.attach {
+        Some(folder) => runtime.block_on(attach(folder)),
+        None => start(args, &runtime),
     };
+    // A thread still waits for the keyboard.
+    runtime.shutdown_background();
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn start(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<()> {
+    let project = Project::read()?;
+    let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
+    if let Some(until) = &args.until {
+        let stages = scenario.stages(board);
+        if !stages.iter().any(|s| &s.name == until) {
+            let names: Vec<_> = stages.iter().map(|s| s.name.as_str()).collect();
+            bail!(
+                "there is no stage `{until}`; there is: {}",
+                names.join(", ")
+            );
+        }
+    }
     let parts = args.parts.kit()?.parts(board)?;
     let job = Job {
         board,
@@ -47,28 +72,61 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         start: Start::Card,
         folder: project.run_folder(scenario, board),
         keep: false,
+        extras: Extras {
+            gdb: args.gdb,
+            ..Extras::default()
+        },
         reproduce: format!("cargo xtask console {}", scenario.name),
     };
     println!(
         "{} on {}; Ctrl-] pulls the plug",
         scenario.name, board.title
     );
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let attached = runtime.block_on(attach(&job));
-    // A thread still waits for the keyboard.
-    runtime.shutdown_background();
-    attached?;
-    println!("\r\nrecord: {}", job.folder.display());
-    Ok(ExitCode::SUCCESS)
+    runtime.block_on(sit_at(&job, args.until.as_deref()))?;
+    println!("\nrecord: {}", job.folder.display());
+    Ok(())
 }
 
-async fn attach(job: &Job<'_>) -> Result<()> {
+/// A new board, from power-on until it is off or the user leaves.
+async fn sit_at(job: &Job<'_>, until: Option<&str>) -> Result<()> {
     let timeline = Timeline::start();
-    let (mut live, _expectations) = Live::start(job, &timeline).await?;
+    let (live, expectations) = Live::start(job, &timeline).await?;
+    println!("QMP: {}", live.machine().user_monitor().display());
+    if job.extras.gdb {
+        println!("the board waits for a debugger; start it by `continue`:");
+        println!(
+            "  gdb-multiarch -ex 'target remote {}'",
+            live.machine().gdb().display()
+        );
+    }
+    let talked = talk(job, &live, expectations, &timeline, until).await;
+    live.shut_down().await;
+    talked
+}
+
+/// What the board and the user say to each other.
+async fn talk(
+    job: &Job<'_>,
+    live: &Live,
+    expectations: Expectations,
+    timeline: &Timeline,
+    until: Option<&str>,
+) -> Result<()> {
     let mut from_board = live.console().subscribe();
-    let mut keys = keyboard();
-    let _raw = RawMode::enter();
-    live.machine().power_on().await?;
+    let mut terminal = Terminal::take();
+    if job.extras.gdb {
+        live.machine().power_on_for_debugger();
+    } else {
+        live.machine().power_on().await?;
+    }
+    let stage = async {
+        match until {
+            Some(stage) => run_until(stage, job, live, expectations, timeline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(stage);
+    let (mut awaiting, mut standing) = (true, false);
     // Keys go to the port that spoke last: the boot loader changes ports on its way.
     let mut speaking = 0;
     loop {
@@ -76,30 +134,39 @@ async fn attach(job: &Job<'_>) -> Result<()> {
             chunk = from_board.recv() => match chunk {
                 Ok(chunk) => {
                     speaking = chunk.uart;
-                    let mut out = std::io::stdout().lock();
-                    out.write_all(&chunk.bytes)?;
-                    out.flush()?;
+                    terminal.show(&chunk.bytes)?;
                 }
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => break,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
             },
-            Some(bytes) = keys.recv() => {
-                if bytes.contains(&LEAVE) {
-                    break;
+            typed = terminal.typed() => {
+                let Some(bytes) = typed else { break };
+                if std::mem::take(&mut standing) {
+                    live.machine().resume().await?;
                 }
                 live.console().send(speaking, &bytes).await?;
             }
-            _ = timeline_end(&timeline) => break,
+            reached = &mut stage, if awaiting => {
+                awaiting = false;
+                match reached {
+                    Ok(()) => {
+                        live.machine().pause().await?;
+                        standing = true;
+                        let stage = until.unwrap_or_default();
+                        terminal.say(&format!("{stage} is reached and the board stands still; a key lets it go on, and is typed"))?;
+                    }
+                    Err(failure) => terminal.say(&failure.cause)?,
+                }
+            }
+            () = powered_off(timeline) => break,
         }
     }
-    live.shut_down().await;
     Ok(())
 }
 
 /// Completes when the guest has powered off.
-async fn timeline_end(timeline: &Timeline) {
-    use shakedown_harness::timeline::{Cursor, Event, Power};
-    let off = |r: &shakedown_harness::timeline::Record| {
+async fn powered_off(timeline: &Timeline) {
+    let off = |r: &Record| {
         matches!(
             r.event,
             Event::Power {
@@ -110,41 +177,42 @@ async fn timeline_end(timeline: &Timeline) {
     timeline.wait_for(&mut Cursor::default(), off).await;
 }
 
-/// What is typed, from a thread of its own, since reading a terminal blocks.
-fn keyboard() -> mpsc::UnboundedReceiver<Vec<u8>> {
-    let (tx, rx) = mpsc::unbounded_channel();
-    std::thread::spawn(move || {
-        let mut buffer = [0; 256];
-        while let Ok(n @ 1..) = std::io::stdin().lock().read(&mut buffer) {
-            if tx.send(buffer[..n].to_vec()).is_err() {
-                break;
+/// The board of a run that keeps it on, until the run ends it or the user leaves.
+async fn attach(folder: &Path) -> Result<()> {
+    let attach = Attach::read(folder).with_context(|| {
+        format!(
+            "no run keeps a board on in {}; `cargo xtask e2e --keep` does when it has failed",
+            folder.display()
+        )
+    })?;
+    let mut writers = Vec::new();
+    let mut from_board = SelectAll::new();
+    for (uart, socket) in attach.uarts.iter().enumerate() {
+        let stream = UnixStream::connect(socket)
+            .await
+            .context("the run that kept the board on has ended")?;
+        let (reader, writer) = stream.into_split();
+        writers.push(writer);
+        from_board.push(ReaderStream::new(reader).map(move |bytes| (uart, bytes)));
+    }
+    println!("Ctrl-] leaves the board on; QMP: {}", attach.qmp.display());
+    let mut terminal = Terminal::take();
+    let mut speaking = usize::from(attach.speaking);
+    terminal.show(&attach.backlog(folder)?)?;
+    loop {
+        tokio::select! {
+            said = from_board.next() => {
+                let Some((uart, bytes)) = said else { break };
+                speaking = uart;
+                terminal.show(&bytes?)?;
+            }
+            typed = terminal.typed() => {
+                let Some(bytes) = typed else { break };
+                if let Some(writer) = writers.get_mut(speaking) {
+                    writer.write_all(&bytes).await?;
+                }
             }
         }
-    });
-    rx
-}
-
-/// The terminal in raw mode, put back as it was when dropped.
-struct RawMode(Termios);
-
-impl RawMode {
-    /// `None` when standard input is no terminal.
-    fn enter() -> Option<Self> {
-        let stdin = std::io::stdin();
-        if !stdin.is_terminal() {
-            return None;
-        }
-        let before = tcgetattr(&stdin).ok()?;
-        let mut raw = before.clone();
-        raw.make_raw();
-        tcsetattr(&stdin, OptionalActions::Now, &raw).ok()?;
-        Some(Self(before))
     }
-}
-
-impl Drop for RawMode {
-    fn drop(&mut self) {
-        // The terminal may be gone.
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
-    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask e2e`: scenarios on boards, with a live line each and a table at the end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,19 +8,23 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
 use shakedown_harness::report::html::write_index;
-use shakedown_harness::report::{Report, Verdict, failure_text, junit, summary_table};
-use shakedown_harness::run::{Given, Job, Parts, Start, run as run_job};
+use shakedown_harness::report::{Report, Verdict, bundle, failure_text, junit, summary_table};
+use shakedown_harness::run::{Extras, Given, Job, ON_HOLD, Parts, Start, run as run_job};
 use shakedown_harness::scenario::{Scenario, Tier};
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
 use tokio::sync::{Semaphore, watch};
 
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
-use crate::view::{Show, View};
+use crate::repro;
+use crate::view::{RunLine, Show, View};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Run only scenarios whose name contains one of these.
     filters: Vec<String>,
     /// Run only on this board.
@@ -29,9 +33,30 @@ pub(crate) struct Args {
     /// Which scenarios.
     #[arg(long, default_value = "smoke")]
     tier: TierArg,
-    /// Leave the card and the other working files of each run in its folder.
+    #[command(flatten)]
+    run: RunArgs,
+    /// Runs at a time; one for every two cores by default.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    #[command(flatten)]
+    parts: PartsArgs,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Make the run of a bundle once more, by the definitions in it.
+    Repro(repro::Args),
+}
+
+/// Options that say what becomes of runs.
+#[derive(clap::Args)]
+pub(crate) struct RunArgs {
+    /// Leave the card and the other working files of each run in its folder, and the board of a failed run on until Ctrl-C.
     #[arg(long)]
     keep: bool,
+    /// Put the disk image into the bundle of each failed run.
+    #[arg(long)]
+    bundle_image: bool,
     /// Show the serial ports.
     #[arg(short, long)]
     verbose: bool,
@@ -41,11 +66,17 @@ pub(crate) struct Args {
     /// Where to write the results as JUnit's XML, by default below `target/shakedown`.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Runs at a time; one for every two cores by default.
-    #[arg(long, value_name = "N")]
-    jobs: Option<usize>,
-    #[command(flatten)]
-    parts: PartsArgs,
+}
+
+impl RunArgs {
+    /// Says something to people: on standard output, unless that belongs to the JSON.
+    pub(crate) fn say(&self, text: &str) {
+        if self.json {
+            eprintln!("{text}");
+        } else {
+            println!("{text}");
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -57,14 +88,19 @@ enum TierArg {
 }
 
 /// A run that is to be made.
-struct Planned<'a> {
-    scenario: &'a Scenario,
-    board: &'a Board,
-    parts: Arc<Parts>,
+pub(crate) struct Planned<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) board: &'a Board,
+    pub(crate) parts: Arc<Parts>,
+    /// The command that runs the same again.
+    pub(crate) reproduce: String,
 }
 
 /// Runs the command; the exit status is 0 when all passed, 1 when one failed, 2 when one could not run.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(Command::Repro(args)) = &args.command {
+        return repro::run(args);
+    }
     let project = Project::read()?;
     let tier = match args.tier {
         TierArg::Smoke => Tier::Smoke,
@@ -86,20 +122,37 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             scenario,
             board,
             parts,
+            reproduce: format!(
+                "cargo xtask e2e {} --board {}{}",
+                scenario.name,
+                board.name,
+                args.parts.words()
+            ),
         });
     }
+    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
+    let reports = carry_out(&project, &planned, &args.run, jobs)?;
+    Ok(exit_code(&reports))
+}
+
+/// Makes the runs, shows them, and says what came of them.
+pub(crate) fn carry_out(
+    project: &Project,
+    planned: &[Planned<'_>],
+    args: &RunArgs,
+    jobs: usize,
+) -> Result<Vec<Report>> {
     if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
         eprintln!("note: {}", planned.parts.container.source);
     }
-    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let runs = runtime.block_on(run_all(&project, &planned, args, jobs));
+    let runs = runtime.block_on(run_all(project, planned, args, jobs));
     // Threads of the matcher may still wait for the text of a port that has ended.
     runtime.shutdown_background();
     let runs_folder = project.runs_folder();
     let junit_file = args.junit.clone();
     let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
-    std::fs::write(&junit_file, junit(&runs, project.root())?)
+    std::fs::write(&junit_file, junit(&runs, &Project::root()?)?)
         .with_context(|| format!("cannot write {}", junit_file.display()))?;
     let index = write_index(&runs_folder)?;
     let reports: Vec<_> = runs.into_iter().map(|(report, _)| report).collect();
@@ -111,12 +164,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     text += &format!("all runs: {}", index.display());
-    if args.json {
-        eprintln!("{text}");
-    } else {
-        println!("{text}");
-    }
-    Ok(exit_code(&reports))
+    args.say(&text);
+    Ok(reports)
 }
 
 /// The scenarios that a provisioned image can boot in. What is left out, and what a run cannot show, is said.
@@ -151,7 +200,7 @@ fn fitting<'a>(
 async fn run_all(
     project: &Project,
     planned: &[Planned<'_>],
-    args: &Args,
+    args: &RunArgs,
     jobs: usize,
 ) -> Vec<(Report, PathBuf)> {
     let view = View::new(Show {
@@ -183,7 +232,7 @@ async fn run_all(
 async fn run_one(
     project: &Project,
     planned: &Planned<'_>,
-    args: &Args,
+    args: &RunArgs,
     view: &View,
     mut stop: watch::Receiver<bool>,
 ) -> (Report, PathBuf) {
@@ -191,6 +240,7 @@ async fn run_one(
         scenario,
         board,
         parts,
+        reproduce,
     } = planned;
     let folder = project.run_folder(scenario, board);
     let job = Job {
@@ -200,7 +250,11 @@ async fn run_one(
         start: Start::Card,
         folder: folder.clone(),
         keep: args.keep,
-        reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
+        extras: Extras {
+            bundle_image: args.bundle_image,
+            ..Extras::default()
+        },
+        reproduce: reproduce.clone(),
     };
     let line = view.run(format!("{} on {}", scenario.name, board.name), job.stages());
     let timeline = Timeline::start();
@@ -211,12 +265,34 @@ async fn run_one(
     let report = tokio::select! {
         report = run_job(&job, &timeline, stopped) => report,
         () = line.follow(timeline.clone()) => unreachable!("the view follows for ever"),
+        () = announce_hold(&timeline, &line, &folder) => unreachable!("it waits for ever after"),
     };
     line.finish(&report, &folder);
+    let bundle = folder.join(bundle::FILE_NAME);
+    if bundle.is_file() {
+        line.print(&format!(
+            "  to run it again anywhere: cargo xtask e2e repro {}",
+            bundle.display()
+        ));
+    }
     (report, folder)
 }
 
-fn exit_code(reports: &[Report]) -> ExitCode {
+/// Says that a failed board stays on, if one does, and how to get at it.
+async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
+    let mut cursor = Cursor::default();
+    let on_hold = |r: &Record| matches!(&r.event, Event::Note { room, .. } if room == ON_HOLD);
+    let record = timeline.wait_for(&mut cursor, on_hold).await;
+    if let Event::Note { text, .. } = record.event {
+        line.print(&format!(
+            "FAILED: {text}\nthe board stays on until Ctrl-C; to sit at it:\n  cargo xtask console --attach {}",
+            folder.display()
+        ));
+    }
+    std::future::pending().await
+}
+
+pub(crate) fn exit_code(reports: &[Report]) -> ExitCode {
     let any = |verdict| reports.iter().any(|r| r.verdict == verdict);
     if any(Verdict::CouldNotRun) {
         ExitCode::from(COULD_NOT_RUN)

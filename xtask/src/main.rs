@@ -1,12 +1,20 @@
 //! The project's commands: `cargo xtask e2e`, `console`, `report`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
 
 mod bench;
+#[cfg(test)]
+mod book;
+mod completions;
 mod console;
+mod doctor;
 mod e2e;
 mod fixtures;
 mod image;
 mod project;
+mod replay;
 mod report;
+mod repro;
+mod scenario;
+mod terminal;
 mod view;
 
 use std::process::ExitCode;
@@ -38,6 +46,14 @@ enum Command {
     Image(image::Args),
     /// Fetch, list and check the foreign parts.
     Fixtures(fixtures::Args),
+    /// Judge a recorded run again: a bundle, or a serial log from anywhere.
+    Replay(replay::Args),
+    /// Say what this machine has and lacks for runs.
+    Doctor(doctor::Args),
+    /// Write a shell's completions of these commands to standard output.
+    Completions(completions::Args),
+    /// Make, check and list scenarios.
+    Scenario(scenario::Args),
 }
 
 /// Exit status of a command that could not do its work at all.
@@ -46,18 +62,25 @@ const COULD_NOT_RUN: u8 = 2;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.color.apply();
-    let result = match cli.command {
-        Command::E2e(args) => e2e::run(&args),
-        Command::Console(args) => console::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Image(args) => image::run(&args),
-        Command::Fixtures(args) => fixtures::run(&args),
-    };
-    result.unwrap_or_else(|error| {
+    execute(&cli.command).unwrap_or_else(|error| {
         eprintln!("error: {}", explained(&error));
         ExitCode::from(COULD_NOT_RUN)
     })
+}
+
+fn execute(command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::E2e(args) => e2e::run(args),
+        Command::Console(args) => console::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Image(args) => image::run(args),
+        Command::Fixtures(args) => fixtures::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Scenario(args) => scenario::run(args),
+    }
 }
 
 /// An error with its causes. Those that the text before has told already are left out.

@@ -16,7 +16,7 @@ pub(crate) struct Project {
 }
 
 /// Options that say where the parts come from.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct PartsArgs {
     /// Use only what has been fetched before.
     #[arg(long)]
@@ -27,13 +27,26 @@ pub(crate) struct PartsArgs {
     /// A disk image to boot instead of the generated one: prebuilt or provisioned; raw, xz, zstd, gzip or qcow2; `-` for a pipe. It is
     /// never written to.
     #[arg(long, value_name = "FILE")]
-    image: Option<PathBuf>,
+    pub(crate) image: Option<PathBuf>,
     /// A folder in OCI image layout to serve as the container image.
     #[arg(long, value_name = "FOLDER")]
     container: Option<PathBuf>,
 }
 
 impl PartsArgs {
+    /// The options as they are typed, each with a space before it.
+    pub(crate) fn words(&self) -> String {
+        let files = [
+            ("--initramfs", &self.initramfs),
+            ("--image", &self.image),
+            ("--container", &self.container),
+        ];
+        files
+            .iter()
+            .filter_map(|(option, path)| Some(format!(" {option} {}", path.as_ref()?.display())))
+            .collect()
+    }
+
     /// Opens the kit of parts that these options describe.
     pub(crate) fn kit(&self) -> Result<Kit> {
         Ok(Kit::open(KitOptions {
@@ -46,11 +59,15 @@ impl PartsArgs {
 }
 
 impl Project {
+    /// The folder of the project that this command was built from.
+    pub(crate) fn root() -> Result<PathBuf> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        Ok(root.canonicalize()?)
+    }
+
     /// Reads the project that this command was built from.
     pub(crate) fn read() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .canonicalize()?;
+        let root = Self::root()?;
         let boards = Board::read_all(&root.join("boards"))?;
         let scenarios = Scenario::read_all(&root.join("scenarios"), &boards)?;
         Ok(Self {
@@ -123,6 +140,11 @@ impl Project {
         &self.boards
     }
 
+    /// Every scenario.
+    pub(crate) fn scenarios(&self) -> &[Scenario] {
+        &self.scenarios
+    }
+
     /// A new folder for a run, below `target/shakedown`.
     pub(crate) fn run_folder(&self, scenario: &Scenario, board: &Board) -> PathBuf {
         let since_epoch = SystemTime::now()
@@ -135,11 +157,6 @@ impl Project {
             board.name
         );
         self.runs_folder().join(name)
-    }
-
-    /// The project's own folder.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
     }
 
     /// The folder that holds the folders of all runs.

@@ -215,7 +215,7 @@ impl RunLine {
     }
 
     /// A line that stays, above the live ones.
-    fn print(&self, text: &str) {
+    pub(crate) fn print(&self, text: &str) {
         self.bars.suspend(|| {
             if self.show.json {
                 eprintln!("{text}");

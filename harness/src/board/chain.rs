@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::input::{Document, InputError, Pattern, Span, duration};
+use crate::input::{Document, InputError, Pattern, SourceText, Span, duration};
 use crate::timeline::Power;
 
 /// One stage of a chain.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
     /// What people call it, as in `U-Boot` or `kernel fetched`.
@@ -18,11 +19,12 @@ pub struct Stage {
     pub evidence: Evidence,
     /// The longest that it may take after the stage before it, on the reference host.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
     pub budget: Duration,
 }
 
 /// What proves that a stage was reached.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
     /// The firmware stage handed over to the boot loader.
@@ -45,7 +47,7 @@ pub enum Evidence {
 }
 
 /// Which request proves a stage.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestEvidence {
     /// As in `boot` or `registry`.
@@ -57,14 +59,18 @@ pub struct RequestEvidence {
     pub layer: bool,
 }
 
-#[derive(Deserialize)]
+/// `boards/NAME.chain.toml`: the stages that a kind of board goes through, in order.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChainFile {
+#[schemars(title = "Chain")]
+pub(crate) struct ChainFile {
+    /// The stages, in order.
+    #[schemars(with = "Vec<Stage>")]
     stage: Vec<Span<Stage>>,
 }
 
 /// Reads and checks a chain file.
-pub(super) fn read(path: &Path) -> Result<Vec<Stage>, InputError> {
+pub(super) fn read(path: &Path) -> Result<(Vec<Stage>, SourceText), InputError> {
     let document = Document::read(path)?;
     let file: ChainFile = document.parse()?;
     let mut stages: Vec<Stage> = Vec::with_capacity(file.stage.len());
@@ -78,7 +84,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Stage>, InputError> {
         }
         stages.push(stage.into_inner());
     }
-    Ok(stages)
+    Ok((stages, document.source()))
 }
 
 impl std::fmt::Display for Evidence {

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::chain::{self, Stage};
 use crate::image::config_txt::BoardModel;
 use crate::image::partitions::Scheme;
-use crate::input::{Document, InputError, Span, duration, toml_files};
+use crate::input::{Document, InputError, SourceText, Span, duration, toml_files};
 
 /// A board, read and checked.
 #[derive(Debug, Clone)]
@@ -31,26 +32,36 @@ pub struct Board {
     pub limits: Limits,
     /// The stages that its image goes through.
     pub stages: Vec<Stage>,
+    /// Its file, and its chain's.
+    pub sources: [SourceText; 2],
 }
 
-#[derive(Deserialize)]
+/// `boards/NAME.toml`: an emulated board.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BoardFile {
+#[schemars(title = "Board")]
+pub(crate) struct BoardFile {
+    /// What people call it.
     title: String,
+    /// The chain of stages that it goes through: `NAME` of `boards/NAME.chain.toml`.
+    #[schemars(with = "String")]
     chain: Span<String>,
     machine: Machine,
+    /// Serial ports in QEMU's order of `-serial`.
     uart: Vec<Uart>,
     nic: Nic,
     firmware: Firmware,
     #[serde(default)]
     image: Image,
     limits: Limits,
+    /// Stages of the chain that are different on this board, by name.
     #[serde(default)]
+    #[schemars(with = "Vec<Stage>")]
     stage: Vec<Span<Stage>>,
 }
 
 /// The emulated machine.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
     /// QEMU's `-M`.
@@ -65,7 +76,7 @@ pub struct Machine {
 }
 
 /// A serial port.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Uart {
     /// As in `PL011`.
@@ -75,7 +86,7 @@ pub struct Uart {
 }
 
 /// The network interface.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nic {
     /// The chip.
@@ -87,7 +98,7 @@ pub struct Nic {
 }
 
 /// The chips that the harness can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NicModel {
     /// SMSC LAN9514: USB 2.0 hub and 10/100 Ethernet of the Pi 2 and 3.
@@ -95,7 +106,7 @@ pub enum NicModel {
 }
 
 /// What runs before the boot loader.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Firmware {
     /// Which stand-in of the board's firmware starts the image.
@@ -105,7 +116,7 @@ pub struct Firmware {
 }
 
 /// The firmware stand-ins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Loader {
     /// The VideoCore's `bootcode.bin` and `start.elf`: reads `config.txt` of the first FAT partition.
@@ -113,7 +124,7 @@ pub enum Loader {
 }
 
 /// What a board wants of its image otherwise than docs/image-spec.md has it.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Image {
     /// The kind of partition table that images are built with.
@@ -123,17 +134,20 @@ pub struct Image {
 }
 
 /// Bounds of a run on the reference host; they grow with the calibration of the host.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// From power-on to the first byte on a UART.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
     pub first_activity: Duration,
     /// Without a byte on a UART, an answered request or any other event of the timeline.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
     pub silence: Duration,
     /// The whole run.
     #[serde(with = "duration")]
+    #[schemars(with = "duration::Text")]
     pub whole: Duration,
 }
 
@@ -165,7 +179,7 @@ impl Board {
             let message = format!("there is no chain file {}", chain_path.display());
             return Err(document.error_at(file.chain.span(), &message));
         }
-        let mut stages = chain::read(&chain_path)?;
+        let (mut stages, chain) = chain::read(&chain_path)?;
         for stage in file.stage {
             let Some(base) = stages.iter_mut().find(|s| s.name == stage.get_ref().name) else {
                 let message = format!(
@@ -187,6 +201,7 @@ impl Board {
             image: file.image,
             limits: file.limits,
             stages,
+            sources: [document.source(), chain],
         })
     }
 }
@@ -233,22 +248,22 @@ mod tests {
     #[test]
     fn errors_point_at_the_place() {
         insta::assert_snapshot!(error("\"lan9514\"", "\"lan9999\""), @r#"
-        boards/raspi3b.toml:22:9: unknown variant `lan9999`, expected `lan9514`
+        boards/raspi3b.toml:23:9: unknown variant `lan9999`, expected `lan9514`
           | model = "lan9999"
           |         ^^^^^^^^^
         "#);
         insta::assert_snapshot!(error("chain = \"netboot\"", "chain = \"tftp\""), @r#"
-        boards/raspi3b.toml:3:9: there is no chain file boards/tftp.chain.toml
+        boards/raspi3b.toml:4:9: there is no chain file boards/tftp.chain.toml
           | chain = "tftp"
           |         ^^^^^^
         "#);
         insta::assert_snapshot!(error("\"180s\"", "\"soon\""), @r#"
-        boards/raspi3b.toml:36:11: not a duration such as "90s" or "10m": expected number at 0
+        boards/raspi3b.toml:37:11: not a duration such as "90s" or "10m": expected number at 0
           | silence = "soon"           # nothing on any UART, no frame on the LAN
           |           ^^^^^^
         "#);
         insta::assert_snapshot!(error("[nic]", "[nic]\nspeed = 100"), @r#"
-        boards/raspi3b.toml:22:1: unknown field `speed`, expected one of `model`, `oui`, `port`
+        boards/raspi3b.toml:23:1: unknown field `speed`, expected one of `model`, `oui`, `port`
           | speed = 100
           | ^^^^^
         "#);

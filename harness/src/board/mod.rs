@@ -6,5 +6,7 @@
 mod chain;
 mod definition;
 
+pub(crate) use chain::ChainFile;
 pub use chain::{Evidence, RequestEvidence, Stage};
+pub(crate) use definition::BoardFile;
 pub use definition::{Board, Firmware, Limits, Loader, Machine, Nic, NicModel, Uart};

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use regex::RegexSet;
 
+use crate::timeline::Event;
+
 /// Name and pattern of every alarm. Patterns are matched against whole lines.
 const ALARMS: &[(&str, &str)] = &[
     ("kernel panic", r"Kernel panic - not syncing"),
@@ -42,8 +44,16 @@ fn compile<'a>(patterns: impl Iterator<Item = &'a str>) -> RegexSet {
     RegexSet::new(patterns).expect("console patterns compile")
 }
 
+/// The event of the first alarm that a line raises.
+pub(super) fn event(line: &str) -> Option<Event> {
+    raised_by(line).map(|name| Event::Alarm {
+        name: name.into(),
+        line: line.into(),
+    })
+}
+
 /// The name of the first alarm that a line raises.
-pub(super) fn raised_by(line: &str) -> Option<&'static str> {
+fn raised_by(line: &str) -> Option<&'static str> {
     let index = ALARM_SET.matches(line).iter().next()?;
     let (name, _) = ALARMS.get(index)?;
     (!HARMLESS_SET.is_match(line)).then_some(*name)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex as AsyncMutex, broadcast};
 
 use super::Expectations;
 use super::alarm;
@@ -31,7 +31,7 @@ pub struct RawChunk {
 /// The board's serial ports, recorded from power-on to power-off. Recording goes on until the streams end.
 #[derive(Debug)]
 pub struct Console {
-    writers: Vec<OwnedWriteHalf>,
+    writers: Vec<AsyncMutex<OwnedWriteHalf>>,
     raw: broadcast::Sender<RawChunk>,
 }
 
@@ -58,7 +58,7 @@ impl Console {
         let mut writers = Vec::new();
         for (index, stream) in (0_u8..).zip(uarts) {
             let (from_board, to_board) = stream.into_split();
-            writers.push(to_board);
+            writers.push(AsyncMutex::new(to_board));
             let cast = folder.join(format!("uart{index}.cast"));
             let record_into = Files {
                 raw: append(&folder.join(format!("uart{index}.raw")))?,
@@ -75,17 +75,24 @@ impl Console {
         Ok((Self { writers, raw }, Expectations::new(reader, marks)))
     }
 
+    /// How many UARTs there are.
+    #[must_use]
+    pub fn uarts(&self) -> u8 {
+        u8::try_from(self.writers.len()).unwrap_or(u8::MAX)
+    }
+
     /// Types bytes into a UART, in pieces that its FIFO can take.
     ///
     /// # Errors
     /// The board is off, or has no such UART.
-    pub async fn send(&mut self, uart: u8, bytes: &[u8]) -> io::Result<()> {
+    pub async fn send(&self, uart: u8, bytes: &[u8]) -> io::Result<()> {
         /// The receive FIFO of the smaller UART, in bytes.
         const FIFO: usize = 8;
-        let Some(writer) = self.writers.get_mut(usize::from(uart)) else {
+        let Some(writer) = self.writers.get(usize::from(uart)) else {
             let message = format!("the board has no UART {uart}");
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         };
+        let mut writer = writer.lock().await;
         for piece in bytes.chunks(FIFO) {
             writer.write_all(piece).await?;
         }
@@ -208,11 +215,8 @@ impl Recorder {
             self.timeline
                 .note("console", format!("cannot write the transcript: {e}"));
         }
-        if let Some(alarm) = alarm::raised_by(&line.text) {
-            self.timeline.emit(Event::Alarm {
-                name: alarm.into(),
-                line: line.text.clone(),
-            });
+        if let Some(alarm) = alarm::event(&line.text) {
+            self.timeline.emit(alarm);
         }
         self.timeline.emit(Event::Serial {
             uart,

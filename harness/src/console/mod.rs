@@ -9,11 +9,15 @@ mod capture;
 mod cast;
 mod clean;
 mod expect;
+mod recorded;
 mod style;
 mod tap;
+mod transcript;
 
 pub use capture::{Console, RawChunk};
 pub use cast::{CastEvent, read_cast};
 pub use clean::{StyledLine, styled_lines};
 pub use expect::{Expectations, Missed, Seen};
+pub use recorded::recorded;
 pub use style::{Colour, Style};
+pub use transcript::{Clock, Transcript};

@@ -13,6 +13,15 @@ use serde::de::DeserializeOwned;
 pub use error::InputError;
 pub use values::{Pattern, Span, duration};
 
+/// An input file as it was when it was read: a run's bundle holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// The file's name without directories.
+    pub file: String,
+    /// What it said.
+    pub text: String,
+}
+
 /// A text file with its name, kept so that later checks can point into it.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -48,6 +57,16 @@ impl Document {
     #[must_use]
     pub fn error_at(&self, span: std::ops::Range<usize>, message: &str) -> InputError {
         InputError::at(&self.path, &self.text, span, message)
+    }
+
+    /// The file as it was read.
+    #[must_use]
+    pub fn source(&self) -> SourceText {
+        let file = self.path.file_name().unwrap_or_default();
+        SourceText {
+            file: file.to_string_lossy().into_owned(),
+            text: self.text.clone(),
+        }
     }
 
     /// The file's name without directories and without `.toml`: how boards and scenarios are called.

@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 pub struct QemuProgram {
     /// The program to execute: QEMU, or the dynamic loader of a private copy.
     pub program: PathBuf,
+    /// The version that it reports.
+    pub version: String,
     /// Arguments before QEMU's own, as in `--library-path …`.
     pub leading_args: Vec<OsString>,
     /// Environment variables to set.
@@ -44,6 +46,10 @@ pub struct CommandLine<'a> {
     pub uarts: Vec<&'a Path>,
     /// The socket that QEMU connects its monitor to.
     pub monitor: &'a Path,
+    /// Where QEMU listens with a monitor for the user.
+    pub user_monitor: Option<&'a Path>,
+    /// Where QEMU listens for a debugger.
+    pub gdb: Option<&'a Path>,
 }
 
 /// How the emulated cores share the host's.
@@ -97,6 +103,14 @@ impl CommandLine<'_> {
         }
         line.chardev("qmp", self.monitor);
         line.option("-mon", "chardev=qmp,mode=control");
+        if let Some(socket) = self.user_monitor {
+            line.listener("qmp-user", socket);
+            line.option("-mon", "chardev=qmp-user,mode=control");
+        }
+        if let Some(socket) = self.gdb {
+            line.listener("gdb", socket);
+            line.option("-gdb", "chardev:gdb");
+        }
         for (index, socket) in self.uarts.iter().enumerate() {
             line.chardev(&format!("uart{index}"), socket);
             line.option("-serial", format!("chardev:uart{index}"));
@@ -142,9 +156,20 @@ impl Line {
         self.0.push(value.into());
     }
 
+    /// A socket that QEMU connects to.
     fn chardev(&mut self, id: &str, socket: &Path) {
+        self.socket(id, socket, "");
+    }
+
+    /// A socket that QEMU listens on, without waiting for anybody.
+    fn listener(&mut self, id: &str, socket: &Path) {
+        self.socket(id, socket, ",server=on,wait=off");
+    }
+
+    fn socket(&mut self, id: &str, socket: &Path, mode: &str) {
         let mut value = OsString::from(format!("socket,id={id},path="));
         value.push(escaped(socket));
+        value.push(mode);
         self.option("-chardev", value);
     }
 }
@@ -182,7 +207,24 @@ mod tests {
             network,
             uarts: vec![Path::new("s/uart0"), Path::new("s/uart1")],
             monitor: Path::new("s/qmp"),
+            user_monitor: None,
+            gdb: None,
         }
+    }
+
+    #[test]
+    fn what_listens_for_people() {
+        let mut line = board(Network::UsbNet { port: 1 });
+        line.user_monitor = Some(Path::new("s/qmp-user"));
+        line.gdb = Some(Path::new("s/gdb"));
+        let text = text(&line);
+        assert!(text.contains("\n-chardev socket,id=qmp-user,path=s/qmp-user,server=on,wait=off\n-mon chardev=qmp-user,mode=control\n"), "{text}");
+        assert!(
+            text.contains(
+                "\n-chardev socket,id=gdb,path=s/gdb,server=on,wait=off\n-gdb chardev:gdb\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

@@ -5,24 +5,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::process::Process;
 use super::{MachineError, Monitor, QemuProgram, QmpEvent};
+use crate::scratch::{self, Scratch};
 use crate::timeline::{Event, Power, Timeline};
 
 /// How long QEMU may take to load and to connect its sockets, on a starved host too.
 const CONNECT: Duration = Duration::from_secs(60);
+/// How the folders of sockets are called.
+const PREFIX: &str = "shakedown-";
+const USER_MONITOR: &str = "qmp-user";
+const GDB: &str = "gdb";
 
 /// The sockets that QEMU will connect to; they listen before it starts.
 ///
 /// They live in a folder with a short name, since a socket's path may have at most 107 bytes.
 #[derive(Debug)]
 pub struct Sockets {
-    folder: TempDir,
+    folder: Scratch,
     monitor: Socket,
     uarts: Vec<Socket>,
     nic: Option<Socket>,
@@ -40,7 +44,7 @@ pub struct Machine {
     process: Process,
     monitor: Monitor,
     timeline: Timeline,
-    _sockets: TempDir,
+    sockets: Scratch,
 }
 
 /// The board's connectors.
@@ -58,14 +62,17 @@ impl Sockets {
     /// # Errors
     /// The folder for temporary files cannot be written to.
     pub fn bind(uarts: usize, nic: bool) -> Result<Self, MachineError> {
-        let folder = tempfile::Builder::new()
-            .prefix("shakedown-")
-            .tempdir()
-            .map_err(|source| MachineError::Io {
-                action: "create a folder in",
-                path: std::env::temp_dir(),
-                source,
-            })?;
+        let temporary = std::env::temp_dir();
+        let is_ours = |p: &PathBuf| {
+            let name = p.file_name().map(|n| n.to_string_lossy().into_owned());
+            name.is_some_and(|n| n.starts_with(PREFIX))
+        };
+        scratch::sweep(scratch::entries(&temporary).filter(is_ours));
+        let folder = Scratch::temporary(PREFIX).map_err(|source| MachineError::Io {
+            action: "create a folder in",
+            path: temporary,
+            source,
+        })?;
         let bind = |name: &str| {
             let path = folder.path().join(name);
             UnixListener::bind(&path)
@@ -93,6 +100,18 @@ impl Sockets {
     #[must_use]
     pub fn monitor(&self) -> &Path {
         &self.monitor.path
+    }
+
+    /// Where QEMU listens with a second monitor, for the user.
+    #[must_use]
+    pub fn user_monitor(&self) -> PathBuf {
+        self.folder.path().join(USER_MONITOR)
+    }
+
+    /// Where QEMU listens for a debugger, if it is told to.
+    #[must_use]
+    pub fn gdb(&self) -> PathBuf {
+        self.folder.path().join(GDB)
     }
 
     /// The serial ports' sockets.
@@ -136,7 +155,7 @@ impl Machine {
             process,
             monitor,
             timeline,
-            _sockets: sockets.folder,
+            sockets: sockets.folder,
         };
         Ok((machine, Connectors { uarts, nic }))
     }
@@ -146,9 +165,13 @@ impl Machine {
     /// # Errors
     /// QEMU refuses.
     pub async fn power_on(&self) -> Result<(), MachineError> {
+        self.power_on_for_debugger();
+        self.resume().await
+    }
+
+    /// Switches the plug on and leaves the first instruction to a debugger's `continue`.
+    pub fn power_on_for_debugger(&self) {
         self.timeline.emit(Event::Power { action: Power::On });
-        self.monitor.execute("cont", json!({})).await?;
-        Ok(())
     }
 
     /// Presses the reset button.
@@ -167,6 +190,42 @@ impl Machine {
         }
         self.process.kill();
         self.process.ended().await;
+    }
+
+    /// The folder of the machine's sockets.
+    #[must_use]
+    pub fn sockets(&self) -> &Path {
+        self.sockets.path()
+    }
+
+    /// The socket of a second monitor, for the user.
+    #[must_use]
+    pub fn user_monitor(&self) -> PathBuf {
+        self.sockets().join(USER_MONITOR)
+    }
+
+    /// The socket where a debugger may come, if QEMU was told to let one in.
+    #[must_use]
+    pub fn gdb(&self) -> PathBuf {
+        self.sockets().join(GDB)
+    }
+
+    /// Makes the board stand still: its clock stops too.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub async fn pause(&self) -> Result<(), MachineError> {
+        self.monitor.execute("stop", json!({})).await?;
+        Ok(())
+    }
+
+    /// Lets the board go on after [`pause`](Self::pause).
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub async fn resume(&self) -> Result<(), MachineError> {
+        self.monitor.execute("cont", json!({})).await?;
+        Ok(())
     }
 
     /// QEMU's monitor, for commands that have no method here.

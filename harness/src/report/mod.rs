@@ -1,11 +1,11 @@
 //! What came of a run: verdict, times, evidence. Made from the timeline alone, so a report does not care how its events came about.
 
+pub mod bundle;
 mod failure;
 pub mod html;
 mod junit;
 mod model;
 mod recorded;
-mod schema;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -14,5 +14,4 @@ pub use failure::{Class, Failure};
 pub use junit::junit;
 pub use model::{PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
-pub use schema::schemas;
 pub use text::{failure_text, summary_table, verdict_sentence};

@@ -22,6 +22,8 @@ pub(super) struct Boot<'a> {
     pub(super) start: &'a Start,
     pub(super) card: &'a Path,
     pub(super) initrd: &'a Path,
+    /// Listen for a debugger.
+    pub(super) gdb: bool,
 }
 
 /// A board with everything plugged in. Dropping it pulls the plug.
@@ -49,6 +51,7 @@ impl BoardOn {
             Start::Direct { append, nic } => (Some(boot.initrd), Some(append.as_str()), *nic),
         };
         let sockets = Sockets::bind(board.uarts.len(), nic == Nic::Board)?;
+        let (user_monitor, gdb) = (sockets.user_monitor(), sockets.gdb());
         let port = board.nic.port;
         let globals = vec![(
             board.machine.enabled_cores_property.clone(),
@@ -73,6 +76,8 @@ impl BoardOn {
             },
             uarts: sockets.uarts(),
             monitor: sockets.monitor(),
+            user_monitor: Some(&user_monitor),
+            gdb: boot.gdb.then_some(gdb.as_path()),
         }
         .arguments();
         let in_folder = |source| RunError::Folder {

@@ -6,16 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
+
+use super::hold::hold;
+use super::judge::{Bounds, Facts, GiveUp, NotReached};
 use super::live::Live;
 use super::recording::Recording;
-use super::stages::{Bounds, Facts, NotReached, Sequencer};
+use super::stages::Sequencer;
 use super::watchdog::Watchdog;
-use super::{Parts, RunError, cpu_seconds, host_scale};
+use super::{Parts, RunError, bundling, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
+use crate::console::Expectations;
 use crate::report::html::write_page;
-use crate::report::{Class, Failure, Report, Verdict};
+use crate::report::{Class, Failure, Report, StageTime, Verdict};
 use crate::scenario::Scenario;
 use crate::timeline::{Event, Record, Timeline};
+
+/// The room of the note that says that a failed board stays on, and why it has failed.
+pub const ON_HOLD: &str = "hold";
 
 /// A run that is wanted.
 #[derive(Debug, Clone)]
@@ -30,10 +38,22 @@ pub struct Job<'a> {
     pub start: Start,
     /// The run's folder: transcript, journal, report. It is made if need be.
     pub folder: PathBuf,
-    /// Leave the card, which holds the board's private key, and the other working files in the folder.
+    /// Leave the card, which holds the board's private key, and the other working files in the folder, and a board that has
+    /// failed on until the user stops the run.
     pub keep: bool,
+    /// What is rarely wanted.
+    pub extras: Extras,
     /// The command that runs the same again.
     pub reproduce: String,
+}
+
+/// What is rarely wanted of a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras {
+    /// Listen for a debugger, which is then left to start the board.
+    pub gdb: bool,
+    /// Put the disk image into the bundle of a failed run.
+    pub bundle_image: bool,
 }
 
 /// What the board starts with.
@@ -117,6 +137,16 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     if let Err(e) = write_page(&job.folder) {
         timeline.note("run", e.to_string());
     }
+    let interrupted = report
+        .failure
+        .as_ref()
+        .is_some_and(|f| f.class == Class::Host);
+    if report.verdict != Verdict::Passed
+        && !interrupted
+        && let Err(e) = bundling::write(job)
+    {
+        timeline.note("run", format!("there is no bundle of this run: {e}"));
+    }
     report
 }
 
@@ -129,30 +159,78 @@ async fn go(
 ) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
     report.nonce = Some(live.nonce().to_owned());
-    let bounds = Bounds::new(&job.board.limits, report.host_scale);
+    let in_folder = |source| RunError::Folder {
+        path: job.folder.clone(),
+        source,
+    };
+    let recording = Recording::start(&live, &job.folder, timeline);
+    let mut recording = recording.map_err(in_folder)?;
+    live.machine().power_on().await?;
+    let stop = stop.shared();
+    let stages = job.stages();
+    let (reached, failure) =
+        go_through(&stages, job, &live, expectations, timeline, stop.clone()).await;
+    report.stages = reached;
+    // Before a user sits down at the board.
+    recording.end_of_run().await;
+    let held = match &failure {
+        Some(failure) if job.keep && failure.class != Class::Host => {
+            let ready = || timeline.note(ON_HOLD, failure.cause.as_str());
+            hold(&live, &job.folder, &timeline.snapshot(), ready, stop).await
+        }
+        _ => Ok(()),
+    };
+    report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
+    live.shut_down().await;
+    recording.finish(failure.is_none() && !job.keep).await;
+    held.map_err(in_folder)?;
+    Ok(failure)
+}
+
+/// Takes a board that has just been switched on through the chain up to a stage that the chain has.
+///
+/// # Errors
+/// The stage is not reached.
+pub async fn run_until(
+    stage: &str,
+    job: &Job<'_>,
+    live: &Live,
+    expectations: Expectations,
+    timeline: &Timeline,
+) -> Result<(), Box<Failure>> {
+    let mut stages = job.stages();
+    let last = stages.iter().position(|s| s.name == stage);
+    stages.truncate(last.map_or(0, |i| i + 1));
+    let never = std::future::pending();
+    let (_, failure) = go_through(&stages, job, live, expectations, timeline, never).await;
+    failure.map_or(Ok(()), |failure| Err(Box::new(failure)))
+}
+
+/// Takes a board that has just been switched on through these stages.
+async fn go_through(
+    stages: &[Stage],
+    job: &Job<'_>,
+    live: &Live,
+    expectations: Expectations,
+    timeline: &Timeline,
+    stop: impl Future<Output = ()>,
+) -> (Vec<StageTime>, Option<Failure>) {
+    let bounds = Bounds::new(&job.board.limits, host_scale());
     let facts = Facts {
         nonce: live.nonce().to_owned(),
         layers: live.layers().to_vec(),
     };
-    let mut watchdog = Watchdog::new(activity(&live, timeline), &bounds);
+    let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
     let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
-    let recording = Recording::start(&live, &job.folder, timeline);
-    let mut recording = recording.map_err(|source| RunError::Folder {
-        path: job.folder.clone(),
-        source,
-    })?;
-    live.machine().power_on().await?;
-    let stages = job.stages();
-    let ended = live.machine().ended();
-    let (reached, outcome) = sequencer.go(&stages, &mut watchdog, ended, stop).await;
-    report.stages = reached;
+    let ended = async {
+        let words = live.machine().ended().await;
+        let cause = format!("QEMU has ended; its last words: {words:?}");
+        GiveUp::new(timeline.elapsed(), Class::Emulator, cause).after_last_words()
+    };
+    let (reached, outcome) = sequencer.go(stages, &mut watchdog, ended, stop).await;
     // Before the plug is pulled, which leaves traces of its own.
     let failure = outcome.err().map(|e| failure(&e, &timeline.snapshot()));
-    recording.end_of_run().await;
-    report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
-    live.shut_down().await;
-    recording.finish(failure.is_none() && !job.keep).await;
-    Ok(failure)
+    (reached, failure)
 }
 
 impl Job<'_> {
@@ -192,21 +270,17 @@ fn os_release(record: &Record, key: &str) -> Option<String> {
     }
 }
 
-fn failure(not_reached: &NotReached, records: &[Record]) -> Failure {
-    let NotReached {
-        stage,
-        waited,
-        class,
-        cause,
-    } = not_reached;
+/// The failure that a stage which was not reached makes of a run with these records.
+pub(super) fn failure(not_reached: &NotReached, records: &[Record]) -> Failure {
+    let NotReached { stage, waited, why } = not_reached;
     // A server that refuses shows itself in its answers; everything else the board has to answer for.
-    let class = match (class, &stage.evidence) {
+    let class = match (why.class, &stage.evidence) {
         (Class::Board, Evidence::Request(_) | Evidence::Tls { .. }) if refused(records) => {
             Class::Server
         }
-        (class, _) => *class,
+        (class, _) => class,
     };
-    let cause = format!("stage \"{}\" was not reached: {cause}", stage.name);
+    let cause = format!("stage \"{}\" was not reached: {}", stage.name, why.cause);
     Failure {
         awaited: Some(format!("{} ({})", stage.name, stage.evidence)),
         waited: waited.as_secs_f64(),

@@ -1,7 +1,7 @@
 //! A board with everything around it, set up for one run and torn down with it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::board_on::{BoardOn, Boot};
 use super::network::{Network, Trust};
@@ -17,15 +17,19 @@ use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
 use crate::machine::{Machine, create_overlay, firmware};
 use crate::scenario::{Boot as ScenarioBoot, Transport};
+use crate::scratch::{self, Scratch};
 use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
 
-/// A board that is ready to be switched on, with its network. Dropping it pulls the plug and leaves the working files.
+/// The card, which holds a private key, and other working files of a run, in the run's folder.
+pub(super) const WORK: &str = "work";
+
+/// A board that is ready to be switched on, with its network. Dropping it pulls the plug and removes the working files.
 pub struct Live {
     on: BoardOn,
     network: Network,
-    work: Option<PathBuf>,
+    work: Scratch,
 }
 
 impl Live {
@@ -37,12 +41,15 @@ impl Live {
         job: &Job<'_>,
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
-        let work = job.folder.join("work");
         let in_folder = |source| RunError::Folder {
             path: job.folder.clone(),
             source,
         };
-        fs::create_dir_all(&work).map_err(in_folder)?;
+        if let Some(runs) = job.folder.parent() {
+            scratch::sweep(scratch::entries(runs).map(|run| run.join(WORK)));
+        }
+        let scratch = Scratch::create(job.folder.join(WORK), job.keep).map_err(in_folder)?;
+        let work = scratch.path();
         let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
         fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
 
@@ -60,7 +67,7 @@ impl Live {
             model: job.board.firmware.model,
             serial: u32::from_be_bytes([0, mac.0[3], mac.0[4], mac.0[5]]),
         };
-        let handover = firmware::start(&card, &hardware, &work)?;
+        let handover = firmware::start(&card, &hardware, work)?;
         for note in &handover.notes {
             timeline.note("firmware", note);
         }
@@ -98,6 +105,7 @@ impl Live {
             start: &job.start,
             card: &overlay,
             initrd: &initrd,
+            gdb: job.extras.gdb,
         };
         let (on, expectations) = BoardOn::connect(
             job.board,
@@ -112,7 +120,7 @@ impl Live {
         let live = Self {
             on,
             network,
-            work: (!job.keep).then_some(work),
+            work: scratch,
         };
         Ok((live, expectations))
     }
@@ -124,8 +132,9 @@ impl Live {
     }
 
     /// The serial ports.
-    pub fn console(&mut self) -> &mut Console {
-        &mut self.on.console
+    #[must_use]
+    pub fn console(&self) -> &Console {
+        &self.on.console
     }
 
     /// The network that the board is on, for more servers than a scenario has.
@@ -162,10 +171,7 @@ impl Live {
     pub async fn shut_down(self) {
         self.on.machine.power_off().await;
         drop(self.network);
-        if let Some(work) = self.work {
-            // The verdict does not depend on it; a leftover shows itself in the run's folder.
-            let _ = fs::remove_dir_all(work);
-        }
+        drop(self.work);
     }
 }
 

@@ -5,16 +5,20 @@
 //! written last.
 
 mod board_on;
+mod bundling;
 mod calibration;
 mod capture;
 mod course;
 mod cpu;
 mod error;
 mod given;
+mod hold;
+mod judge;
 mod live;
 mod network;
 mod parts;
 mod recording;
+mod replay;
 mod screens;
 mod stages;
 mod traffic;
@@ -22,9 +26,11 @@ mod watchdog;
 
 pub use calibration::host_scale;
 pub use capture::{CAPTURE_FILE, Capture};
-pub use course::{Job, Nic, Start, run};
+pub use course::{Extras, Job, Nic, ON_HOLD, Start, run, run_until};
 pub use cpu::cpu_seconds;
 pub use error::RunError;
 pub use given::{Given, GivenError};
+pub use hold::Attach;
 pub use live::Live;
 pub use parts::{Container, Parts};
+pub use replay::{BadRecord, Origin, Outcome, Recording, Replay, ReplayedStage, replay};

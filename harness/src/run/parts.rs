@@ -14,12 +14,16 @@ pub struct Parts {
     pub qemu: QemuProgram,
     /// The disk image, which is only read: the run makes its card of a copy.
     pub image: PathBuf,
+    /// How to get that image, for who has none.
+    pub image_source: String,
     /// What is known of an image that was provisioned already; `None` for a prebuilt one, which the run provisions.
     pub given: Option<Given>,
     /// The Linux kernel that the boot server hands out.
     pub kernel: PathBuf,
     /// The initramfs that the boot server hands out.
     pub initramfs: PathBuf,
+    /// How to get that initramfs.
+    pub initramfs_source: String,
     /// More files that the boot server hands out, by their path below `/files`.
     pub files: Vec<(String, Blob)>,
     /// The container image that the registry hands out.

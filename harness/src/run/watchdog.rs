@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::stages::Bounds;
+use super::judge::Bounds;
 
 /// How often activity is looked at.
 const TICK: Duration = Duration::from_secs(1);

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::board::{Board, Stage};
-use crate::input::{Document, InputError, Span, toml_files};
+use crate::input::{Document, InputError, SourceText, Span, toml_files};
 
 /// A scenario, read and checked.
 #[derive(Debug, Clone)]
@@ -22,21 +23,30 @@ pub struct Scenario {
     pub boot: Boot,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
+    /// Its file.
+    pub source: SourceText,
 }
 
-#[derive(Deserialize)]
+/// `scenarios/NAME.toml`: what a run does with a board and what must come of it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ScenarioFile {
+#[schemars(title = "Scenario")]
+pub(crate) struct ScenarioFile {
+    /// What it shows, in a few words.
     title: String,
     tier: Tier,
+    /// Names of the boards that it is run on.
+    #[schemars(with = "Vec<String>")]
     boards: Vec<Span<String>>,
     boot: Boot,
+    /// Names of the chain's stages that this scenario does not go through.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     without: Vec<Span<String>>,
 }
 
 /// How often a scenario is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Always.
@@ -46,7 +56,7 @@ pub enum Tier {
 }
 
 /// How the board boots.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Boot {
     /// How iPXE reaches the boot server.
@@ -60,7 +70,7 @@ pub struct Boot {
 }
 
 /// How iPXE reaches the boot server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// Mutual TLS with the identity on the card.
@@ -81,9 +91,19 @@ impl Scenario {
             .collect()
     }
 
+    /// Reads the scenario of a run on `board`, whatever other boards it is for.
+    ///
+    /// # Errors
+    /// The file is wrong; the error names file, line and column.
+    pub fn read_for(path: &Path, board: &Board) -> Result<Self, InputError> {
+        let document = Document::read(path)?;
+        Self::new(&document, document.parse()?, &[board])
+    }
+
     fn read_file(path: &Path, boards: &[Board]) -> Result<Self, InputError> {
         let document = Document::read(path)?;
         let file: ScenarioFile = document.parse()?;
+        let mut on = Vec::new();
         for name in &file.boards {
             let Some(board) = boards.iter().find(|b| &b.name == name.get_ref()) else {
                 let known: Vec<_> = boards.iter().map(|b| b.name.as_str()).collect();
@@ -94,6 +114,14 @@ impl Scenario {
                 );
                 return Err(document.error_at(name.span(), &message));
             };
+            on.push(board);
+        }
+        Self::new(&document, file, &on)
+    }
+
+    /// The scenario that a file makes, which must fit each of `boards`.
+    fn new(document: &Document, file: ScenarioFile, boards: &[&Board]) -> Result<Self, InputError> {
+        for board in boards {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
                     let message = format!(
@@ -112,6 +140,7 @@ impl Scenario {
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
             boot: file.boot,
             without: file.without.into_iter().map(Span::into_inner).collect(),
+            source: document.source(),
         })
     }
 
@@ -166,17 +195,17 @@ mod tests {
             error.replace(&folder.path().display().to_string(), "scenarios")
         };
         insta::assert_snapshot!(error("[\"raspi3b\"]", "[\"raspi9\"]"), @r#"
-        scenarios/s.toml:4:11: there is no board "raspi9"; there is: raspi3b
+        scenarios/s.toml:5:11: there is no board "raspi9"; there is: raspi3b
           | boards = ["raspi9"]
           |           ^^^^^^^^
         "#);
         insta::assert_snapshot!(error("[\"TLS\"]", "[\"TSL\"]"), @r#"
-        scenarios/s.toml:5:12: the chain of board raspi3b has no stage "TSL" to leave out
+        scenarios/s.toml:6:12: the chain of board raspi3b has no stage "TSL" to leave out
           | without = ["TSL"]
           |            ^^^^^
         "#);
         insta::assert_snapshot!(error("tier = \"smoke\"", "tier = \"smoke"), @r#"
-        scenarios/s.toml:3:14: invalid basic string, expected `"`
+        scenarios/s.toml:4:14: invalid basic string, expected `"`
           | tier = "smoke
           |              ^
         "#);

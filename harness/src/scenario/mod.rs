@@ -2,4 +2,5 @@
 
 mod definition;
 
+pub(crate) use definition::ScenarioFile;
 pub use definition::{Boot, Scenario, Tier, Transport};

@@ -33,6 +33,16 @@ impl Timeline {
         }))
     }
 
+    /// A log of what was recorded before, to be judged again; its clock starts now and has nothing to do with theirs.
+    #[must_use]
+    pub fn of_records(records: Vec<Record>) -> Self {
+        Self(Arc::new(Inner {
+            started: Instant::now(),
+            length: watch::Sender::new(records.len()),
+            records: Mutex::new(records),
+        }))
+    }
+
     /// Time since the log was started.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

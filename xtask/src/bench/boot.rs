@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use shakedown_harness::report::{Report, StageTime, Verdict, failure_text};
-use shakedown_harness::run::{Job, Nic, Start, run as run_job};
+use shakedown_harness::run::{Extras, Job, Nic, Start, run as run_job};
 use shakedown_harness::timeline::Timeline;
 
 use super::figures::{median, write_json};
@@ -87,6 +87,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         },
         folder: project.run_folder(scenario, board),
         keep: false,
+        extras: Extras::default(),
         reproduce: format!(
             "cargo xtask bench boot --scenario {} --board {}",
             scenario.name, board.name

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use shakedown_harness::board::Board;
 use shakedown_harness::report::{Class, Failure};
-use shakedown_harness::run::{Job, Live, Nic, Parts, Start, host_scale};
+use shakedown_harness::run::{Extras, Job, Live, Nic, Parts, Start, host_scale};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::{Blob, Journal, serve};
 use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
@@ -181,6 +181,7 @@ impl Bench<'_> {
             start,
             folder: self.project.run_folder(scenario, self.board),
             keep: false,
+            extras: Extras::default(),
             reproduce: "cargo xtask bench net".into(),
         }
     }

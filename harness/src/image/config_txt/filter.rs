@@ -5,10 +5,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// A board as its firmware knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum BoardModel {
     /// Raspberry Pi 3 Model B, the board that QEMU's `raspi3b` is.
     #[serde(rename = "3b")]

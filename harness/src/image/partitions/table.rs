@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::extended;
@@ -11,7 +12,7 @@ use super::{GptProblem, Partition, PartitionType, SECTOR, TableError, TableFault
 use crate::image::guid::Guid;
 
 /// The kinds of tables.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
     /// Entries in sector 0, and logical partitions.

@@ -6,8 +6,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::board::Limits;
 use crate::console::Console;
-use crate::timeline::RequestEvent;
+use crate::timeline::{Power, RequestEvent};
 
 /// A run whose board is the test.
 struct Scene {
@@ -119,7 +120,7 @@ async fn only_a_whole_and_successful_answer_is_evidence() {
     let chain = "[[stage]]\nname = \"pulled\"\nevidence.request = { service = \"registry\", target = '/blobs/' }\nbudget = \"100ms\"\n";
     let (reached, outcome) = scene.go(&stages(chain)).await;
     assert!(reached.is_empty());
-    assert!(outcome.unwrap_err().cause.contains("budget"));
+    assert!(outcome.unwrap_err().why.cause.contains("budget"));
 }
 
 #[tokio::test]
@@ -131,7 +132,7 @@ async fn a_budget_ends_the_wait_and_names_the_stage() {
     let not_reached = outcome.unwrap_err();
     assert_eq!(reached, ["U-Boot"]);
     assert_eq!(not_reached.stage.name, "iPXE");
-    assert_eq!(not_reached.class, Class::Board);
+    assert_eq!(not_reached.why.class, Class::Board);
 }
 
 #[tokio::test]
@@ -139,7 +140,7 @@ async fn an_alarm_ends_the_wait_at_once() {
     let mut scene = scene();
     scene.say("Kernel panic - not syncing: no init\r\n").await;
     let (_, outcome) = scene.go(&stages(&serial("login", "login:", "20s"))).await;
-    let cause = outcome.unwrap_err().cause;
+    let cause = outcome.unwrap_err().why.cause;
     assert!(
         cause.contains("kernel panic") && cause.contains("no init"),
         "{cause}"
@@ -153,5 +154,11 @@ async fn a_board_that_powers_off_early_has_failed() {
         action: Power::GuestShutdown,
     });
     let (_, outcome) = scene.go(&stages(&serial("login", "login:", "50s"))).await;
-    assert!(outcome.unwrap_err().cause.contains("powered itself off"));
+    assert!(
+        outcome
+            .unwrap_err()
+            .why
+            .cause
+            .contains("powered itself off")
+    );
 }

@@ -1,0 +1,83 @@
+//! JSON Schemas of the files that people write, for their editors, and of those that a run leaves for programs: made of the types that
+//! read and write these files.
+//!
+//! Source: JSON Schema 2020-12. The files under `docs/schema` are kept up to date by a test; `cargo xtask scenario schema` writes them.
+
+use schemars::{JsonSchema, Schema, schema_for};
+
+use crate::board::{BoardFile, ChainFile};
+use crate::report::Report;
+use crate::scenario::ScenarioFile;
+use crate::timeline::Record;
+
+/// The folder of the project that holds them.
+pub const FOLDER: &str = "docs/schema";
+
+/// File names, and what the files hold.
+#[must_use]
+pub fn all() -> [(&'static str, String); 5] {
+    [
+        ("board.json", text::<BoardFile>()),
+        ("chain.json", text::<ChainFile>()),
+        ("report.json", text::<Report>()),
+        ("scenario.json", text::<ScenarioFile>()),
+        // Of a line.
+        ("timeline.json", text::<Record>()),
+    ]
+}
+
+/// The line that makes an editor check a TOML file against a schema, for a file one folder below the project's root.
+#[must_use]
+pub fn editor_hint(schema: &str) -> String {
+    format!("#:schema ../{FOLDER}/{schema}")
+}
+
+fn text<T: JsonSchema>() -> String {
+    let schema: Schema = schema_for!(T);
+    format!("{:#}\n", schema.to_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn project() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    #[test]
+    fn the_committed_schemas_are_those_of_the_types() {
+        for (file, text) in all() {
+            let committed = fs::read_to_string(project().join(FOLDER).join(file)).unwrap();
+            assert!(
+                committed == text,
+                "{FOLDER}/{file} is out of date: run `cargo xtask scenario schema`"
+            );
+        }
+    }
+
+    /// Every board, chain and scenario names its schema, so that editors find it.
+    #[test]
+    fn every_file_of_the_project_has_its_hint() {
+        for folder in ["boards", "scenarios"] {
+            for entry in fs::read_dir(project().join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let schema = match (folder, path.to_str().unwrap()) {
+                    ("scenarios", _) => "scenario.json",
+                    (_, name) if name.ends_with(".chain.toml") => "chain.json",
+                    _ => "board.json",
+                };
+                let text = fs::read_to_string(&path).unwrap();
+                let hint = editor_hint(schema);
+                assert!(
+                    text.lines().any(|l| l == hint),
+                    "{} lacks `{hint}`",
+                    path.display()
+                );
+            }
+        }
+    }
+}

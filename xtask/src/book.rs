@@ -1,0 +1,146 @@
+//! The book's commands: each is parsed by the definition that the book is about, and those that cost nothing are run.
+
+use std::fs;
+
+use clap::Parser;
+
+use crate::project::Project;
+use crate::{Cli, Command, execute, replay};
+
+/// Programs that the book uses beside ours.
+const OTHERS: &[&str] = &[
+    ".ci/job",
+    "alias",
+    "cp",
+    "gdb-multiarch",
+    "picocom",
+    "ssh-keygen",
+    "tio",
+];
+
+/// A command of the book and where it stands.
+struct Line {
+    place: String,
+    text: String,
+}
+
+/// The lines after a prompt in the book's `console` blocks.
+fn commands() -> Vec<Line> {
+    let folder = Project::root().unwrap().join("docs/book/src");
+    let mut found = Vec::new();
+    let mut pages: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    pages.sort();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let mut in_console = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Some(kind) = line.strip_prefix("```") {
+                in_console = kind == "console";
+            } else if let Some(text) = line.strip_prefix("$ ").filter(|_| in_console) {
+                found.push(Line {
+                    place: format!("{}:{number}", page.display()),
+                    text: text.into(),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// Our command of a line, without what the shell would take away.
+fn ours(line: &Line) -> Option<Cli> {
+    let command = line.text.split(" > ").next().unwrap_or_default();
+    let words: Vec<_> = command
+        .strip_prefix("cargo xtask ")?
+        .split_whitespace()
+        .collect();
+    match Cli::try_parse_from(std::iter::once("xtask").chain(words)) {
+        Ok(cli) => Some(cli),
+        Err(e) => panic!("{}: `{}`: {e}", line.place, line.text),
+    }
+}
+
+#[test]
+fn every_command_of_the_book_is_one() {
+    let lines = commands();
+    assert!(lines.len() > 25, "only {} commands found", lines.len());
+    let mut runs = 0;
+    for line in &lines {
+        let Some(Cli { command, .. }) = ours(line) else {
+            let program = line.text.split_whitespace().next().unwrap();
+            assert!(
+                OTHERS.contains(&program),
+                "{}: what is {program}?",
+                line.place
+            );
+            continue;
+        };
+        let command = match command {
+            Command::Scenario(args) if !args.writes() => Command::Scenario(args),
+            Command::Completions(args) => Command::Completions(args),
+            Command::Replay(args) => match in_project(args) {
+                Some(args) => Command::Replay(args),
+                None => continue,
+            },
+            _ => continue,
+        };
+        runs += 1;
+        if let Err(e) = execute(&command) {
+            panic!("{}: `{}`: {e:#}", line.place, line.text);
+        }
+    }
+    assert!(runs >= 4, "only {runs} commands were cheap enough to run");
+}
+
+/// The same for a test, which is not run in the project's folder; `None` if the record is one that only a reader would have.
+fn in_project(mut args: replay::Args) -> Option<replay::Args> {
+    args.record = Project::root().unwrap().join(&args.record);
+    args.record.exists().then_some(args)
+}
+
+#[test]
+fn the_summary_names_every_page() {
+    let folder = Project::root().unwrap().join("docs/book/src");
+    let summary = fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
+    let mut named: Vec<_> = summary
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(page, _)| page.to_owned())
+        .collect();
+    named.sort();
+    let pages = fs::read_dir(folder).unwrap();
+    let mut pages: Vec<_> = pages
+        .map(|page| page.unwrap().file_name().into_string().unwrap())
+        .filter(|page| page != "SUMMARY.md")
+        .collect();
+    pages.sort();
+    assert_eq!(named, pages);
+}
+
+#[test]
+fn every_board_is_in_both_pipelines() {
+    let project = Project::read().unwrap();
+    let boards: Vec<_> = project.boards().iter().map(|b| b.name.as_str()).collect();
+    let list = format!("[{}]", boards.join(", "));
+    let root = Project::root().unwrap();
+    for (file, key, times) in [
+        (".gitlab-ci.yml", "BOARD: ", 2),
+        (".github/workflows/ci.yml", "board: ", 2),
+    ] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        let found = text.matches(&format!("{key}{list}")).count();
+        assert_eq!(
+            found, times,
+            "{file}: the matrix of boards is `{key}{list}` in {times} jobs"
+        );
+    }
+    let release = fs::read_to_string(root.join(".gitlab-ci.yml")).unwrap();
+    for board in boards {
+        let asset = format!("url: $PACKAGE/{board}.img");
+        assert!(release.contains(&asset), "the release lacks `{asset}`");
+    }
+}

@@ -1,0 +1,117 @@
+//! `cargo xtask e2e repro`: the run of a bundle once more, on this machine, by its own definitions.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use shakedown_harness::report::Report;
+use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
+use shakedown_harness::run::Parts;
+
+use crate::e2e::{self, Planned, RunArgs};
+use crate::project::{PartsArgs, Project};
+use crate::replay::definitions;
+
+/// Arguments of `e2e repro`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The bundle that a failed run has left in its folder.
+    #[arg(value_name = "BUNDLE")]
+    bundle: PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    parts: PartsArgs,
+}
+
+/// Runs the command; the exit status is that of `e2e`.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let bundle = Bundle::read(&args.bundle)?;
+    let manifest = &bundle.manifest;
+    let (scenario, board) = definitions(&bundle)?;
+    let folder = tempfile::tempdir()?;
+    let mut parts = args.parts.clone();
+    if parts.image.is_none() && manifest.image_included {
+        let image = folder.path().join("image.img");
+        bundle.write_image(&image)?;
+        parts.image = Some(image);
+    }
+    let kit = parts.kit()?;
+    let planned = Planned {
+        scenario: &scenario,
+        board: &board,
+        parts: kit.parts(&board)?.into(),
+        reproduce: format!("cargo xtask e2e repro {}", args.bundle.display()),
+    };
+    eprint!("{}", differences(manifest, &planned.parts)?);
+    let reports = e2e::carry_out(&Project::read()?, &[planned], &args.run, 1)?;
+    if let Some(report) = reports.first() {
+        args.run.say(&comparison(&bundle, report)?);
+    }
+    Ok(e2e::exit_code(&reports))
+}
+
+/// What this run is made of that the bundle's was not, a line each.
+fn differences(then: &Manifest, now: &Parts) -> Result<String> {
+    let mut out = String::new();
+    let mut differs = |what: &str, then: &str, now: &str| {
+        if then != now {
+            out += &format!("note: {what} differs: {then} then, {now} now\n");
+        }
+    };
+    differs("QEMU", &then.qemu, &now.qemu.version);
+    differs(
+        "the container image",
+        &then.container.source,
+        &now.container.source,
+    );
+    for (what, then, path) in [
+        ("the disk image", &then.image, &now.image),
+        ("the kernel", &then.kernel, &now.kernel),
+        ("the initramfs", &then.initramfs, &now.initramfs),
+    ] {
+        let then_text = format!("sha256 {} ({})", &short(&then.sha256), then.source);
+        let now = Item::of(path, "")?;
+        if now.sha256 != then.sha256 {
+            differs(what, &then_text, &format!("sha256 {}", short(&now.sha256)));
+        }
+    }
+    Ok(out)
+}
+
+/// Whether it came to the same end.
+fn comparison(bundle: &Bundle, now: &Report) -> Result<String> {
+    /// What is compared; other fields may come and go.
+    #[derive(serde::Deserialize)]
+    struct Then {
+        failure: Option<Reason>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Reason {
+        cause: String,
+        stage_reached: Option<String>,
+    }
+    let then = bundle.run_file("report.json").unwrap_or_default();
+    let then: Then = serde_json::from_slice(then).context("the bundle's report.json")?;
+    let Some(then) = then.failure else {
+        return Ok("the bundle's run did not fail".into());
+    };
+    Ok(match &now.failure {
+        None => format!(
+            "not reproduced: the bundle's run failed, since {}",
+            then.cause
+        ),
+        Some(now) if now.stage_reached == then.stage_reached => {
+            format!("reproduced: as in the bundle, {}", now.cause)
+        }
+        Some(now) => format!(
+            "failed at another place: {} then, {} now",
+            then.stage_reached.as_deref().unwrap_or("no stage"),
+            now.stage_reached.as_deref().unwrap_or("no stage")
+        ),
+    })
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

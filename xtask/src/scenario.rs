@@ -1,0 +1,163 @@
+//! `cargo xtask scenario`: make, check and list scenarios; write the schemas that editors check them with.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use shakedown_harness::schema;
+
+use crate::project::Project;
+
+/// Arguments of `scenario`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Make a new scenario that boots Alpine over mutual TLS, to be changed from there.
+    New(NewArgs),
+    /// Read every board and scenario, and point at what is wrong.
+    Check,
+    /// List every scenario with its tier and its boards.
+    List,
+    /// Write the JSON Schemas of boards, chains and scenarios.
+    Schema,
+}
+
+#[derive(clap::Args)]
+struct NewArgs {
+    /// What it is to be called: lower case, with dashes.
+    name: String,
+    /// The scenario to start from.
+    #[arg(long, value_name = "SCENARIO", default_value = "alpine-https")]
+    from: String,
+}
+
+#[cfg(test)]
+impl Args {
+    /// The command changes files of the project.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self.command, Command::New(_) | Command::Schema)
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match &args.command {
+        Command::New(args) => new(args)?,
+        Command::Check => check()?,
+        Command::List => print!("{}", list(&Project::read()?)),
+        Command::Schema => write_schemas(&Project::root()?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn new(args: &NewArgs) -> Result<()> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if args.name.is_empty() || !args.name.chars().all(fits) {
+        bail!(
+            "`{}` is no name for a scenario: use lower-case letters, digits and dashes",
+            args.name
+        );
+    }
+    let project = Project::read()?;
+    let (from, _) = project.one(&args.from, None)?;
+    let path = Project::root()?
+        .join("scenarios")
+        .join(format!("{}.toml", args.name));
+    let mut file =
+        fs::File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(draft(&from.source.text, &args.name).as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("made {}, which is {} so far", path.display(), from.name);
+    println!("next: say in it what it shows, then");
+    println!("  cargo xtask scenario check");
+    println!("  cargo xtask e2e {}", args.name);
+    Ok(())
+}
+
+/// The text of a new scenario: that of another without the comments at its head and with a title that asks to be replaced. It
+/// starts in the full tier, since the smoke tier is run by everybody.
+fn draft(from: &str, name: &str) -> String {
+    let body = from.lines().skip_while(|l| l.starts_with('#'));
+    let mut out = schema::editor_hint("scenario.json")
+        + "\n# What this scenario shows, and why it matters.\n";
+    for line in body {
+        if line.starts_with("title =") {
+            out += &format!("title = \"{name}\"");
+        } else if line.starts_with("tier =") {
+            out += "tier = \"full\"";
+        } else {
+            out += line;
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn check() -> Result<()> {
+    let project = Project::read()?;
+    println!(
+        "all are right; boards: {}, scenarios: {}",
+        project.boards().len(),
+        project.scenarios().len()
+    );
+    Ok(())
+}
+
+fn list(project: &Project) -> String {
+    let rows: Vec<[String; 4]> = project
+        .scenarios()
+        .iter()
+        .map(|s| {
+            let tier = format!("{:?}", s.tier).to_lowercase();
+            [s.name.clone(), tier, s.boards.join(", "), s.title.clone()]
+        })
+        .collect();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|r| r[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let (name, tier, boards) = (width(0), width(1), width(2));
+    rows.iter()
+        .map(|[a, b, c, d]| format!("{a:name$}  {b:tier$}  {c:boards$}  {d}\n"))
+        .collect()
+}
+
+fn write_schemas(root: &Path) -> Result<()> {
+    let folder = root.join(schema::FOLDER);
+    fs::create_dir_all(&folder)?;
+    for (file, text) in schema::all() {
+        let path = folder.join(file);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        println!("wrote {}/{file}", schema::FOLDER);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_keeps_the_settings_and_drops_the_story() {
+        let from = "#:schema ../docs/schema/scenario.json\n# The story.\ntitle = \"Old\"\ntier = \"smoke\"\nboards = [\"raspi3b\"]\n\n[boot]\n#!ipxe\n";
+        insta::assert_snapshot!(draft(from, "mine"), @r##"
+        #:schema ../docs/schema/scenario.json
+        # What this scenario shows, and why it matters.
+        title = "mine"
+        tier = "full"
+        boards = ["raspi3b"]
+
+        [boot]
+        #!ipxe
+        "##);
+    }
+}
