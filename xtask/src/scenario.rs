@@ -25,7 +25,7 @@ enum Command {
     Check,
     /// List every scenario with its tier and its boards.
     List,
-    /// Write the JSON Schemas of boards, chains and scenarios.
+    /// Write the JSON Schemas of boards, chains, scenarios, reports and timelines.
     Schema,
 }
 
