@@ -9,8 +9,8 @@ use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::scenario::{Boot, Transport};
 use crate::services::{
-    Authority, Blob, BootServer, DataRoot, Folder, Identity, Journal, Nonce, OciImage, Registry,
-    Server, TlsListener, TlsOptions, serve,
+    Authority, Blob, BootServer, Client, DataRoot, Folder, Identity, Journal, Nonce, OciImage,
+    Registry, Server, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -90,7 +90,7 @@ impl Network {
         let journal = Journal::new("boot", timeline.clone());
         let boot_server = match boot.transport {
             Transport::Https => {
-                root.set_client(trust.client.fingerprint(), folder);
+                root.set(Client::Certificate(trust.client.fingerprint()), folder);
                 let options =
                     TlsOptions::for_ipxe(&trust.server, trust.authority.certificate_der());
                 let listener =
@@ -98,7 +98,7 @@ impl Network {
                 serve(listener, BootServer::new(root).https(), journal)
             }
             Transport::Http => {
-                root.set_machine(mac, folder);
+                root.set(Client::Machine(mac), folder);
                 serve(
                     lan.listen(GATEWAY, 80)?,
                     BootServer::new(root).http(),

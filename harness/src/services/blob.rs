@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
@@ -13,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
 use super::Error;
+use super::conditional::Validators;
 
 /// Bytes per chunk. Large, since each chunk of a file costs a trip to the blocking pool; bounded, since a chunk that has been
 /// handed to a connection counts as sent in the journal.
@@ -25,7 +27,11 @@ pub struct Blob(Source);
 #[derive(Debug, Clone)]
 enum Source {
     Memory(Bytes),
-    File { path: Arc<Path>, length: u64 },
+    File {
+        path: Arc<Path>,
+        length: u64,
+        modified: SystemTime,
+    },
 }
 
 impl Blob {
@@ -36,13 +42,14 @@ impl Blob {
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let metadata = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
-            true => Ok(metadata),
+            true => Ok((metadata.len(), metadata.modified()?)),
             false => Err(io::Error::other("not a regular file")),
         });
         match metadata {
-            Ok(metadata) => Ok(Self(Source::File {
+            Ok((length, modified)) => Ok(Self(Source::File {
                 path: path.into(),
-                length: metadata.len(),
+                length,
+                modified,
             })),
             Err(source) => Err(Error::File { path, source }),
         }
@@ -63,6 +70,25 @@ impl Blob {
         self.len() == 0
     }
 
+    /// What tells this content from any other that the same URL may have had or will have.
+    pub(crate) fn validators(&self) -> Validators {
+        let length = self.len();
+        match &self.0 {
+            Source::Memory(bytes) => Validators {
+                etag: format!("\"{length:x}-{:x}\"", crc32fast::hash(bytes)),
+                modified: None,
+            },
+            Source::File { modified, .. } => {
+                let since_epoch = modified.duration_since(SystemTime::UNIX_EPOCH);
+                let nanoseconds = since_epoch.unwrap_or_default().as_nanos();
+                Validators {
+                    etag: format!("\"{length:x}-{nanoseconds:x}\""),
+                    modified: Some(*modified),
+                }
+            }
+        }
+    }
+
     /// Reads the content from its beginning. Blocking.
     ///
     /// # Errors
@@ -70,7 +96,7 @@ impl Blob {
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, Error> {
         match &self.0 {
             Source::Memory(bytes) => Ok(Box::new(bytes.clone().reader())),
-            Source::File { path, length } => Ok(Box::new(open(path, *length, 0)?)),
+            Source::File { path, length, .. } => Ok(Box::new(open(path, *length, 0)?)),
         }
     }
 
@@ -78,7 +104,7 @@ impl Blob {
     pub(crate) async fn read(&self) -> Result<Bytes, Error> {
         match &self.0 {
             Source::Memory(bytes) => Ok(bytes.clone()),
-            Source::File { path, length } => {
+            Source::File { path, length, .. } => {
                 let (mut file, mut content) = (open_elsewhere(path, *length, 0).await?, Vec::new());
                 file.read_to_end(&mut content)
                     .await
@@ -92,7 +118,7 @@ impl Blob {
     pub(crate) async fn body(&self, range: Range<u64>) -> Result<Body, Error> {
         match &self.0 {
             Source::Memory(bytes) => Ok(memory_body(slice(bytes, &range))),
-            Source::File { path, length } => {
+            Source::File { path, length, .. } => {
                 let file = open_elsewhere(path, *length, range.start).await?;
                 let part = file.take(range.end.saturating_sub(range.start));
                 Ok(Body::from_stream(ReaderStream::with_capacity(part, CHUNK)))

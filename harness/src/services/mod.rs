@@ -11,6 +11,7 @@
 mod blob;
 mod boot;
 mod certificates;
+mod conditional;
 mod download;
 mod error;
 mod fingerprint;
@@ -25,7 +26,7 @@ mod testing;
 mod tls;
 
 pub use blob::Blob;
-pub use boot::{BootServer, DataRoot, Folder};
+pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock};
 pub use certificates::{Authority, Identity};
 pub use error::Error;
 pub use fingerprint::Fingerprint;
