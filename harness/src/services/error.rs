@@ -66,6 +66,14 @@ pub enum Error {
         /// The link, or a path through it.
         path: PathBuf,
     },
+    /// A directory cannot hold scratch space.
+    #[error("cannot keep scratch space in {}: {reason}", path.display())]
+    ScratchSpace {
+        /// The directory.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
     /// Text is not a value of the type that was wanted.
     #[error("{text:?} is not {wanted}")]
     Syntax {

@@ -8,6 +8,7 @@
 //! Nothing here knows of USB, QEMU or the LAN: the same servers answer on a TCP port of the loopback interface, which is how
 //! the tests reach them.
 
+mod access_log;
 mod blob;
 mod boot;
 mod certificates;
@@ -20,19 +21,22 @@ mod oci;
 mod peer;
 mod range;
 mod registry;
+mod scratch;
 mod serve;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod tls;
 
+pub use access_log::access_line;
 pub use blob::Blob;
 pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock};
-pub use certificates::{Authority, Identity};
+pub use certificates::{Authority, Identity, KeySize, ServerProfile, Validity};
 pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use journal::Journal;
 pub use oci::{ConfigSpec, Digest, Document, Layer, Nonce, OciImage, Platform};
 pub use peer::Peer;
 pub use registry::Registry;
+pub use scratch::{Credentials, ScratchSpace};
 pub use serve::{Server, serve};
 pub use tls::{TlsListener, TlsOptions};
