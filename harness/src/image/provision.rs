@@ -172,10 +172,10 @@ mod tests {
     fn https(secret: &str) -> BootSource {
         BootSource::Https {
             server: "https://boot.example".parse().unwrap(),
-            identity: Identity {
+            identity: Some(Identity {
                 certificate: format!("certificate of {secret}").into_bytes(),
                 private_key: secret.repeat(200).into_bytes(),
-            },
+            }),
             trusted_ca: format!("authority of {secret}").into_bytes(),
         }
     }

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::board_on::{BoardOn, Boot};
-use super::network::{Network, Trust};
-use super::{Job, RunError, Start};
+use super::network::Network;
+use super::{Job, RunError, Start, Trust};
 use crate::console::{Console, Expectations};
-use crate::cpio::{Archive, CpioError};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
@@ -44,10 +43,8 @@ impl Live {
         let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
         fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
 
-        let boot = &job.scenario.boot;
         let mac = random_mac(job)?;
-        let trust = Trust::generate(boot)?;
-        let trust_archive = trust_archive(&trust)?;
+        let trust = Trust::generate(job.scenario, &[])?;
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
         let overlay = work.join("card.qcow2");
@@ -73,11 +70,12 @@ impl Live {
         let initrd = work.join("initrd");
         if let Start::Direct { .. } = job.start {
             let mut bytes = fs::read(&job.parts.initramfs).map_err(in_folder)?;
-            bytes.extend_from_slice(&trust_archive);
+            bytes.extend_from_slice(&trust.archive()?);
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let network = Network::start(boot, job.parts, &trust, mac, trust_archive, timeline)?;
+        let scratch = work.join("scratch");
+        let network = Network::start(job.scenario, job.parts, &trust, mac, scratch, timeline)?;
         let wire = network.lan.attach();
         timeline.emit(Event::Firmware {
             kernel: handover.kernel_name.clone(),
@@ -167,23 +165,15 @@ fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
     })
 }
 
-/// A cpio archive that the guest's initramfs is extended by: the run's certificate authority.
-fn trust_archive(trust: &Trust) -> Result<Vec<u8>, CpioError> {
-    let pem = trust.authority.certificate_pem();
-    let mut archive = Archive::new();
-    archive.file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem)?;
-    Ok(archive.to_bytes())
-}
-
 /// Makes the run's card of the prebuilt image: with an identity of its own, or none where DHCP says what to boot.
 fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
     let source = match job.scenario.boot.transport {
         Transport::Https => BootSource::Https {
             server: format!("https://{}", job.scenario.boot.server).parse()?,
-            identity: Identity {
-                certificate: trust.client.certificate_der().to_vec(),
-                private_key: trust.client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
-            },
+            identity: trust.client.as_ref().map(|client| Identity {
+                certificate: client.certificate_der().to_vec(),
+                private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
+            }),
             trusted_ca: trust.authority.certificate_der().to_vec(),
         },
         Transport::Http => BootSource::Dhcp,
