@@ -1,10 +1,11 @@
-//! The project's commands: `cargo xtask e2e`, `console`, `bench`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
+//! The project's commands: `cargo xtask e2e`, `console`, `serve`, `bench`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
 
 mod bench;
 mod console;
 mod e2e;
 mod fixtures;
 mod project;
+mod serve;
 mod view;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum Command {
     E2e(e2e::Args),
     /// Boot a scenario's board with the terminal attached to its serial port.
     Console(console::Args),
+    /// Run a scenario's servers on ports of this machine, for real clients.
+    Serve(serve::Args),
     /// Measure, and compare within one invocation.
     Bench(bench::Args),
     /// Fetch, list and check the foreign parts.
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::E2e(args) => e2e::run(&args),
         Command::Console(args) => console::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),
     };
