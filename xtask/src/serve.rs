@@ -1,5 +1,6 @@
 //! `cargo xtask serve`: the servers of a scenario on ports of this machine, for curl, openssl, skopeo and other real clients.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -9,9 +10,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use shakedown_harness::run::{Parts, Servers, Setting, Trust};
+use shakedown_harness::run::{Servers, Setting, Trust};
 use shakedown_harness::scenario::{Scenario, Transport};
-use shakedown_harness::services::{Credentials, DataRoot, access_line};
+use shakedown_harness::services::{Credentials, DataRoot, Identity, access_line};
 use shakedown_harness::timeline::{Cursor, Event, Timeline};
 use tokio::net::TcpListener;
 
@@ -21,6 +22,9 @@ use crate::project::{PartsArgs, Project};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The hardware address of the client that the plain-HTTP boot server knows.
 const CLIENT: &str = "b8:27:eb:00:00:01";
+
+/// Folder of the scratch space's objects.
+const SCRATCH: &str = "scratch";
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -60,8 +64,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let project = Project::read()?;
     let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
-    for address in [Some(args.listen), args.registry_listen, args.scratch_listen] {
-        if let Some(address) = address.filter(|a| !a.ip().is_loopback() && !args.allow_remote) {
+    let registry = args.registry_listen.unwrap_or(next(args.listen)?);
+    let asked = Addresses {
+        boot: args.listen,
+        registry,
+        scratch: args.scratch_listen.unwrap_or(next(registry)?),
+    };
+    for address in [asked.boot, asked.registry, asked.scratch] {
+        if !address.ip().is_loopback() && !args.allow_remote {
             bail!("{address} can be reached by others: say --allow-remote if that is meant");
         }
     }
@@ -77,51 +87,52 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             .take_clients_of(&pem)
             .with_context(|| format!("{} holds no certificate", file.display()))?;
     }
-    write_identities(&trust, &folder)
-        .with_context(|| format!("cannot write into {}", folder.display()))?;
+    fill(&folder, &trust).with_context(|| format!("cannot write into {}", folder.display()))?;
+    let setting = |addresses: &Addresses| -> Result<Setting> {
+        Ok(Setting {
+            mac: CLIENT.parse()?,
+            scratch_endpoint: format!("http://{}", addresses.scratch),
+            scratch_folder: folder.join(SCRATCH),
+            data: match &args.data_root {
+                Some(root) => DataRoot::on_disk(root)?,
+                None => DataRoot::default(),
+            },
+        })
+    };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(serve(args, scenario, &parts, &trust, &folder))?;
+    runtime.block_on(async {
+        let timeline = Timeline::start();
+        let listeners = asked.bind().await?;
+        let addresses = Addresses::of(&listeners)?;
+        let setting = setting(&addresses)?;
+        let servers = Servers::prepare(scenario, &parts, &trust, setting, &timeline)?;
+        let usage = Usage {
+            scenario,
+            folder: &folder,
+            addresses,
+            credentials: servers.credentials(),
+            has_identity: trust.client.is_some(),
+        };
+        println!("{usage}");
+        serve(&servers, listeners, &timeline).await
+    })?;
     println!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
+/// Serves until Ctrl-C, and lets the requests in progress come to their end until another.
 async fn serve(
-    args: &Args,
-    scenario: &Scenario,
-    parts: &Parts,
-    trust: &Trust,
-    folder: &Path,
+    servers: &Servers<'_>,
+    [boot, registry, scratch]: [TcpListener; 3],
+    timeline: &Timeline,
 ) -> Result<()> {
-    let boot = bind(args.listen).await?;
-    let registry = bind(or_next(args.registry_listen, &boot)?).await?;
-    let scratch = bind(or_next(args.scratch_listen, &registry)?).await?;
-    let addresses = Addresses {
-        boot: boot.local_addr()?,
-        registry: registry.local_addr()?,
-        scratch: scratch.local_addr()?,
-    };
-    let timeline = Timeline::start();
-    let setting = Setting {
-        mac: CLIENT.parse()?,
-        scratch_endpoint: format!("http://{}", addresses.scratch),
-        scratch_folder: folder.join("scratch"),
-        data: match &args.data_root {
-            Some(root) => DataRoot::on_disk(root)?,
-            None => DataRoot::default(),
-        },
-    };
-    let servers = Servers::prepare(scenario, parts, trust, setting, &timeline)?;
     let running = [
         servers.boot(boot)?,
         servers.registry(registry)?,
         servers.scratch(scratch),
     ];
-    println!(
-        "{}",
-        usage(scenario, &addresses, servers.credentials(), folder)
-    );
     tokio::select! {
-        () = show(&timeline) => {}
+        () = show(timeline) => {}
         stop = tokio::signal::ctrl_c() => stop.context("cannot wait for Ctrl-C")?,
     }
     eprintln!("stopping when the requests in progress have ended; Ctrl-C again breaks them off");
@@ -140,93 +151,134 @@ struct Addresses {
     scratch: SocketAddr,
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("cannot listen on {address}"))
+impl Addresses {
+    fn of([boot, registry, scratch]: &[TcpListener; 3]) -> std::io::Result<Self> {
+        Ok(Self {
+            boot: boot.local_addr()?,
+            registry: registry.local_addr()?,
+            scratch: scratch.local_addr()?,
+        })
+    }
+
+    async fn bind(&self) -> Result<[TcpListener; 3]> {
+        let bind = async |address: SocketAddr| {
+            let listener = TcpListener::bind(address).await;
+            listener.with_context(|| format!("cannot listen on {address}"))
+        };
+        Ok([
+            bind(self.boot).await?,
+            bind(self.registry).await?,
+            bind(self.scratch).await?,
+        ])
+    }
 }
 
-/// The address that was asked for, or the port after another listener's; a free port where that has one.
-fn or_next(asked: Option<SocketAddr>, before: &TcpListener) -> Result<SocketAddr> {
-    let mut next = before.local_addr()?;
-    next.set_port(
-        next.port()
-            .checked_add(1)
-            .context("there is no port after 65535")?,
-    );
-    Ok(asked.unwrap_or(next))
+/// The port after another; where any free one was asked for, any free one.
+fn next(mut address: SocketAddr) -> Result<SocketAddr> {
+    if address.port() != 0 {
+        let port = address.port().checked_add(1);
+        address.set_port(port.context("there is no port after 65535")?);
+    }
+    Ok(address)
 }
 
-/// Writes what clients need under the names that skopeo's and podman's `--cert-dir` want.
-fn write_identities(trust: &Trust, folder: &Path) -> std::io::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let write = |name: &str, text: &str| {
+/// Fills the folder with what clients need, under the names that skopeo's and podman's `--cert-dir` want, and removes what an
+/// earlier call has left.
+fn fill(folder: &Path, trust: &Trust) -> std::io::Result<()> {
+    let mut private = fs::DirBuilder::new();
+    private.recursive(true).mode(0o700).create(folder)?;
+    let scratch = folder.join(SCRATCH);
+    if scratch.exists() {
+        fs::remove_dir_all(scratch)?;
+    }
+    let client = trust.client.as_ref();
+    for (name, text) in [
+        ("ca.crt", Some(trust.authority.certificate_pem())),
+        ("client.cert", client.map(Identity::certificate_pem)),
+        ("client.key", client.map(Identity::key_pem)),
+    ] {
         let path = folder.join(name);
         if path.exists() {
             fs::remove_file(&path)?;
         }
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path);
-        file?.write_all(text.as_bytes())
-    };
-    write("ca.crt", trust.authority.certificate_pem())?;
-    if let Some(client) = &trust.client {
-        write("client.cert", client.certificate_pem())?;
-        write("client.key", client.key_pem())?;
+        if let Some(text) = text {
+            let mut private = File::options();
+            private.write(true).create_new(true).mode(0o600);
+            private.open(path)?.write_all(text.as_bytes())?;
+        }
     }
     Ok(())
 }
 
 /// What a person types to use the servers.
-fn usage(
-    scenario: &Scenario,
-    addresses: &Addresses,
-    credentials: &Credentials,
-    folder: &Path,
-) -> String {
-    let Addresses {
-        boot,
-        registry,
-        scratch,
-    } = addresses;
-    let (host, folder) = (&scenario.boot.server, folder.display());
-    let image = scenario.boot.container.split_once('/');
-    let image = image.map_or(scenario.boot.container.as_str(), |(_, image)| image);
-    let identity =
-        format!("--cacert {folder}/ca.crt --cert {folder}/client.cert --key {folder}/client.key");
-    let boot_server = match scenario.boot.transport {
-        Transport::Https => format!(
-            "  boot server    https://{boot}, as {host}\n\
-             \x20   curl {identity} https://{boot}/boot/ipxe\n\
-             \x20   curl {identity} https://{boot}/files/kernel -o kernel\n\
-             \x20   openssl s_client -connect {boot} -servername {host} -CAfile {folder}/ca.crt -cert {folder}/client.cert -key {folder}/client.key\n"
-        ),
-        Transport::Http => format!(
-            "  boot server    http://{boot}\n\
-             \x20   curl http://{boot}/boot/{CLIENT}/boot.ipxe\n\
-             \x20   curl http://{boot}/files/kernel -o kernel\n"
-        ),
-    };
-    let Credentials {
-        access_key_id,
-        access_key,
-        bucket,
-    } = credentials;
-    format!(
-        "Serving {}: {}\n{boot_server}\
-         \x20 registry       https://{registry}\n\
-         \x20   skopeo inspect --cert-dir {folder} docker://{registry}/{image}\n\
-         \x20   podman pull --cert-dir {folder} {registry}/{image}\n\
-         \x20 scratch space  http://{scratch}\n\
-         \x20   s3cmd --no-ssl --host {scratch} --host-bucket {scratch} --access_key {access_key_id} --secret_key {access_key} ls s3://{bucket}\n\
-         Ctrl-C stops.\n",
-        scenario.name, scenario.title
-    )
+struct Usage<'a> {
+    scenario: &'a Scenario,
+    folder: &'a Path,
+    addresses: Addresses,
+    credentials: &'a Credentials,
+    has_identity: bool,
+}
+
+impl fmt::Display for Usage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Addresses {
+            boot,
+            registry,
+            scratch,
+        } = self.addresses;
+        let scenario = self.scenario;
+        writeln!(f, "Serving {}: {}", scenario.name, scenario.title)?;
+        writeln!(f, "Certificates and keys are in a folder; go there first:")?;
+        writeln!(f, "  cd {}", self.folder.display())?;
+        match scenario.boot.transport {
+            Transport::Https => {
+                let (curl, openssl) = if self.has_identity {
+                    (
+                        " --cert client.cert --key client.key",
+                        " -cert client.cert -key client.key",
+                    )
+                } else {
+                    ("", "")
+                };
+                let curl = format!("curl --cacert ca.crt{curl} https://{boot}");
+                let host = &scenario.boot.server;
+                writeln!(f, "Boot server, at https://{boot} and as {host}:")?;
+                writeln!(f, "  {curl}/boot/ipxe")?;
+                writeln!(f, "  {curl}/files/kernel -o kernel")?;
+                writeln!(
+                    f,
+                    "  openssl s_client -connect {boot} -servername {host} -CAfile ca.crt{openssl}"
+                )?;
+            }
+            Transport::Http => {
+                writeln!(f, "Boot server, at http://{boot}:")?;
+                writeln!(f, "  curl http://{boot}/boot/{CLIENT}/boot.ipxe")?;
+                writeln!(f, "  curl http://{boot}/files/kernel -o kernel")?;
+            }
+        }
+        let image = &scenario.boot.container;
+        let image = image
+            .split_once('/')
+            .map_or(image.as_str(), |(_, path)| path);
+        let Credentials {
+            access_key_id,
+            access_key,
+            bucket,
+        } = self.credentials;
+        writeln!(f, "Registry, at https://{registry}:")?;
+        writeln!(
+            f,
+            "  skopeo inspect --cert-dir . docker://{registry}/{image}"
+        )?;
+        writeln!(f, "  podman pull --cert-dir . {registry}/{image}")?;
+        writeln!(f, "Scratch space, at http://{scratch}:")?;
+        writeln!(
+            f,
+            "  s3cmd --no-ssl --host {scratch} --host-bucket {scratch} \\\n    \
+             --access_key {access_key_id} --secret_key {access_key} ls s3://{bucket}"
+        )?;
+        writeln!(f, "Ctrl-C stops.")
+    }
 }
 
 /// Shows requests and failed handshakes as they come, for ever.

@@ -45,11 +45,6 @@ impl Tool {
             .stdin(Stdio::null());
         command
     }
-
-    /// Runs it to its end.
-    pub(crate) fn run(self, arguments: &[&str]) -> Outcome {
-        Outcome::of(self.command().args(arguments))
-    }
 }
 
 impl fmt::Display for Tool {
