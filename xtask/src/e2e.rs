@@ -162,7 +162,7 @@ async fn run_one(
 
 /// The verdict in a few words.
 fn verdict(report: &Report) -> String {
-    if let Some(ending) = &report.ending {
+    if let (Verdict::Passed, Some(ending)) = (report.verdict, &report.ending) {
         return match &ending.refused_before {
             Some(stage) => format!("passed: refused before \"{stage}\", as expected"),
             None => "passed: ended where it was to".into(),

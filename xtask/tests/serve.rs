@@ -1,8 +1,4 @@
 //! `cargo xtask serve` as a person uses it: a real client, then Ctrl-C. Uses the real parts, which the first use fetches.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests, where a panic is a failed test"
-)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};

@@ -1,8 +1,8 @@
-//! The servers on the LAN: iPXE boot server, container registry, and the certificates that both sides trust.
+//! The servers on the LAN: iPXE boot server, container registry, scratch space, and the certificates that both sides trust.
 //!
-//! Life cycle: build a [`Router`](axum::Router) ([`BootServer`], [`Registry`]), take a listener (any
+//! Life cycle: build a [`Router`](axum::Router) ([`BootServer`], [`Registry`], [`ScratchSpace`]), take a listener (any
 //! [`axum::serve::Listener`] whose address becomes a [`Peer`]), wrap it in a [`TlsListener`] where the service speaks TLS,
-//! and hand all of it to [`serve`]. The service answers until the returned [`Server`] is dropped; every handshake and every
+//! and hand all of it to [`serve`]. The service answers until the returned [`Server`] is shut down or dropped; every handshake and every
 //! request becomes an event on the timeline by way of a [`Journal`].
 //!
 //! Nothing here knows of USB, QEMU or the LAN: the same servers answer on a TCP port of the loopback interface, which is how

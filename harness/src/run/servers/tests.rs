@@ -1,4 +1,4 @@
-//! The boot script of every scenario of the project, as its board receives it.
+//! The boot script and the secrets of every scenario of the project, as its board receives them.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
@@ -79,6 +79,12 @@ async fn every_script_is_rendered() {
         let (status, script) = get(&servers, &scenario.boot.server, &target, &peer).await;
         let credentials = servers.credentials();
         let mut told = format!("{status}\n{script}");
+        if scenario.boot.secrets.is_some() {
+            let (_, token) = script.split_once("/secrets/").unwrap();
+            let target = format!("/secrets/{}", &token[..32]);
+            let (status, secrets) = get(&servers, &scenario.boot.server, &target, &peer).await;
+            told += &format!("\nsecrets: {status}\n{secrets}");
+        }
         for (random, name) in [
             (&credentials.access_key_id, "[access key id]"),
             (&credentials.access_key, "[access key]"),

@@ -129,8 +129,8 @@ impl BootServer {
         };
         routes
             .route("/files/{*path}", get(file))
-            .route("/secrets/{token}", get(secret))
-            .route("/update-cfg", get(update_configuration))
+            .route("/secrets/{token}", get(secret).head(by_get_alone))
+            .route("/update-cfg", get(update_configuration).head(by_get_alone))
             .fallback(nothing_here)
             .with_state(Arc::new(site))
     }
@@ -228,15 +228,7 @@ async fn file(
     answer.unwrap_or_else(|error| unreadable(&error))
 }
 
-async fn secret(
-    State(site): State<Arc<Site>>,
-    Path(token): Path<String>,
-    method: Method,
-) -> Response {
-    // A request that is to change nothing must not use the secret up (RFC 9110, section 9.2.1).
-    if method == Method::HEAD {
-        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response();
-    }
+async fn secret(State(site): State<Arc<Site>>, Path(token): Path<String>) -> Response {
     let Some(client) = site.secrets.take(&token) else {
         return refuse(
             StatusCode::NOT_FOUND,
@@ -249,6 +241,11 @@ async fn secret(
         Err(error @ Error::NoTemplate { .. }) => refuse(StatusCode::NOT_FOUND, error),
         Err(error) => unreadable(&error),
     }
+}
+
+/// The answer to a `HEAD` request, which is to change nothing (RFC 9110, section 9.2.1), where `GET` does change something.
+async fn by_get_alone() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response()
 }
 
 async fn update_configuration(State(site): State<Arc<Site>>) -> Response {

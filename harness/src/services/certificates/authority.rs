@@ -80,7 +80,7 @@ impl Authority {
         let key = own_key.as_ref().unwrap_or(&self.server_key);
         let signed = params.signed_by(key, &self.issuer);
         let certificate = signed.map_err(refused(common_name))?;
-        if certificate.der().len() > profile.chain_over || profile.chain_over == 0 {
+        if certificate.der().len() > profile.chain_over {
             return Ok(identity(&certificate, vec![], params, key));
         }
         let room = profile.chain_over - certificate.der().len();
@@ -150,21 +150,21 @@ impl Authority {
         bytes: usize,
     ) -> Result<(Vec<CertificateDer<'static>>, Issuer<'static, KeyPair>), Error> {
         let mut certificates: Vec<CertificateDer<'static>> = Vec::new();
-        let mut issuer: Option<Issuer<'static, KeyPair>> = None;
+        let mut lowest: Option<Issuer<'static, KeyPair>> = None;
         let key = generate_key("intermediate authority", KeySize::default())?;
         let pem = key.serialize_pem();
-        while issuer.is_none() || certificates.iter().map(|c| c.len()).sum::<usize>() <= bytes {
+        loop {
             let name = format!("Intermediate authority {}", certificates.len() + 1);
             let params = authority_params(&name)?;
             let key = KeyPair::from_pem(&pem).map_err(refused(&name))?;
-            let above = issuer.as_ref().unwrap_or(&self.issuer);
+            let above = lowest.as_ref().unwrap_or(&self.issuer);
             let certificate = params.signed_by(&key, above).map_err(refused(&name))?;
             certificates.insert(0, certificate.der().clone());
-            issuer = Some(Issuer::new(params, key));
-        }
-        match issuer {
-            Some(issuer) => Ok((certificates, issuer)),
-            None => unreachable!("the loop above has run"),
+            let issuer = Issuer::new(params, key);
+            if certificates.iter().map(|c| c.len()).sum::<usize>() > bytes {
+                return Ok((certificates, issuer));
+            }
+            lowest = Some(issuer);
         }
     }
 }
