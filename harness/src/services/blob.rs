@@ -26,7 +26,10 @@ pub struct Blob(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    Memory(Bytes),
+    Memory {
+        bytes: Bytes,
+        checksum: u32,
+    },
     File {
         path: Arc<Path>,
         length: u64,
@@ -59,7 +62,7 @@ impl Blob {
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.0 {
-            Source::Memory(bytes) => bytes.len() as u64,
+            Source::Memory { bytes, .. } => bytes.len() as u64,
             Source::File { length, .. } => *length,
         }
     }
@@ -74,8 +77,8 @@ impl Blob {
     pub(crate) fn validators(&self) -> Validators {
         let length = self.len();
         match &self.0 {
-            Source::Memory(bytes) => Validators {
-                etag: format!("\"{length:x}-{:x}\"", crc32fast::hash(bytes)),
+            Source::Memory { checksum, .. } => Validators {
+                etag: format!("\"{length:x}-{checksum:x}\""),
                 modified: None,
             },
             Source::File { modified, .. } => {
@@ -95,7 +98,7 @@ impl Blob {
     /// [`Error::File`], [`Error::FileChanged`].
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, Error> {
         match &self.0 {
-            Source::Memory(bytes) => Ok(Box::new(bytes.clone().reader())),
+            Source::Memory { bytes, .. } => Ok(Box::new(bytes.clone().reader())),
             Source::File { path, length, .. } => Ok(Box::new(open(path, *length, 0)?)),
         }
     }
@@ -103,7 +106,7 @@ impl Blob {
     /// The whole content, for small blobs.
     pub(crate) async fn read(&self) -> Result<Bytes, Error> {
         match &self.0 {
-            Source::Memory(bytes) => Ok(bytes.clone()),
+            Source::Memory { bytes, .. } => Ok(bytes.clone()),
             Source::File { path, length, .. } => {
                 let (mut file, mut content) = (open_elsewhere(path, *length, 0).await?, Vec::new());
                 file.read_to_end(&mut content)
@@ -117,7 +120,7 @@ impl Blob {
     /// A body with the bytes of `range`, which the caller has checked against [`len`](Self::len).
     pub(crate) async fn body(&self, range: Range<u64>) -> Result<Body, Error> {
         match &self.0 {
-            Source::Memory(bytes) => Ok(memory_body(slice(bytes, &range))),
+            Source::Memory { bytes, .. } => Ok(memory_body(slice(bytes, &range))),
             Source::File { path, length, .. } => {
                 let file = open_elsewhere(path, *length, range.start).await?;
                 let part = file.take(range.end.saturating_sub(range.start));
@@ -129,7 +132,8 @@ impl Blob {
 
 impl From<Bytes> for Blob {
     fn from(bytes: Bytes) -> Self {
-        Self(Source::Memory(bytes))
+        let checksum = crc32fast::hash(&bytes);
+        Self(Source::Memory { bytes, checksum })
     }
 }
 
