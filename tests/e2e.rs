@@ -13,7 +13,7 @@ use shakedown_harness::board::Board;
 use shakedown_harness::image::partitions::Scheme;
 use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
-use shakedown_harness::report::{Verdict, failure_text};
+use shakedown_harness::report::{Verdict, ending_text, failure_text};
 use shakedown_harness::run::{Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
@@ -113,11 +113,16 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
     let report = runtime.block_on(run(&job, &Timeline::start(), std::future::pending()));
     // Threads of the matcher may still wait for the text of a port that has ended.
     runtime.shutdown_background();
-    let system = report.container_system.as_deref().unwrap_or("nothing");
-    println!(
-        "{}: the container says it is {system}; {}",
-        scenario.name, report.container_source
-    );
+    match &report.ending {
+        Some(ending) => print!("{}", ending_text(&report, ending)),
+        None => {
+            let system = report.container_system.as_deref().unwrap_or("nothing");
+            println!(
+                "{}: the container says it is {system}; {}",
+                scenario.name, report.container_source
+            );
+        }
+    }
     match (&report.failure, report.verdict) {
         (None, Verdict::Passed) => Ok(()),
         (Some(failure), _) => bail!("{}", failure_text(&report, failure)),

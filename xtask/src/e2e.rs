@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
-use shakedown_harness::report::{Report, Verdict, failure_text, summary_table};
+use shakedown_harness::report::{Report, Verdict, ending_text, failure_text, summary_table};
 use shakedown_harness::run::{Given, Job, Parts, Start, run as run_job};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::timeline::Timeline;
@@ -92,6 +92,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for report in &reports {
         if let Some(failure) = &report.failure {
             println!("{}", failure_text(report, failure));
+        }
+        if let Some(ending) = &report.ending {
+            println!("{}", ending_text(report, ending));
         }
     }
     Ok(exit_code(&reports))
@@ -195,6 +198,12 @@ async fn run_one(
 
 /// The verdict in a few words.
 fn verdict(report: &Report) -> String {
+    if let (Verdict::Passed, Some(ending)) = (report.verdict, &report.ending) {
+        return match &ending.refused_before {
+            Some(stage) => format!("passed: refused before \"{stage}\", as expected"),
+            None => "passed: ended where it was to".into(),
+        };
+    }
     match report.verdict {
         Verdict::Passed => {
             let system = report

@@ -1,4 +1,5 @@
-//! The project's commands: `cargo xtask e2e`, `console`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
+//! The project's commands: `cargo xtask e2e`, `console`, `serve`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness`
+//! and `fixtures`.
 
 mod bench;
 mod console;
@@ -6,6 +7,7 @@ mod e2e;
 mod fixtures;
 mod image;
 mod project;
+mod serve;
 mod view;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ enum Command {
     E2e(e2e::Args),
     /// Boot a scenario's board with the terminal attached to its serial port.
     Console(console::Args),
+    /// Run a scenario's servers on ports of this machine, for real clients.
+    Serve(serve::Args),
     /// Measure, and compare within one invocation.
     Bench(bench::Args),
     /// Build, inspect, provision and verify disk images.
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::E2e(args) => e2e::run(&args),
         Command::Console(args) => console::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Image(args) => image::run(&args),
         Command::Fixtures(args) => fixtures::run(&args),

@@ -72,6 +72,13 @@ impl Failure {
     }
 }
 
+/// What a record says, with seconds, as people read it; `None` for what says nothing of board, network or servers.
+pub(crate) fn line(record: &Record) -> Option<String> {
+    serial_line(record)
+        .or_else(|| request_line(record))
+        .or_else(|| network_line(record))
+}
+
 fn serial_line(record: &Record) -> Option<String> {
     match &record.event {
         Event::Serial { uart, line } if !line.trim().is_empty() => Some(format!(

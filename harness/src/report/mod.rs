@@ -4,6 +4,7 @@ mod failure;
 mod model;
 mod text;
 
+pub(crate) use failure::line;
 pub use failure::{Class, Failure};
-pub use model::{PartVersion, Report, StageTime, Verdict};
-pub use text::{failure_text, summary_table};
+pub use model::{Ending, PartVersion, Report, StageTime, Verdict};
+pub use text::{ending_text, failure_text, summary_table};

@@ -4,14 +4,18 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use super::ending;
 use super::live::Live;
 use super::stages::{Bounds, Facts, NotReached, Sequencer};
 use super::watchdog::Watchdog;
 use super::{Parts, RunError, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
+use crate::console::Expectations;
 use crate::report::{Class, Failure, Report, Verdict};
 use crate::scenario::Scenario;
+use crate::services::access_line;
 use crate::timeline::{Event, Record, Timeline};
 
 /// A run that is wanted.
@@ -66,6 +70,7 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         verdict: Verdict::CouldNotRun,
         stages: Vec::new(),
         failure: None,
+        ending: None,
         container_system: None,
         container_version: None,
         nonce: None,
@@ -98,7 +103,10 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
             report.failure = Some(Failure::new(class, error.to_string(), &records));
         }
     }
-    if let Err(e) = write_records(&job.folder, &records).and_then(|()| report.write(&job.folder)) {
+    let started = SystemTime::now() - timeline.elapsed();
+    if let Err(e) =
+        write_records(&job.folder, &records, started).and_then(|()| report.write(&job.folder))
+    {
         timeline.note(
             "run",
             format!("cannot write into {}: {e}", job.folder.display()),
@@ -108,7 +116,7 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     report
 }
 
-/// Runs the board through its stages; `Some` says why it did not reach the last.
+/// Sets the board up, runs it, and takes everything down; `Some` says why it did not end as it was to.
 async fn go(
     job: &Job<'_>,
     timeline: &Timeline,
@@ -117,23 +125,65 @@ async fn go(
 ) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
     report.nonce = Some(live.nonce().to_owned());
+    let outcome = follow(job, &live, expectations, timeline, stop, report).await;
+    report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
+    live.shut_down().await;
+    outcome
+}
+
+/// Switches the board on and goes with it through its stages to its end.
+async fn follow(
+    job: &Job<'_>,
+    live: &Live,
+    expectations: Expectations,
+    timeline: &Timeline,
+    stop: impl Future<Output = ()>,
+    report: &mut Report,
+) -> Result<Option<Failure>, RunError> {
     let bounds = Bounds::new(&job.board.limits, report.host_scale);
     let facts = Facts {
         nonce: live.nonce().to_owned(),
         layers: live.layers().to_vec(),
     };
-    let mut watchdog = Watchdog::new(activity(&live, timeline), &bounds);
+    let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
+    let (bounds_of_end, facts_of_end) = (bounds.clone(), facts.clone());
     let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
     live.machine().power_on().await?;
-    let stages = job.stages();
-    let ended = live.machine().ended();
-    let (reached, outcome) = sequencer.go(&stages, &mut watchdog, ended, stop).await;
+    let (stages, ended) = (job.stages(), live.machine().ended());
+    tokio::pin!(ended, stop);
+    let (reached, outcome) = sequencer
+        .go(&stages, &mut watchdog, &mut ended, &mut stop)
+        .await;
+    let last = reached.last().map_or(0.0, |stage| stage.reached);
     report.stages = reached;
     // Before the plug is pulled, which leaves traces of its own.
-    let failure = outcome.err().map(|e| failure(&e, &timeline.snapshot()));
-    report.qemu_cpu_seconds = cpu_seconds(live.machine().pid());
-    live.shut_down().await;
-    Ok(failure)
+    if let Err(not_reached) = outcome {
+        return Ok(Some(failure(&not_reached, &timeline.snapshot())));
+    }
+    let Some(expect) = &job.scenario.expect else {
+        return Ok(None);
+    };
+    let forbidden = job.scenario.forbidden(job.board);
+    let end = ending::wait(
+        timeline,
+        expect,
+        forbidden.as_ref(),
+        sequencer.power_on() + Duration::from_secs_f64(last),
+        bounds_of_end.scaled(expect.within),
+        &facts_of_end,
+    );
+    let (class, cause) = tokio::select! {
+        ending = end => match ending {
+            Ok(ending) => {
+                report.ending = Some(ending);
+                return Ok(None);
+            }
+            Err(cause) => (Class::Board, cause),
+        },
+        words = &mut ended => (Class::Emulator, format!("QEMU has ended; its last words: {words:?}")),
+        () = &mut stop => (Class::Host, "stopped by the user".into()),
+    };
+    Ok(Some(Failure::new(class, cause, &timeline.snapshot())))
 }
 
 impl Job<'_> {
@@ -204,17 +254,27 @@ fn refused(records: &[Record]) -> bool {
     last.is_some_and(|status| status >= 500)
 }
 
-/// Writes the timeline and, apart, the servers' journal: a JSON object a line.
-fn write_records(folder: &Path, records: &[Record]) -> std::io::Result<()> {
-    let mut timeline = std::io::BufWriter::new(fs::File::create(folder.join("timeline.jsonl"))?);
-    let mut journal = std::io::BufWriter::new(fs::File::create(folder.join("journal.jsonl"))?);
+/// Writes the timeline and, apart, the servers' journal, a JSON object a line, and the boot server's access log. `started` is the
+/// beginning of the timeline.
+fn write_records(folder: &Path, records: &[Record], started: SystemTime) -> std::io::Result<()> {
+    let create = |name| fs::File::create(folder.join(name)).map(std::io::BufWriter::new);
+    let mut timeline = create("timeline.jsonl")?;
+    let mut journal = create("journal.jsonl")?;
+    let mut access = create("access.log")?;
     for record in records {
         let line = serde_json::to_string(record)? + "\n";
         timeline.write_all(line.as_bytes())?;
         if matches!(record.event, Event::Request(_) | Event::Tls(_)) {
             journal.write_all(line.as_bytes())?;
         }
+        match &record.event {
+            Event::Request(request) if request.service == "boot" => {
+                writeln!(access, "{}", access_line(request, started + record.at))?;
+            }
+            _ => {}
+        }
     }
     timeline.flush()?;
-    journal.flush()
+    journal.flush()?;
+    access.flush()
 }

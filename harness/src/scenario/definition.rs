@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::expect::ExpectFile;
+use super::{Expect, Tls};
 use crate::board::{Board, Stage};
 use crate::input::{Document, InputError, Span, toml_files};
 
@@ -20,6 +22,10 @@ pub struct Scenario {
     pub boards: Vec<String>,
     /// How the board boots.
     pub boot: Boot,
+    /// What is unusual about the TLS between the board and its boot server.
+    pub tls: Tls,
+    /// How a run is to end when it is not by going through the whole chain.
+    pub expect: Option<Expect>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
 }
@@ -31,6 +37,8 @@ struct ScenarioFile {
     tier: Tier,
     boards: Vec<Span<String>>,
     boot: Boot,
+    tls: Option<Span<Tls>>,
+    expect: Option<Span<ExpectFile>>,
     #[serde(default)]
     without: Vec<Span<String>>,
 }
@@ -55,6 +63,8 @@ pub struct Boot {
     pub server: String,
     /// The boot script, `boot.ipxe`, as the boot server's data root holds it.
     pub script: String,
+    /// What `${secrets_url}` of the boot script leads to, once: the template `secrets` of the board's folder.
+    pub secrets: Option<String>,
     /// The container image's name, as in `docker.io/library/alpine:latest`.
     pub container: String,
 }
@@ -84,6 +94,7 @@ impl Scenario {
     fn read_file(path: &Path, boards: &[Board]) -> Result<Self, InputError> {
         let document = Document::read(path)?;
         let file: ScenarioFile = document.parse()?;
+        let mut stages_of_boards = Vec::new();
         for name in &file.boards {
             let Some(board) = boards.iter().find(|b| &b.name == name.get_ref()) else {
                 let known: Vec<_> = boards.iter().map(|b| b.name.as_str()).collect();
@@ -104,26 +115,45 @@ impl Scenario {
                     return Err(document.error_at(stage.span(), &message));
                 }
             }
+            let without = |s: &&Stage| !file.without.iter().any(|w| w.get_ref() == &s.name);
+            stages_of_boards.push(board.stages.iter().filter(without).cloned().collect());
         }
+        if let Some(tls) = &file.tls {
+            Tls::check(tls, file.boot.transport, &document)?;
+        }
+        let expect = file.expect;
+        let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, &document));
         Ok(Self {
             name: document.name(),
             title: file.title,
             tier: file.tier,
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
             boot: file.boot,
+            tls: file.tls.map(Span::into_inner).unwrap_or_default(),
+            expect: expect.transpose()?,
             without: file.without.into_iter().map(Span::into_inner).collect(),
         })
     }
 
-    /// The stages that a run of this scenario on `board` goes through, in order.
+    /// The stages that a run of this scenario on `board` must go through, in order.
     #[must_use]
     pub fn stages(&self, board: &Board) -> Vec<Stage> {
-        board
-            .stages
-            .iter()
-            .filter(|stage| !self.without.contains(&stage.name))
-            .cloned()
-            .collect()
+        self.split(board).0
+    }
+
+    /// The stage that a run of this scenario on `board` must not reach.
+    #[must_use]
+    pub fn forbidden(&self, board: &Board) -> Option<Stage> {
+        self.split(board).1
+    }
+
+    fn split(&self, board: &Board) -> (Vec<Stage>, Option<Stage>) {
+        let on_the_way = |stage: &&Stage| !self.without.contains(&stage.name);
+        let stages = board.stages.iter().filter(on_the_way).cloned().collect();
+        match &self.expect {
+            Some(expect) => expect.split(stages),
+            None => (stages, None),
+        }
     }
 }
 
@@ -175,6 +205,41 @@ mod tests {
           | without = ["TSL"]
           |            ^^^^^
         "#);
+        insta::assert_snapshot!(error("[boot]", "[tls]\n[boot]"), @r#"
+        scenarios/s.toml:7:1: there is no TLS over plain HTTP: say transport = "https" or leave [tls] out
+          | [tls]
+          | ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[expect]\nuntil = \"TSL\"\n[boot]"), @r#"
+        scenarios/s.toml:8:9: this scenario goes through no stage "TSL"
+          | until = "TSL"
+          |         ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[expect]\nstops_before = \"firmware\"\n[boot]"), @r#"
+        scenarios/s.toml:8:16: no run can stop before its first stage
+          | stops_before = "firmware"
+          |                ^^^^^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[expect]\nstops_before = \"Linux\"\n[boot]"), @r"
+        scenarios/s.toml:7:1: say in proofs what shows why the board stops there
+          | [expect]
+          | ^^^^^^^^
+        ");
+        insta::assert_snapshot!(error("[boot]", "[expect]\nwithin = \"5s\"\n[boot]"), @r"
+        scenarios/s.toml:7:1: say where the run ends: either stops_before or until
+          | [expect]
+          | ^^^^^^^^
+        ");
+        insta::assert_snapshot!(error("[boot]", "[tls]\nclient = \"lost\"\n[boot]"), @r#"
+        scenarios/s.toml:8:10: unknown variant `lost`, expected one of `valid`, `none`, `unknown-ca`, `expired`, `not-yet-valid`, `revoked`, `wrong-key`
+          | client = "lost"
+          |          ^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]\ntransport = \"http\"", "[tls]\nmax_fragment = 5\n[boot]\ntransport = \"https\""), @r"
+        scenarios/s.toml:8:16: a record may have 64 to 16384 bytes
+          | max_fragment = 5
+          |                ^
+        ");
         insta::assert_snapshot!(error("tier = \"smoke\"", "tier = \"smoke"), @r#"
         scenarios/s.toml:3:14: invalid basic string, expected `"`
           | tier = "smoke

@@ -1,5 +1,9 @@
 //! Scenarios: what a run does with a board and what must come of it. One TOML file each, read and checked before anything starts.
 
 mod definition;
+mod expect;
+mod tls;
 
 pub use definition::{Boot, Scenario, Tier, Transport};
+pub use expect::{End, Expect};
+pub use tls::{ClientCertificate, ServerCertificate, ServerChain, ServerKey, Tls};

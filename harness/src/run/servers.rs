@@ -1,0 +1,202 @@
+//! The servers of a scenario, ready to be put onto listeners: those of the LAN, or of the host for real clients.
+
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::serve::Listener;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{Parts, RunError, Trust};
+use crate::mac::Mac;
+use crate::scenario::{Boot, Scenario, Transport};
+use crate::services::{
+    Blob, BootServer, Client, Credentials, DataRoot, Folder, Journal, Nonce, OciImage, Peer,
+    Registry, ScratchSpace, Server, TlsListener, TlsOptions, serve,
+};
+use crate::timeline::Timeline;
+
+/// What the servers of a scenario need to know of their surroundings.
+#[derive(Debug)]
+pub struct Setting {
+    /// The board's hardware address, by which the plain-HTTP boot server knows it.
+    pub mac: Mac,
+    /// URL at which the scratch space will be found.
+    pub scratch_endpoint: String,
+    /// Where the scratch space keeps its objects.
+    pub scratch_folder: PathBuf,
+    /// The folders of other clients than the scenario's.
+    pub data: DataRoot,
+}
+
+/// The servers of a scenario. Each may be put onto any number of listeners.
+pub struct Servers<'a> {
+    transport: Transport,
+    trust: &'a Trust,
+    max_fragment: Option<usize>,
+    timeline: Timeline,
+    boot: Router,
+    registry: Router,
+    scratch: Router,
+    credentials: Credentials,
+    nonce: Nonce,
+    layers: Vec<String>,
+}
+
+impl<'a> Servers<'a> {
+    /// Puts together what `scenario` hands out of `parts`. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the scenario names an image as no registry does.
+    pub fn prepare(
+        scenario: &Scenario,
+        parts: &Parts,
+        trust: &'a Trust,
+        setting: Setting,
+        timeline: &Timeline,
+    ) -> Result<Self, RunError> {
+        let boot = &scenario.boot;
+        let nonce = Nonce::random();
+        let image = parts.container.image.with_env(&[nonce.variable()])?;
+        let mut scratch = ScratchSpace::new(setting.scratch_folder)?;
+        let credentials = scratch.add_client()?;
+
+        let mut data = setting.data;
+        let client = match boot.transport {
+            Transport::Http => Some(Client::Machine(setting.mac)),
+            Transport::Https => trust.fingerprint().map(Client::Certificate),
+        };
+        if let Some(client) = client {
+            data.set(client, folder(boot, parts, trust)?);
+        }
+        let mut server = BootServer::new(data).variable("s3_endpoint", &setting.scratch_endpoint);
+        for (name, value) in [
+            ("s3_access_key_id", &credentials.access_key_id),
+            ("s3_access_key", &credentials.access_key),
+            ("s3_bucket_name", &credentials.bucket),
+        ] {
+            if let Some(client) = client {
+                server = server.client_variable(client, name, value);
+            }
+        }
+        let (repository, tag) = repository_and_tag(&boot.container);
+        let mut registry = Registry::new();
+        registry.add(repository, tag, &image)?;
+        Ok(Self {
+            transport: boot.transport,
+            trust,
+            max_fragment: scenario.tls.max_fragment(),
+            timeline: timeline.clone(),
+            boot: match boot.transport {
+                Transport::Https => server.https(),
+                Transport::Http => server.http(),
+            },
+            registry: registry.router(),
+            scratch: scratch.router()?,
+            credentials,
+            layers: layer_digests(&image),
+            nonce,
+        })
+    }
+
+    /// Starts the boot server on `listener`, over TLS if that is the scenario's transport.
+    ///
+    /// # Errors
+    /// The TLS library refuses the certificates.
+    pub fn boot<L, I>(&self, listener: L) -> Result<Server, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, journal) = (self.boot.clone(), self.journal("boot"));
+        if self.transport == Transport::Http {
+            return Ok(serve(listener, router, journal));
+        }
+        let mut options = self.trust.boot_options();
+        options.max_fragment = self.max_fragment.or(options.max_fragment);
+        let listener = TlsListener::start(listener, &options, journal.clone())?;
+        Ok(serve(listener, router, journal))
+    }
+
+    /// Starts the registry on `listener`, over TLS.
+    ///
+    /// # Errors
+    /// The TLS library refuses the certificates.
+    pub fn registry<L, I>(&self, listener: L) -> Result<Server, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let journal = self.journal("registry");
+        let options = TlsOptions::new(&self.trust.registry);
+        let listener = TlsListener::start(listener, &options, journal.clone())?;
+        Ok(serve(listener, self.registry.clone(), journal))
+    }
+
+    /// Starts the scratch space on `listener`.
+    pub fn scratch<L>(&self, listener: L) -> Server
+    where
+        L: Listener<Addr: Into<Peer>>,
+    {
+        serve(listener, self.scratch.clone(), self.journal("scratch"))
+    }
+
+    /// What the scenario's client uses its scratch space with.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What the container says if it is the registry's.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        self.nonce.as_str()
+    }
+
+    /// Digests of the container image's layers.
+    #[must_use]
+    pub fn layers(&self) -> &[String] {
+        &self.layers
+    }
+
+    fn journal(&self, service: &str) -> Journal {
+        Journal::new(service, self.timeline.clone())
+    }
+}
+
+/// The folder of the scenario's client at the boot server.
+fn folder(boot: &Boot, parts: &Parts, trust: &Trust) -> Result<Folder, RunError> {
+    let mut folder = Folder::default();
+    folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
+    if let Some(secrets) = &boot.secrets {
+        folder.insert("secrets", Bytes::from(secrets.clone()))?;
+    }
+    folder.insert("kernel", Blob::file(&parts.kernel)?)?;
+    folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
+    folder.insert("trust", Bytes::from(trust.archive()?))?;
+    for (path, blob) in &parts.files {
+        folder.insert(path, blob.clone())?;
+    }
+    Ok(folder)
+}
+
+fn layer_digests(image: &OciImage) -> Vec<String> {
+    image
+        .layers()
+        .iter()
+        .map(|l| l.digest().to_string())
+        .collect()
+}
+
+/// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.
+fn repository_and_tag(container: &str) -> (&str, &str) {
+    let without_host = container
+        .split_once('/')
+        .map_or(container, |(_, rest)| rest);
+    without_host
+        .rsplit_once(':')
+        .unwrap_or((without_host, "latest"))
+}
+
+#[cfg(test)]
+mod tests;
