@@ -68,10 +68,10 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let client = authority.issue_client("gateway 7")?;
     let source = BootSource::Https {
         server: "https://gateway.farm.example:8443".parse()?,
-        identity: Identity {
+        identity: Some(Identity {
             certificate: client.certificate_der().to_vec(),
             private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
-        },
+        }),
         trusted_ca: authority.certificate_der().to_vec(),
     };
     provision::provision(&source::open(&prebuilt)?, &source, None, &image)?;

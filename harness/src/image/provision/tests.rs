@@ -59,10 +59,10 @@ fn provision_file(
 fn https(secret: &str) -> BootSource {
     BootSource::Https {
         server: "https://boot.example".parse().unwrap(),
-        identity: Identity {
+        identity: Some(Identity {
             certificate: format!("certificate of {secret}").into_bytes(),
             private_key: secret.repeat(200).into_bytes(),
-        },
+        }),
         trusted_ca: format!("authority of {secret}").into_bytes(),
     }
 }
@@ -220,17 +220,20 @@ fn with_key(seed: u8) -> BootSource {
     BootSource::Https {
         server,
         trusted_ca,
-        identity: Identity {
+        identity: Some(Identity {
             certificate: vec![seed; 100],
             private_key: key.collect(),
-        },
+        }),
     }
 }
 
 fn digits(boot: &BootSource) -> String {
     match boot {
-        BootSource::Https { identity, .. } => hex::encode(&identity.private_key),
-        BootSource::Dhcp => String::new(),
+        BootSource::Https {
+            identity: Some(identity),
+            ..
+        } => hex::encode(&identity.private_key),
+        _ => String::new(),
     }
 }
 
