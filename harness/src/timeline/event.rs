@@ -155,6 +155,9 @@ pub struct RequestEvent {
     pub target: String,
     /// Status code.
     pub status: u16,
+    /// Where the part that was answered begins, in bytes from the start of the whole; `None` for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// Body bytes handed to the connection.
     pub bytes: u64,
     /// The whole body was handed to the connection.
