@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::board_on::{BoardOn, Boot};
 use super::network::{Network, Trust};
+use super::registries::Registries;
 use super::{Given, Job, RunError, Start};
 use crate::console::{Console, Expectations};
 use crate::cpio::{Archive, CpioError};
@@ -48,8 +49,9 @@ impl Live {
         let given = job.parts.given.as_ref();
         let boot = &boot_of(job)?;
         let mac = random_mac(job)?;
-        let trust = Trust::generate(boot, given)?;
-        let trust_archive = trust_archive(&trust)?;
+        let registries = Registries::prepare(job, &work)?;
+        let trust = Trust::generate(boot, given, registries.names())?;
+        let trust_archive = trust_archive(&trust, &registries)?;
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
         let overlay = work.join("card.qcow2");
@@ -82,7 +84,15 @@ impl Live {
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let network = Network::start(boot, job.parts, &trust, mac, trust_archive, timeline)?;
+        let network = Network::start(
+            boot,
+            job.parts,
+            &trust,
+            mac,
+            trust_archive,
+            registries,
+            timeline,
+        )?;
         let wire = network.lan.attach();
         timeline.emit(Event::Firmware {
             kernel: handover.kernel_name.clone(),
@@ -172,11 +182,14 @@ fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
     })
 }
 
-/// A cpio archive that the guest's initramfs is extended by: the run's certificate authority.
-fn trust_archive(trust: &Trust) -> Result<Vec<u8>, CpioError> {
+/// A cpio archive that the guest's initramfs is extended by: the run's certificate authority, and what its registries ask for.
+fn trust_archive(trust: &Trust, registries: &Registries) -> Result<Vec<u8>, CpioError> {
     let pem = trust.authority.certificate_pem();
     let mut archive = Archive::new();
     archive.file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem)?;
+    for (path, text) in registries.guest_files() {
+        archive.file(path, 0o600, text)?;
+    }
     Ok(archive.to_bytes())
 }
 

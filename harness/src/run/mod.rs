@@ -13,6 +13,7 @@ mod given;
 mod live;
 mod network;
 mod parts;
+mod registries;
 mod stages;
 mod watchdog;
 

@@ -5,13 +5,14 @@ use std::net::Ipv4Addr;
 use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 
+use super::registries::Registries;
 use super::{Given, Parts, RunError};
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::scenario::{Boot, Transport};
 use crate::services::{
-    Authority, Blob, BootServer, DataRoot, Fingerprint, Folder, Identity, Journal, Nonce, OciImage,
-    Registry, Server, TlsListener, TlsOptions, serve,
+    Authority, Blob, BootServer, DataRoot, Fingerprint, Folder, Identity, Journal, Server,
+    TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -21,18 +22,9 @@ const SUBNET: &str = "10.42.0.0/16";
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 42, 0, 1);
 /// The HTTPS boot server, somewhere on the internet (RFC 5737, TEST-NET-1, as are the others).
 const BOOT_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
-/// Docker Hub's hosts.
-const REGISTRY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
 /// The NTP pool.
 const NTP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 30);
 
-/// The names of Docker Hub's hosts.
-const REGISTRY_NAMES: &[&str] = &[
-    "docker.io",
-    "registry-1.docker.io",
-    "auth.docker.io",
-    "index.docker.io",
-];
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
@@ -46,11 +38,16 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// New certificates: an authority, one for all servers, one for the board, which may have one already.
-    pub(super) fn generate(boot: &Boot, given: Option<&Given>) -> Result<Self, RunError> {
+    /// New certificates: an authority, one for all servers, those of these names included, and one for the board, which may have one
+    /// already.
+    pub(super) fn generate<'a>(
+        boot: &'a Boot,
+        given: Option<&Given>,
+        registries: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, RunError> {
         let authority = Authority::generate("Shakedown farm CA")?;
         let mut names = vec![boot.server.as_str()];
-        names.extend(REGISTRY_NAMES);
+        names.extend(registries);
         Ok(Self {
             server: authority.issue_server(&names)?,
             client: authority.issue_client("shakedown board")?,
@@ -94,11 +91,10 @@ impl Network {
         trust: &Trust,
         mac: Mac,
         trust_archive: Vec<u8>,
+        registries: Registries,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
-        let lan = Lan::start(lan_config(boot, mac)?, timeline.clone())?;
-        let nonce = Nonce::random();
-        let image = parts.container.image.with_env(&[nonce.variable()])?;
+        let lan = Lan::start(lan_config(boot, &registries, mac)?, timeline.clone())?;
 
         let mut folder = Folder::default();
         folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
@@ -128,20 +124,13 @@ impl Network {
             }
         };
 
-        let journal = Journal::new("registry", timeline.clone());
-        let (repository, tag) = repository_and_tag(&boot.container);
-        let mut registry = Registry::new();
-        registry.add(repository, tag, &image)?;
-        let listener = lan.listen(REGISTRY, 443)?;
-        let listener =
-            TlsListener::start(listener, &TlsOptions::new(&trust.server), journal.clone())?;
-        let registry = serve(listener, registry.router(), journal);
-
+        let mut servers = registries.serve(&lan, &trust.server, timeline)?;
+        servers.push(boot_server);
         Ok(Self {
             lan,
-            nonce: nonce.as_str().to_owned(),
-            layers: layer_digests(&image),
-            _servers: vec![boot_server, registry],
+            nonce: registries.nonce().to_owned(),
+            layers: registries.layers(),
+            _servers: servers,
         })
     }
 }
@@ -155,31 +144,13 @@ fn boot_server(boot: &Boot, given: Option<&Given>) -> (Ipv4Addr, u16) {
     (boot.server.parse().unwrap_or(BOOT_SERVER), port)
 }
 
-fn layer_digests(image: &OciImage) -> Vec<String> {
-    image
-        .layers()
-        .iter()
-        .map(|l| l.digest().to_string())
-        .collect()
-}
-
-/// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.
-fn repository_and_tag(container: &str) -> (&str, &str) {
-    let without_host = container
-        .split_once('/')
-        .map_or(container, |(_, rest)| rest);
-    without_host
-        .rsplit_once(':')
-        .unwrap_or((without_host, "latest"))
-}
-
-fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
+fn lan_config(boot: &Boot, registries: &Registries, mac: Mac) -> Result<lan::Config, lan::Error> {
     let boot_server = match boot.transport {
         Transport::Https => BOOT_SERVER,
         Transport::Http => GATEWAY,
     };
     let names = std::iter::once((boot.server.as_str(), boot_server))
-        .chain(REGISTRY_NAMES.iter().map(|name| (*name, REGISTRY)))
+        .chain(registries.addresses())
         .chain(NTP_NAMES.iter().map(|name| (*name, NTP)));
     // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
     let script = format!(

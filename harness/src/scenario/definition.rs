@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::journal::{Assertion, AssertionTable};
+use super::registry::{Registry, RegistryTable};
 use crate::board::{Board, Stage};
 use crate::input::{Document, InputError, Span, toml_files};
 
@@ -20,6 +22,10 @@ pub struct Scenario {
     pub boards: Vec<String>,
     /// How the board boots.
     pub boot: Boot,
+    /// How the registry serves the image.
+    pub registry: Registry,
+    /// What the servers must have seen when the run has ended.
+    pub journal: Vec<Assertion>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
 }
@@ -31,6 +37,10 @@ struct ScenarioFile {
     tier: Tier,
     boards: Vec<Span<String>>,
     boot: Boot,
+    #[serde(default)]
+    registry: RegistryTable,
+    #[serde(default)]
+    journal: Vec<AssertionTable>,
     #[serde(default)]
     without: Vec<Span<String>>,
 }
@@ -111,6 +121,8 @@ impl Scenario {
             tier: file.tier,
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
             boot: file.boot,
+            registry: file.registry.check(&document)?,
+            journal: Assertion::read_all(file.journal, &document)?,
             without: file.without.into_iter().map(Span::into_inner).collect(),
         })
     }

@@ -11,7 +11,6 @@ mod host;
 mod kernel_line;
 mod net;
 mod rates;
-mod size;
 mod target;
 mod transfers;
 

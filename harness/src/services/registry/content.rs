@@ -6,8 +6,8 @@ use axum::response::Response;
 
 use super::error::Refusal;
 use super::name::Reference;
-use super::registry::Service;
 use super::routes::CONTENT_DIGEST;
+use super::service::Service;
 use crate::services::download::download;
 use crate::services::{Blob, Digest};
 

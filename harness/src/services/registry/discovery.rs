@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::content::with_header;
 use super::error::Refusal;
-use super::registry::Service;
+use super::service::Service;
 use crate::services::Digest;
 use crate::services::oci::{Document, INDEX};
 

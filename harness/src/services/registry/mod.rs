@@ -11,14 +11,14 @@ mod error;
 mod fault;
 mod name;
 mod push;
-mod registry;
 mod routes;
 mod scope;
+mod service;
 mod store;
 
 pub use auth::TokenAuth;
 pub use fault::RateLimit;
-pub use registry::Registry;
+pub use service::Registry;
 
 #[cfg(test)]
 mod tests;

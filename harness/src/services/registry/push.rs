@@ -23,9 +23,9 @@ use super::content::with_header;
 use super::discovery::parse;
 use super::error::Refusal;
 use super::name::{Reference, parse_digest};
-use super::registry::Service;
 use super::routes::CONTENT_DIGEST;
 use super::scope::{Action, Scope};
+use super::service::Service;
 use crate::services::oci::Document;
 use crate::services::{Blob, Digest};
 
@@ -39,8 +39,11 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 #[derive(Debug)]
 pub(super) struct Uploads {
     folder: PathBuf,
-    open: Mutex<HashMap<(String, String), Arc<tokio::sync::Mutex<Upload>>>>,
+    open: Mutex<Open>,
 }
+
+/// Uploads by repository and identifier. Each is locked while a piece of it comes.
+type Open = HashMap<(String, String), Arc<tokio::sync::Mutex<Upload>>>;
 
 /// A file that grows. The file is removed with it unless it was finished.
 #[derive(Debug)]
@@ -73,7 +76,7 @@ impl Uploads {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<(String, String), Arc<tokio::sync::Mutex<Upload>>>> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::error::Refusal;
 use super::name::Target;
-use super::registry::Service;
+use super::service::Service;
 use super::store::Content;
 
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
