@@ -187,6 +187,32 @@ mod tests {
           | without = ["TSL"]
           |            ^^^^^
         "#);
+        let registry =
+            |table: &str| error("[[journal]]", &format!("[registry]\n{table}\n[[journal]]"));
+        let errors = [
+            registry("auth = \"kerberos\""),
+            registry("rate_limit = { requests = 1, retry_after = \"500ms\" }"),
+            registry("break_off = \"0\""),
+            registry("mirror = { host = \"auth.docker.io\" }"),
+            registry("mirror = { host = \"http://mirror\" }"),
+        ];
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        scenarios/s.toml:21:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
+          | auth = "kerberos"
+          |        ^^^^^^^^^^
+        scenarios/s.toml:21:44: Retry-After has whole seconds: write "1s" or more
+          | rate_limit = { requests = 1, retry_after = "500ms" }
+          |                                            ^^^^^^^
+        scenarios/s.toml:21:13: the first byte cannot be the last: write "1" or more
+          | break_off = "0"
+          |             ^^^
+        scenarios/s.toml:21:19: "auth.docker.io" is not the name of another host than docker.io
+          | mirror = { host = "auth.docker.io" }
+          |                   ^^^^^^^^^^^^^^^^
+        scenarios/s.toml:21:19: "http://mirror" is not the name of another host than docker.io
+          | mirror = { host = "http://mirror" }
+          |                   ^^^^^^^^^^^^^^^
+        "#);
         insta::assert_snapshot!(error("tier = \"smoke\"", "tier = \"smoke"), @r#"
         scenarios/s.toml:3:14: invalid basic string, expected `"`
           | tier = "smoke

@@ -249,3 +249,6 @@ fn request(record: &Record) -> Option<&RequestEvent> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ pub struct Registry {
 
 /// Who is served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Auth {
     /// Everybody.
     #[default]
