@@ -1,7 +1,7 @@
 //! What the servers saw: each request and each handshake becomes an event on the timeline.
 //!
 //! A request is journalled once, when its body has been handed to the connection in full or when the connection broke off,
-//! whichever comes first. Handed over means taken by the HTTP connection: up to about half a megabyte of it may still wait in
+//! whichever comes first. Handed over means taken by the HTTP connection: up to about 200 kilobytes of it may still wait in
 //! buffers for a slow or vanished client. A request whose connection broke before there was an answer has the status 0.
 
 use std::pin::Pin;

@@ -18,6 +18,7 @@ mod journal;
 mod known_client;
 mod oci;
 mod peer;
+mod pieces;
 mod range;
 mod registry;
 mod serve;

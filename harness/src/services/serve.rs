@@ -16,6 +16,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Journal, Peer};
 
+/// Bytes that a connection holds for a client that is slower than the server; also the longest head of a request.
+const HELD: usize = 64 * 1024;
+
 /// A running service. It answers until it is dropped, which breaks off its connections.
 #[derive(Debug)]
 #[must_use = "the service ends when this is dropped"]
@@ -71,6 +74,7 @@ where
     });
     // A client that resets the connection or vanishes is its own business, and the journal says how far it got.
     if let Err(error) = http1::Builder::new()
+        .max_buf_size(HELD)
         .serve_connection(TokioIo::new(io), answer)
         .await
         && error.is_parse()
