@@ -177,7 +177,7 @@ impl Auth {
         Err(Box::new(response))
     }
 
-    /// The request's token is good for `wanted`; without a token server nothing is asked for.
+    /// The request's token is good for `wanted`.
     pub(super) fn allows(&self, headers: &HeaderMap, wanted: &Scope) -> bool {
         bearer(headers).and_then(|token| self.holds(token, Some(wanted))) == Some(true)
     }

@@ -1,7 +1,6 @@
 //! The registry's front: who may do what, and which part of the registry answers.
 
-use std::sync::Arc;
-use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -76,7 +75,7 @@ async fn route(service: &Service, request: Request) -> Result<Response, Refusal>
 }
 
 /// The answer to a method that a route does not have.
-pub(super) fn unsupported(target: &Target<'_>, method: &Method, pushes: bool) -> Response {
+fn unsupported(target: &Target<'_>, method: &Method, pushes: bool) -> Response {
     let allowed = match target {
         Target::Manifest(..) if pushes => "GET, HEAD, PUT",
         Target::Uploads(_) if pushes => "POST",
