@@ -42,6 +42,7 @@ struct Selection {
 enum Service {
     Boot,
     Registry,
+    Scratch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -226,6 +227,7 @@ impl Service {
         match self {
             Self::Boot => "boot",
             Self::Registry => "registry",
+            Self::Scratch => "scratch",
         }
     }
 }
