@@ -92,7 +92,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Ok(Setting {
             mac: CLIENT.parse()?,
             scratch_endpoint: format!("http://{}", addresses.scratch),
-            scratch_folder: folder.join(SCRATCH),
+            token_realm: format!("https://{}/token", addresses.registry),
+            folder: folder.clone(),
             data: match &args.data_root {
                 Some(root) => DataRoot::on_disk(root)?,
                 None => DataRoot::default(),

@@ -3,6 +3,7 @@
 //! Boards and scenarios are read and checked through here before anything starts. Source: TOML 1.0.
 
 mod error;
+mod size;
 mod values;
 
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 pub use error::InputError;
+pub use size::ByteSize;
 pub use values::{Pattern, Span, duration};
 
 /// A text file with its name, kept so that later checks can point into it.
@@ -48,6 +50,14 @@ impl Document {
     #[must_use]
     pub fn error_at(&self, span: std::ops::Range<usize>, message: &str) -> InputError {
         InputError::at(&self.path, &self.text, span, message)
+    }
+
+    /// File and line of byte `at`, as in `scenarios/alpine-http.toml:12`.
+    #[must_use]
+    pub fn place(&self, at: usize) -> String {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        format!("{}:{line}", self.path.display())
     }
 
     /// The file's name without directories and without `.toml`: how boards and scenarios are called.

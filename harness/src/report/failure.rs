@@ -93,16 +93,7 @@ fn request_line(record: &Record) -> Option<String> {
     let Event::Request(r) = &record.event else {
         return None;
     };
-    let broken = if r.complete { "" } else { ", broken off" };
-    Some(format!(
-        "[{:8.2}] {} {}{} -> {}, {} bytes{broken}",
-        record.at.as_secs_f64(),
-        r.method,
-        r.host,
-        r.target,
-        r.status,
-        r.bytes
-    ))
+    Some(format!("[{:8.2}] {r}", record.at.as_secs_f64()))
 }
 
 fn network_line(record: &Record) -> Option<String> {

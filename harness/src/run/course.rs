@@ -89,7 +89,13 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     report.container_system = records.iter().find_map(|r| os_release(r, "PRETTY_NAME"));
     report.container_version = records.iter().find_map(|r| os_release(r, "VERSION_ID"));
     match outcome {
-        Ok(None) => report.verdict = Verdict::Passed,
+        Ok(None) => match job.violated(&records) {
+            None => report.verdict = Verdict::Passed,
+            Some(violations) => {
+                report.verdict = Verdict::Failed;
+                report.failure = Some(Failure::new(Class::Board, violations, &records));
+            }
+        },
         Ok(Some(failure)) => {
             // What the host or its user ended says nothing of the image.
             report.verdict = match failure.class {
@@ -199,6 +205,19 @@ impl Job<'_> {
                 stages.into_iter().skip(first).collect()
             }
         }
+    }
+}
+
+impl Job<'_> {
+    /// What the scenario states of the journal and the journal does not show. A direct start leaves the boot server alone, so nothing is
+    /// stated of it.
+    fn violated(&self, records: &[Record]) -> Option<String> {
+        if self.start != Start::Card {
+            return None;
+        }
+        let violations = self.scenario.journal.iter();
+        let violations: Vec<_> = violations.filter_map(|a| a.violation(records)).collect();
+        (!violations.is_empty()).then(|| violations.join("\n  "))
     }
 }
 

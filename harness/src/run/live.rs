@@ -76,12 +76,11 @@ impl Live {
         let initrd = work.join("initrd");
         if let Start::Direct { .. } = job.start {
             let mut bytes = fs::read(&job.parts.initramfs).map_err(in_folder)?;
-            bytes.extend_from_slice(&trust.archive()?);
+            bytes.extend_from_slice(&trust.archive(&scenario.registry)?);
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let scratch = work.join("scratch");
-        let network = Network::start(scenario, job.parts, &trust, mac, scratch, timeline)?;
+        let network = Network::start(scenario, job.parts, &trust, mac, &work, timeline)?;
         let wire = network.lan.attach();
         timeline.emit(Event::Firmware {
             kernel: handover.kernel_name.clone(),

@@ -14,6 +14,7 @@ mod given;
 mod live;
 mod network;
 mod parts;
+mod registries;
 mod servers;
 mod stages;
 mod trust;

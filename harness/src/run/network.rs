@@ -1,8 +1,9 @@
 //! What is around the board: names, addresses, boot server, registry and scratch space of one run.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::Path;
 
+use super::registries;
 use super::servers::{Servers, Setting};
 use super::{Given, Parts, RunError, Trust};
 use crate::lan::{self, Lan};
@@ -17,8 +18,6 @@ const SUBNET: &str = "10.42.0.0/16";
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 42, 0, 1);
 /// The HTTPS boot server, somewhere on the internet (RFC 5737, TEST-NET-1, as are the others).
 const BOOT_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
-/// Docker Hub's hosts.
-const REGISTRY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
 /// The NTP pool.
 const NTP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 30);
 
@@ -29,13 +28,6 @@ const SCRATCH_PORT: u16 = 9000;
 /// The scratch space's name.
 const SCRATCH_NAME: &str = "s3.farm.example";
 
-/// The names of Docker Hub's hosts.
-pub(super) const REGISTRY_NAMES: &[&str] = &[
-    "docker.io",
-    "registry-1.docker.io",
-    "auth.docker.io",
-    "index.docker.io",
-];
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
@@ -54,15 +46,16 @@ impl Network {
         parts: &Parts,
         trust: &Trust,
         mac: Mac,
-        scratch_folder: PathBuf,
+        folder: &Path,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
-        let lan = Lan::start(lan_config(boot, mac)?, timeline.clone())?;
+        let lan = Lan::start(lan_config(scenario, mac)?, timeline.clone())?;
         let setting = Setting {
             mac,
             scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
-            scratch_folder,
+            token_realm: registries::REALM.into(),
+            folder: folder.into(),
             data: DataRoot::default(),
         };
         let servers = Servers::prepare(scenario, parts, trust, setting, timeline)?;
@@ -73,14 +66,16 @@ impl Network {
             }
             Transport::Http => lan.listen(GATEWAY, 80)?,
         };
+        let mut running = vec![
+            servers.boot(boot_listener)?,
+            servers.registry(lan.listen(registries::HUB, 443)?)?,
+            servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?),
+        ];
+        running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
         Ok(Self {
             nonce: servers.nonce().to_owned(),
             layers: servers.layers().to_vec(),
-            _servers: vec![
-                servers.boot(boot_listener)?,
-                servers.registry(lan.listen(REGISTRY, 443)?)?,
-                servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?),
-            ],
+            _servers: running,
             lan,
         })
     }
@@ -95,13 +90,14 @@ fn boot_server(boot: &Boot, given: Option<&Given>) -> (Ipv4Addr, u16) {
     (boot.server.parse().unwrap_or(BOOT_SERVER), port)
 }
 
-fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
+fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> {
+    let boot = &scenario.boot;
     let boot_server = match boot.transport {
         Transport::Https => BOOT_SERVER,
         Transport::Http => GATEWAY,
     };
     let names = std::iter::once((boot.server.as_str(), boot_server))
-        .chain(REGISTRY_NAMES.iter().map(|name| (*name, REGISTRY)))
+        .chain(registries::addresses(&scenario.registry))
         .chain(NTP_NAMES.iter().map(|name| (*name, NTP)))
         .chain([(SCRATCH_NAME, SCRATCH)]);
     // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.

@@ -7,12 +7,13 @@ use axum::serve::Listener;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::registries::Registries;
 use super::{Parts, RunError, Trust};
 use crate::mac::Mac;
-use crate::scenario::{Boot, Scenario, Transport};
+use crate::scenario::{Scenario, Transport};
 use crate::services::{
-    Blob, BootServer, Client, Credentials, DataRoot, Folder, Journal, Nonce, OciImage, Peer,
-    Registry, ScratchSpace, Server, TlsListener, TlsOptions, serve,
+    Blob, BootServer, Client, Credentials, DataRoot, Folder, Journal, Peer, ScratchSpace, Server,
+    TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -23,8 +24,10 @@ pub struct Setting {
     pub mac: Mac,
     /// URL at which the scratch space will be found.
     pub scratch_endpoint: String,
-    /// Where the scratch space keeps its objects.
-    pub scratch_folder: PathBuf,
+    /// URL of the registry's token server.
+    pub token_realm: String,
+    /// Where the scratch space keeps its objects, and what is packed for this run alone.
+    pub folder: PathBuf,
     /// The folders of other clients than the scenario's.
     pub data: DataRoot,
 }
@@ -37,9 +40,10 @@ pub struct Servers<'a> {
     timeline: Timeline,
     boot: Router,
     registry: Router,
+    mirror: Option<Router>,
     scratch: Router,
     credentials: Credentials,
-    nonce: Nonce,
+    nonce: String,
     layers: Vec<String>,
 }
 
@@ -56,9 +60,8 @@ impl<'a> Servers<'a> {
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
-        let nonce = Nonce::random();
-        let image = parts.container.image.with_env(&[nonce.variable()])?;
-        let mut scratch = ScratchSpace::new(setting.scratch_folder)?;
+        let registries = Registries::prepare(scenario, parts, &setting.folder)?;
+        let mut scratch = ScratchSpace::new(setting.folder.join("scratch"))?;
         let credentials = scratch.add_client()?;
 
         let mut data = setting.data;
@@ -67,7 +70,7 @@ impl<'a> Servers<'a> {
             Transport::Https => trust.fingerprint().map(Client::Certificate),
         };
         if let Some(client) = client {
-            data.set(client, folder(boot, parts, trust)?);
+            data.set(client, folder(scenario, parts, trust)?);
         }
         let mut server = BootServer::new(data).variable("s3_endpoint", &setting.scratch_endpoint);
         for (name, value) in [
@@ -79,9 +82,6 @@ impl<'a> Servers<'a> {
                 server = server.client_variable(client, name, value);
             }
         }
-        let (repository, tag) = repository_and_tag(&boot.container);
-        let mut registry = Registry::new();
-        registry.add(repository, tag, &image)?;
         Ok(Self {
             transport: boot.transport,
             trust,
@@ -91,11 +91,12 @@ impl<'a> Servers<'a> {
                 Transport::Https => server.https(),
                 Transport::Http => server.http(),
             },
-            registry: registry.router(),
+            registry: registries.hub(&setting.token_realm)?,
+            mirror: registries.mirror()?,
             scratch: scratch.router()?,
             credentials,
-            layers: layer_digests(&image),
-            nonce,
+            layers: registries.layers(),
+            nonce: registries.nonce().to_owned(),
         })
     }
 
@@ -127,10 +128,34 @@ impl<'a> Servers<'a> {
         L: Listener<Io = I, Addr: Into<Peer>>,
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.serve_registry(listener, self.registry.clone())
+    }
+
+    /// Starts the registry's mirror on `listener`, over TLS, if the scenario has one. It shares the journal: a request's host says which
+    /// was asked.
+    ///
+    /// # Errors
+    /// The TLS library refuses the certificates.
+    pub fn mirror<L, I>(&self, listener: L) -> Result<Option<Server>, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mirror = self.mirror.clone();
+        mirror
+            .map(|router| self.serve_registry(listener, router))
+            .transpose()
+    }
+
+    fn serve_registry<L, I>(&self, listener: L, router: Router) -> Result<Server, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let journal = self.journal("registry");
         let options = TlsOptions::new(&self.trust.registry);
         let listener = TlsListener::start(listener, &options, journal.clone())?;
-        Ok(serve(listener, self.registry.clone(), journal))
+        Ok(serve(listener, router, journal))
     }
 
     /// Starts the scratch space on `listener`.
@@ -150,7 +175,7 @@ impl<'a> Servers<'a> {
     /// What the container says if it is the registry's.
     #[must_use]
     pub fn nonce(&self) -> &str {
-        self.nonce.as_str()
+        &self.nonce
     }
 
     /// Digests of the container image's layers.
@@ -165,7 +190,8 @@ impl<'a> Servers<'a> {
 }
 
 /// The folder of the scenario's client at the boot server.
-fn folder(boot: &Boot, parts: &Parts, trust: &Trust) -> Result<Folder, RunError> {
+fn folder(scenario: &Scenario, parts: &Parts, trust: &Trust) -> Result<Folder, RunError> {
+    let boot = &scenario.boot;
     let mut folder = Folder::default();
     folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
     if let Some(secrets) = &boot.secrets {
@@ -173,29 +199,11 @@ fn folder(boot: &Boot, parts: &Parts, trust: &Trust) -> Result<Folder, RunError>
     }
     folder.insert("kernel", Blob::file(&parts.kernel)?)?;
     folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
-    folder.insert("trust", Bytes::from(trust.archive()?))?;
+    folder.insert("trust", Bytes::from(trust.archive(&scenario.registry)?))?;
     for (path, blob) in &parts.files {
         folder.insert(path, blob.clone())?;
     }
     Ok(folder)
-}
-
-fn layer_digests(image: &OciImage) -> Vec<String> {
-    image
-        .layers()
-        .iter()
-        .map(|l| l.digest().to_string())
-        .collect()
-}
-
-/// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.
-fn repository_and_tag(container: &str) -> (&str, &str) {
-    let without_host = container
-        .split_once('/')
-        .map_or(container, |(_, rest)| rest);
-    without_host
-        .rsplit_once(':')
-        .unwrap_or((without_host, "latest"))
 }
 
 #[cfg(test)]

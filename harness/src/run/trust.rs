@@ -3,10 +3,12 @@
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
-use super::network::REGISTRY_NAMES;
+use super::registries;
 use super::{Given, RunError};
 use crate::cpio::{Archive, CpioError};
-use crate::scenario::{ClientCertificate, Scenario, ServerCertificate, ServerChain, ServerKey};
+use crate::scenario::{
+    self, ClientCertificate, Scenario, ServerCertificate, ServerChain, ServerKey,
+};
 use crate::services::{
     Authority, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
 };
@@ -98,9 +100,13 @@ impl Trust {
                 ServerChain::Long => LONG_CHAIN,
             },
         };
+        let registry_names: Vec<_> = registries::addresses(&scenario.registry)
+            .map(|(name, _)| name)
+            .chain(more_names.iter().copied())
+            .collect();
         Ok(Self {
             boot_server: server_issuer.issue_server_as(&names, &profile)?,
-            registry: authority.issue_server(&[REGISTRY_NAMES, more_names].concat())?,
+            registry: authority.issue_server(&registry_names)?,
             client,
             given: None,
             revoked,
@@ -146,14 +152,17 @@ impl Trust {
         Ok(())
     }
 
-    /// A cpio archive by which a guest's initramfs is extended, so that it trusts the authority.
+    /// A cpio archive by which a guest's initramfs is extended: so that it trusts the authority, and what its registries ask for.
     ///
     /// # Errors
     /// The certificate does not fit into an archive.
-    pub fn archive(&self) -> Result<Vec<u8>, CpioError> {
+    pub fn archive(&self, registry: &scenario::Registry) -> Result<Vec<u8>, CpioError> {
         let pem = self.authority.certificate_pem();
         let mut archive = Archive::new();
         archive.file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem)?;
+        for (path, text) in registries::guest_files(registry) {
+            archive.file(path, 0o600, text)?;
+        }
         Ok(archive.to_bytes())
     }
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::expect::ExpectFile;
+use super::journal::{Assertion, AssertionTable};
+use super::registry::{Registry, RegistryTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Stage};
 use crate::input::{Document, InputError, Span, toml_files};
@@ -26,6 +28,10 @@ pub struct Scenario {
     pub tls: Tls,
     /// How a run is to end when it is not by going through the whole chain.
     pub expect: Option<Expect>,
+    /// How the registry serves the image.
+    pub registry: Registry,
+    /// What the servers must have seen when the run has ended.
+    pub journal: Vec<Assertion>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
 }
@@ -39,6 +45,10 @@ struct ScenarioFile {
     boot: Boot,
     tls: Option<Span<Tls>>,
     expect: Option<Span<ExpectFile>>,
+    #[serde(default)]
+    registry: RegistryTable,
+    #[serde(default)]
+    journal: Vec<AssertionTable>,
     #[serde(default)]
     without: Vec<Span<String>>,
 }
@@ -131,6 +141,8 @@ impl Scenario {
             boot: file.boot,
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
             expect: expect.transpose()?,
+            registry: file.registry.check(&document)?,
+            journal: Assertion::read_all(file.journal, &document)?,
             without: file.without.into_iter().map(Span::into_inner).collect(),
         })
     }
@@ -240,6 +252,32 @@ mod tests {
           | max_fragment = 5
           |                ^
         ");
+        let registry =
+            |table: &str| error("[[journal]]", &format!("[registry]\n{table}\n[[journal]]"));
+        let errors = [
+            registry("auth = \"kerberos\""),
+            registry("rate_limit = { requests = 1, retry_after = \"500ms\" }"),
+            registry("break_off = \"0\""),
+            registry("mirror = { host = \"auth.docker.io\" }"),
+            registry("mirror = { host = \"http://mirror\" }"),
+        ];
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        scenarios/s.toml:21:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
+          | auth = "kerberos"
+          |        ^^^^^^^^^^
+        scenarios/s.toml:21:44: Retry-After has whole seconds: write "1s" or more
+          | rate_limit = { requests = 1, retry_after = "500ms" }
+          |                                            ^^^^^^^
+        scenarios/s.toml:21:13: the first byte cannot be the last: write "1" or more
+          | break_off = "0"
+          |             ^^^
+        scenarios/s.toml:21:19: "auth.docker.io" is not the name of another host than docker.io
+          | mirror = { host = "auth.docker.io" }
+          |                   ^^^^^^^^^^^^^^^^
+        scenarios/s.toml:21:19: "http://mirror" is not the name of another host than docker.io
+          | mirror = { host = "http://mirror" }
+          |                   ^^^^^^^^^^^^^^^
+        "#);
         insta::assert_snapshot!(error("tier = \"smoke\"", "tier = \"smoke"), @r#"
         scenarios/s.toml:3:14: invalid basic string, expected `"`
           | tier = "smoke

@@ -2,8 +2,12 @@
 
 mod definition;
 mod expect;
+mod journal;
+mod registry;
 mod tls;
 
 pub use definition::{Boot, Scenario, Tier, Transport};
 pub use expect::{End, Expect};
+pub use journal::Assertion;
+pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
 pub use tls::{ClientCertificate, ServerCertificate, ServerChain, ServerKey, Tls};

@@ -36,6 +36,7 @@ mod tests {
             method: "GET".into(),
             target: "/secrets/c0ffee?x=y".into(),
             status: 404,
+            offset: None,
             bytes: 0,
             complete: true,
             duration: Duration::ZERO,

@@ -11,13 +11,12 @@ use axum::body::Body;
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
 
 use super::Error;
 use super::conditional::Validators;
+use super::pieces::file_body;
 
-/// Bytes per chunk. Large, since each chunk of a file costs a trip to the blocking pool; bounded, since a chunk that has been
-/// handed to a connection counts as sent in the journal.
+/// Bytes per chunk of what is in memory. A chunk that has been handed to a connection counts as sent in the journal.
 const CHUNK: usize = 128 * 1024;
 
 /// Content with a known length. Clones share it.
@@ -108,7 +107,8 @@ impl Blob {
         match &self.0 {
             Source::Memory { bytes, .. } => Ok(bytes.clone()),
             Source::File { path, length, .. } => {
-                let (mut file, mut content) = (open_elsewhere(path, *length, 0).await?, Vec::new());
+                let file = open_elsewhere(path, *length, 0).await?;
+                let (mut file, mut content) = (tokio::fs::File::from_std(file), Vec::new());
                 file.read_to_end(&mut content)
                     .await
                     .map_err(unreadable(path))?;
@@ -123,8 +123,7 @@ impl Blob {
             Source::Memory { bytes, .. } => Ok(memory_body(slice(bytes, &range))),
             Source::File { path, length, .. } => {
                 let file = open_elsewhere(path, *length, range.start).await?;
-                let part = file.take(range.end.saturating_sub(range.start));
-                Ok(Body::from_stream(ReaderStream::with_capacity(part, CHUNK)))
+                Ok(file_body(file, range))
             }
         }
     }
@@ -160,17 +159,10 @@ fn open(path: &Path, expected: u64, start: u64) -> Result<File, Error> {
 }
 
 /// [`open`] without blocking the caller's thread.
-async fn open_elsewhere(
-    path: &Arc<Path>,
-    expected: u64,
-    start: u64,
-) -> Result<tokio::fs::File, Error> {
+async fn open_elsewhere(path: &Arc<Path>, expected: u64, start: u64) -> Result<File, Error> {
     let owned = Arc::clone(path);
     let opened = tokio::task::spawn_blocking(move || open(&owned, expected, start)).await;
-    let mut file =
-        tokio::fs::File::from_std(opened.map_err(|error| unreadable(path)(error.into()))??);
-    file.set_max_buf_size(CHUNK);
-    Ok(file)
+    opened.map_err(|error| unreadable(path)(error.into()))?
 }
 
 fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {

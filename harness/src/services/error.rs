@@ -34,8 +34,8 @@ pub enum Error {
         /// The library's reason.
         source: rustls::server::VerifierBuilderError,
     },
-    /// A file could not be opened or read.
-    #[error("cannot read {}", path.display())]
+    /// A file could not be opened, read or written.
+    #[error("cannot use {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -109,7 +109,7 @@ pub enum Error {
         source: std::str::Utf8Error,
     },
     /// A layer cannot be unpacked.
-    #[error("layer {name} is not a sound gzip file")]
+    #[error("layer {name} cannot be unpacked")]
     Layer {
         /// The layer's file, or its digest.
         name: String,

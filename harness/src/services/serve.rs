@@ -19,6 +19,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Journal, Peer};
 
+/// Bytes that a connection holds for a client that is slower than the server; also the longest head of a request.
+const HELD: usize = 64 * 1024;
+
 /// A running service. It answers until it is dropped, which breaks off its connections, or shut down, which does not.
 #[derive(Debug)]
 #[must_use = "the service ends when this is dropped"]
@@ -101,7 +104,11 @@ where
         let (journal, peer, router) = (journal.clone(), peer.clone(), router.clone());
         async move { Ok::<_, Infallible>(journal.answer(peer, router, request).await) }
     });
-    let mut serving = pin!(http1::Builder::new().serve_connection(TokioIo::new(io), answer));
+    let mut serving = pin!(
+        http1::Builder::new()
+            .max_buf_size(HELD)
+            .serve_connection(TokioIo::new(io), answer)
+    );
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,
         () = stop.cancelled() => {

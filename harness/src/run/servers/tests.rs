@@ -63,7 +63,8 @@ async fn every_script_is_rendered() {
         let setting = Setting {
             mac: MAC.parse().unwrap(),
             scratch_endpoint: "http://s3.farm.example:9000".into(),
-            scratch_folder: folder.path().join(&scenario.name),
+            token_realm: "https://auth.docker.io/token".into(),
+            folder: folder.path().join(&scenario.name),
             data: DataRoot::default(),
         };
         let timeline = Timeline::start();

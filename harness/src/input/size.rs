@@ -3,9 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, de::Error};
+
 /// A number of bytes, written `65536`, `64KiB`, `64MiB` or `64MB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ByteSize(pub(super) u64);
+pub struct ByteSize(
+    /// The number.
+    pub u64,
+);
 
 /// Units, the largest first as they are shown.
 const UNITS: &[(&str, u64)] = &[
@@ -31,6 +36,14 @@ impl FromStr for ByteSize {
         let number: u64 = digits.parse().map_err(|e| format!("`{digits}`: {e}"))?;
         let bytes = number.checked_mul(*factor);
         bytes.map(Self).ok_or_else(|| format!("{text} is too much"))
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|e| D::Error::custom(format!("not a size such as \"64KiB\" or \"2MB\": {e}")))
     }
 }
 
