@@ -15,7 +15,7 @@ use shakedown_harness::image::partitions::Scheme;
 use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::html::PAGE_FILE;
-use shakedown_harness::report::{Verdict, failure_text};
+use shakedown_harness::report::{Verdict, ending_text, failure_text, journal_text};
 use shakedown_harness::run::{Extras, Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
@@ -73,10 +73,10 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let client = authority.issue_client("gateway 7")?;
     let source = BootSource::Https {
         server: "https://gateway.farm.example:8443".parse()?,
-        identity: Identity {
+        identity: Some(Identity {
             certificate: client.certificate_der().to_vec(),
             private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
-        },
+        }),
         trusted_ca: authority.certificate_der().to_vec(),
     };
     provision::provision(&source::open(&prebuilt)?, &source, None, &image)?;
@@ -117,21 +117,42 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
     };
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = runtime.block_on(run(&job, &Timeline::start(), std::future::pending()));
+    let timeline = Timeline::start();
+    let report = runtime.block_on(run(&job, &timeline, std::future::pending()));
     // Threads of the matcher may still wait for the text of a port that has ended.
     runtime.shutdown_background();
-    let system = report.container_system.as_deref().unwrap_or("nothing");
-    println!(
-        "{}: the container says it is {system}; {}",
-        scenario.name, report.container_source
-    );
+    match &report.ending {
+        Some(ending) => print!("{}", ending_text(&report, ending)),
+        None => {
+            let system = report.container_system.as_deref().unwrap_or("nothing");
+            println!(
+                "{}: the container says it is {system}; {}",
+                scenario.name, report.container_source
+            );
+        }
+    }
     // GitLab shows it beside the trial.
     println!("[[ATTACHMENT|target/shakedown/trials/{name}/{PAGE_FILE}]]");
     match (&report.failure, report.verdict) {
-        (None, Verdict::Passed) => Ok(()),
+        (None, Verdict::Passed) => {
+            // What a run that ends early still sees depends on the moment of its end.
+            if report.ending.is_none() {
+                compare_journal(&format!("{name}-{}", board.name), &timeline);
+            }
+            Ok(())
+        }
         (Some(failure), _) => bail!("{}", failure_text(&report, failure)),
         (None, verdict) => bail!("{verdict:?} without a reason"),
     }
+}
+
+/// Compares what the servers saw with what they saw before: `journals/TRIAL-BOARD.snap`. Panics with the difference.
+fn compare_journal(name: &str, timeline: &Timeline) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("journals");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, journal_text(&timeline.snapshot())));
 }
 
 /// The whole chain of causes, which `Failed` would cut to its first link.

@@ -1,6 +1,10 @@
-//! Shared by the trials: where the project is.
+//! Shared by the trials: where the project is, and the programs that they drive.
+
+mod tool;
 
 use std::path::{Path, PathBuf};
+
+pub use tool::{Tool, trial_with};
 
 /// The folder that holds `boards` and `scenarios`.
 #[must_use]

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
 use shakedown_harness::report::html::write_index;
-use shakedown_harness::report::{Report, Verdict, bundle, failure_text, junit, summary_table};
+use shakedown_harness::report::{
+    Report, Verdict, bundle, ending_text, failure_text, junit, summary_table,
+};
 use shakedown_harness::run::{Extras, Given, Job, ON_HOLD, Parts, Start, run as run_job};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
@@ -160,6 +162,10 @@ pub(crate) fn carry_out(
     for report in &reports {
         if let Some(failure) = &report.failure {
             text += &failure_text(report, failure);
+            text.push('\n');
+        }
+        if let Some(ending) = &report.ending {
+            text += &ending_text(report, ending);
             text.push('\n');
         }
     }

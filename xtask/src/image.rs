@@ -174,7 +174,7 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
     let trusted_ca = credentials::certificate(&pem(&args.ca)?);
     let boot = BootSource::Https {
         server: args.server.clone(),
-        identity,
+        identity: Some(identity),
         trusted_ca: trusted_ca.with_context(|| args.ca.display().to_string())?,
     };
     let image = source::open(&args.image)?;

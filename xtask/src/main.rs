@@ -1,4 +1,5 @@
-//! The project's commands: `cargo xtask e2e`, `console`, `report`, `bench`, `image`, `fixtures`. One file each; the work is done by `harness` and `fixtures`.
+//! The project's commands: `cargo xtask e2e`, `console`, `serve`, `report`, `bench`, `image`, `fixtures` and more. One file each; the work is done
+//! by `harness` and `fixtures`.
 
 mod bench;
 #[cfg(test)]
@@ -14,6 +15,7 @@ mod replay;
 mod report;
 mod repro;
 mod scenario;
+mod serve;
 mod terminal;
 mod view;
 
@@ -40,6 +42,8 @@ enum Command {
     Console(console::Args),
     /// Make the pages of runs, and the index of all, again.
     Report(report::Args),
+    /// Run a scenario's servers on ports of this machine, for real clients.
+    Serve(serve::Args),
     /// Measure, and compare within one invocation.
     Bench(bench::Args),
     /// Build, inspect, provision and verify disk images.
@@ -72,6 +76,7 @@ fn execute(command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::E2e(args) => e2e::run(args),
         Command::Console(args) => console::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Report(args) => report::run(args),
         Command::Bench(args) => bench::run(args),
         Command::Image(args) => image::run(args),

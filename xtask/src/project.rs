@@ -145,6 +145,11 @@ impl Project {
         &self.scenarios
     }
 
+    /// The folder for what clients of a scenario's servers need, below `target/shakedown/serve`.
+    pub(crate) fn serve_folder(&self, scenario: &Scenario) -> PathBuf {
+        self.runs_folder().join("serve").join(&scenario.name)
+    }
+
     /// A new folder for a run, below `target/shakedown`.
     pub(crate) fn run_folder(&self, scenario: &Scenario, board: &Board) -> PathBuf {
         let since_epoch = SystemTime::now()

@@ -38,6 +38,13 @@ pub enum Evidence {
         /// As in `boot` or `registry`.
         service: String,
     },
+    /// A TLS handshake with the service failed.
+    TlsFailure {
+        /// As in `boot` or `registry`.
+        service: String,
+        /// Matched against the reason that the service gives.
+        error: Pattern,
+    },
     /// A service answered a request with 2xx and handed the whole body over.
     Request(RequestEvidence),
     /// A UART printed the run's nonce, which only the registry's image holds.
@@ -57,6 +64,8 @@ pub struct RequestEvidence {
     /// Only a body of the size of the container image's last layer counts.
     #[serde(default)]
     pub layer: bool,
+    /// The status that it was answered with, in place of a whole body and any 2xx.
+    pub status: Option<u16>,
 }
 
 /// `boards/NAME.chain.toml`: the stages that a kind of board goes through, in order.
@@ -97,17 +106,24 @@ impl std::fmt::Display for Evidence {
             Self::Tls { service } => {
                 write!(f, "a TLS handshake with the {service} server succeeds")
             }
-            Self::Request(r) => write!(
+            Self::TlsFailure { service, error } => write!(
                 f,
-                "the {} server answers a request for /{}/{}",
-                r.service,
-                r.target.as_str(),
-                if r.layer {
-                    " with the image's layer"
-                } else {
-                    ""
-                }
+                "a TLS handshake with the {service} server fails with /{}/",
+                error.as_str()
             ),
+            Self::Request(r) => {
+                write!(
+                    f,
+                    "the {} server answers a request for /{}/",
+                    r.service,
+                    r.target.as_str()
+                )?;
+                match (r.status, r.layer) {
+                    (Some(status), _) => write!(f, " with {status}"),
+                    (None, true) => write!(f, " with the image's layer"),
+                    (None, false) => Ok(()),
+                }
+            }
             Self::Nonce => write!(f, "the container says the nonce that only its image holds"),
             Self::Power(power) => write!(f, "power: {power:?}"),
         }

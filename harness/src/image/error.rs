@@ -119,7 +119,7 @@ pub enum ImageError {
     },
     /// Pieces of a former private key are where they cannot be removed.
     #[error(
-        "{}: the private key that it had is at byte {byte} too, outside of every file; provision a prebuilt image instead",
+        "{}: the private key that it had is at byte {byte} too, outside of the boot script, where nothing may be changed; provision a prebuilt image instead",
         path.display()
     )]
     OldKey {

@@ -244,7 +244,7 @@ mod tests {
         };
         let source = BootSource::Https {
             server: "https://boot.example:8443".parse().unwrap(),
-            identity: identity.clone(),
+            identity: Some(identity.clone()),
             trusted_ca: vec![],
         };
         let script = script(&autoexec(&source, None));

@@ -93,8 +93,8 @@ pub enum BootSource {
     Https {
         /// The server.
         server: Server,
-        /// The machine's identity.
-        identity: Identity,
+        /// The machine's identity; one without is refused.
+        identity: Option<Identity>,
         /// The X.509 certificate (DER) that has signed the server's.
         trusted_ca: Vec<u8>,
     },
@@ -106,7 +106,11 @@ pub enum BootSource {
 #[must_use]
 pub fn autoexec(source: &BootSource, custom: Option<&str>) -> String {
     let mut script = String::from("#!ipxe\n");
-    if let BootSource::Https { identity, .. } = source {
+    if let BootSource::Https {
+        identity: Some(identity),
+        ..
+    } = source
+    {
         line(
             &mut script,
             format_args!("set cert:hexraw {}", hex::encode(&identity.certificate)),
@@ -171,10 +175,10 @@ mod tests {
     fn https() -> BootSource {
         BootSource::Https {
             server: "https://boot.example:8443/".parse().unwrap(),
-            identity: Identity {
+            identity: Some(Identity {
                 certificate: b"certificate".to_vec(),
                 private_key: b"private key".to_vec(),
-            },
+            }),
             trusted_ca: b"ca".to_vec(),
         }
     }

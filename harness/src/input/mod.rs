@@ -3,6 +3,7 @@
 //! Boards and scenarios are read and checked through here before anything starts. Source: TOML 1.0.
 
 mod error;
+mod size;
 mod values;
 
 use std::fs;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 pub use error::InputError;
+pub use size::ByteSize;
 pub use values::{Pattern, Span, duration};
 
 /// An input file as it was when it was read: a run's bundle holds it.
@@ -67,6 +69,14 @@ impl Document {
             file: file.to_string_lossy().into_owned(),
             text: self.text.clone(),
         }
+    }
+
+    /// File and line of byte `at`, as in `scenarios/alpine-http.toml:12`.
+    #[must_use]
+    pub fn place(&self, at: usize) -> String {
+        let before = self.text.get(..at).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        format!("{}:{line}", self.path.display())
     }
 
     /// The file's name without directories and without `.toml`: how boards and scenarios are called.

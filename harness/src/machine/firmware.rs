@@ -4,17 +4,18 @@
 //! stops where they would: at a file that is not there. It runs once before each power-on; the image is only read.
 //! Source: Raspberry Pi documentation, "config.txt", section "Boot options", and "Raspberry Pi boot sequence".
 
+mod error;
 mod survey;
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::image::config_txt::{self, Config, ConfigError, DeviceTreeSetting, Hardware, Sourced};
+use crate::image::config_txt::{self, Config, DeviceTreeSetting, Hardware, Sourced};
 use crate::image::fat::{FatError, FatVolume};
 use crate::image::partitions::{Partition, Scheme};
 use crate::image::{Disk, ImageError, LIMITS};
 
+pub use error::FirmwareError;
 pub use survey::{Stop, Survey, survey};
 
 /// The firmware's start-up file.
@@ -24,8 +25,8 @@ const TEXT_LIMIT: u64 = 64 * 1024;
 /// With this `gpu_mem` or less, in MiB, the firmware is a cut-down one.
 const CUT_DOWN_GPU_MEM: u32 = 16;
 /// What is to be said about a disk with a GPT alone.
-const NO_MBR: &str = "the disk has a GPT and no MBR beside it: the ROM of a real Raspberry Pi 3 reads MBR entries only and would not find \
-    this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
+const NO_MBR: &str = "the disk has a GPT and no MBR beside it: the ROM of a real Raspberry Pi 3 reads MBR entries only and \
+    would not find this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
 /// Overlays that concern parts which the emulated board does not have, and which nothing on the way to a container needs.
 const HARMLESS_OVERLAYS: &[&str] = &["vc4-kms-v3d", "vc4-fkms-v3d", "disable-wifi"];
 
@@ -48,72 +49,6 @@ pub struct FirmwareHandover {
     pub config: Config,
     /// What the real firmware does and this stage does not, or what it passes over in silence; for people to read.
     pub notes: Vec<String>,
-}
-
-/// Why the board would not start.
-#[derive(Debug, thiserror::Error)]
-pub enum FirmwareError {
-    /// The image cannot be read.
-    #[error(transparent)]
-    Image(#[from] ImageError),
-    /// `config.txt` cannot be read.
-    #[error("{CONFIG_TXT} in partition {partition}: {source}")]
-    Config {
-        /// Partition number.
-        partition: u32,
-        /// What is wrong with it.
-        source: ConfigError,
-    },
-    /// A file is missing.
-    #[error("partition {partition} has no {file} ({reason}); the real firmware would stop here")]
-    Missing {
-        /// Partition number.
-        partition: u32,
-        /// The file's path.
-        file: String,
-        /// What asks for it.
-        reason: String,
-    },
-    /// A file is there and holds nothing.
-    #[error(
-        "{file} in partition {partition} is empty ({reason}); the real firmware would stop here"
-    )]
-    Empty {
-        /// Partition number.
-        partition: u32,
-        /// The file's path.
-        file: String,
-        /// What asks for it.
-        reason: String,
-    },
-    /// The settings ask for something that has no counterpart under QEMU.
-    #[error("{reason}: {what} is not emulated; take the line out to run this image here")]
-    Unsupported {
-        /// What is asked for.
-        what: String,
-        /// The line that asks for it.
-        reason: String,
-    },
-    /// A file of the host could not be written.
-    #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl FirmwareError {
-    /// The file on the firmware partition that it is about.
-    #[must_use]
-    pub fn file(&self) -> Option<&str> {
-        match self {
-            Self::Missing { file, .. } | Self::Empty { file, .. } => Some(file),
-            Self::Config { .. } | Self::Unsupported { .. } => Some(CONFIG_TXT),
-            Self::Image(_) | Self::Write { .. } => None,
-        }
-    }
 }
 
 /// Does what the firmware of `hardware` would do with `image`, and leaves kernel, device tree and initramfs in `directory`.

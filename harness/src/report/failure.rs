@@ -87,6 +87,13 @@ impl Failure {
     }
 }
 
+/// What a record says, with seconds, as people read it; `None` for what says nothing of board, network or servers.
+pub(crate) fn line(record: &Record) -> Option<String> {
+    serial_line(record)
+        .or_else(|| request_line(record))
+        .or_else(|| network_line(record))
+}
+
 fn serial_line(record: &Record) -> Option<String> {
     match &record.event {
         Event::Serial { uart, line } if !line.trim().is_empty() => Some(format!(
@@ -101,16 +108,7 @@ fn request_line(record: &Record) -> Option<String> {
     let Event::Request(r) = &record.event else {
         return None;
     };
-    let broken = if r.complete { "" } else { ", broken off" };
-    Some(format!(
-        "[{:8.2}] {} {}{} -> {}, {} bytes{broken}",
-        record.at.as_secs_f64(),
-        r.method,
-        r.host,
-        r.target,
-        r.status,
-        r.bytes
-    ))
+    Some(format!("[{:8.2}] {r}", record.at.as_secs_f64()))
 }
 
 fn network_line(record: &Record) -> Option<String> {

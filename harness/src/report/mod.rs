@@ -3,6 +3,7 @@
 pub mod bundle;
 mod failure;
 pub mod html;
+mod journal;
 mod junit;
 mod model;
 mod recorded;
@@ -10,8 +11,10 @@ mod recorded;
 mod testing;
 mod text;
 
+pub(crate) use failure::line;
 pub use failure::{Class, Failure};
+pub use journal::journal_text;
 pub use junit::junit;
-pub use model::{PartVersion, Report, StageTime, Verdict};
+pub use model::{Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
-pub use text::{failure_text, summary_table, verdict_sentence};
+pub use text::{ending_text, failure_text, summary_table, verdict_sentence};

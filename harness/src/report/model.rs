@@ -33,6 +33,9 @@ pub struct Report {
     pub stages: Vec<StageTime>,
     /// Why it did not pass.
     pub failure: Option<Failure>,
+    /// How it ended, where it was to end before its chain.
+    #[serde(default)]
+    pub ending: Option<Ending>,
     /// What the container says of its own system, as in `Alpine Linux v3.20`.
     pub container_system: Option<String>,
     /// The `VERSION_ID` that the container says, as in `3.20.3`.
@@ -65,6 +68,15 @@ pub enum Verdict {
     Failed,
     /// The run could not take place; it says nothing of the image.
     CouldNotRun,
+}
+
+/// The end of a run that was to end before its chain, and did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ending {
+    /// The stage before which the board was refused; `None` for a run that was to go no further than it went.
+    pub refused_before: Option<String>,
+    /// What was seen of the proofs, with seconds, in the order of the scenario.
+    pub proofs: Vec<String>,
 }
 
 /// A stage that was reached.

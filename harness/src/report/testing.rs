@@ -23,6 +23,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         chain: Vec::new(),
         stages: stages.collect(),
         failure: None,
+        ending: None,
         container_system: None,
         container_version: None,
         nonce: None,

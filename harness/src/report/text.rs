@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Failure, Report, Verdict};
+use super::{Ending, Failure, Report, Verdict};
 
 /// A table of stages (rows) and runs (columns): seconds that each stage took, and the sums.
 #[must_use]
@@ -38,7 +38,7 @@ pub fn summary_table(reports: &[Report]) -> String {
     }
     out += &row("whole, s", &|r| format!("{:.1}", r.whole().as_secs_f64()));
     out += &row("CPU s, QEMU", &|r| format!("{:.1}", r.qemu_cpu_seconds));
-    out += &row("verdict", &|r| verdict(r.verdict).into());
+    out += &row("verdict", &|r| verdict(r).into());
     out
 }
 
@@ -60,11 +60,13 @@ fn stage_names(reports: &[Report]) -> Vec<&str> {
     names
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Passed => "passed",
-        Verdict::Failed => "FAILED",
-        Verdict::CouldNotRun => "COULD NOT RUN",
+fn verdict(report: &Report) -> &'static str {
+    let refused = report.ending.as_ref().map(|e| e.refused_before.is_some());
+    match (report.verdict, refused) {
+        (Verdict::Passed, Some(true)) => "passed: refused",
+        (Verdict::Passed, _) => "passed",
+        (Verdict::Failed, _) => "FAILED",
+        (Verdict::CouldNotRun, _) => "COULD NOT RUN",
     }
 }
 
@@ -77,6 +79,12 @@ pub fn verdict_sentence(report: &Report) -> String {
             .as_ref()
             .map_or("no reason given", |failure| failure.cause.as_str())
     };
+    if let (Verdict::Passed, Some(ending)) = (report.verdict, &report.ending) {
+        return match &ending.refused_before {
+            Some(stage) => format!("passed: refused before \"{stage}\", as expected"),
+            None => "passed: ended where it was to".into(),
+        };
+    }
     match report.verdict {
         Verdict::Passed => {
             let system = report
@@ -99,6 +107,21 @@ pub fn verdict_sentence(report: &Report) -> String {
         Verdict::Failed => format!("failed: {}", cause()),
         Verdict::CouldNotRun => format!("could not run: {}", cause()),
     }
+}
+
+/// The end of a run that ended before its chain, as it was to: where, and what shows why.
+#[must_use]
+pub fn ending_text(report: &Report, ending: &Ending) -> String {
+    let end = match (&ending.refused_before, report.stages.last()) {
+        (Some(stage), _) => format!("refused before \"{stage}\", as expected"),
+        (None, Some(stage)) => format!("ended at \"{}\", as it was to", stage.name),
+        (None, None) => "ended before its first stage".into(),
+    };
+    let mut out = format!("{} on {}: {end}\n", report.scenario, report.board);
+    for proof in &ending.proofs {
+        let _ = writeln!(out, "    {proof}");
+    }
+    out
 }
 
 /// A failure as people read it: what, where, last signs of life, how to see it again.
@@ -168,6 +191,22 @@ mod tests {
         CPU s, QEMU                    70.2                     70.2
         verdict                      FAILED                   passed
         ");
+    }
+
+    #[test]
+    fn an_expected_refusal_says_where_and_why() {
+        let mut report = report("mtls", &[("U-Boot", 0.8), ("DHCP", 4.0)], Verdict::Passed);
+        let ending = Ending {
+            refused_before: Some("TLS".into()),
+            proofs: vec!["[    6.10] TLS handshake with the boot server failed: Expired".into()],
+        };
+        insta::assert_snapshot!(ending_text(&report, &ending), @r#"
+        mtls on raspi3b: refused before "TLS", as expected
+            [    6.10] TLS handshake with the boot server failed: Expired
+        "#);
+        report.ending = Some(ending);
+        let table = summary_table(&[report]);
+        assert!(table.contains("passed: refused"), "{table}");
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt;
 
+use super::ending;
 use super::hold::hold;
 use super::judge::{Bounds, Facts, GiveUp, NotReached};
 use super::live::Live;
@@ -18,8 +19,9 @@ use super::{Parts, RunError, bundling, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
 use crate::console::Expectations;
 use crate::report::html::write_page;
-use crate::report::{Class, Failure, Report, StageTime, Verdict};
+use crate::report::{Class, Ending, Failure, Report, StageTime, Verdict};
 use crate::scenario::Scenario;
+use crate::services::access_line;
 use crate::timeline::{Event, Record, Timeline};
 
 /// The room of the note that says that a failed board stays on, and why it has failed.
@@ -94,6 +96,7 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         chain: job.stages().into_iter().map(|s| s.name).collect(),
         stages: Vec::new(),
         failure: None,
+        ending: None,
         container_system: None,
         container_version: None,
         nonce: None,
@@ -112,7 +115,13 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     report.container_system = records.iter().find_map(|r| os_release(r, "PRETTY_NAME"));
     report.container_version = records.iter().find_map(|r| os_release(r, "VERSION_ID"));
     match outcome {
-        Ok(None) => report.verdict = Verdict::Passed,
+        Ok(None) => match job.violated(&records) {
+            None => report.verdict = Verdict::Passed,
+            Some(violations) => {
+                report.verdict = Verdict::Failed;
+                report.failure = Some(Failure::new(Class::Board, violations, &records));
+            }
+        },
         Ok(Some(failure)) => {
             // What the host or its user ended says nothing of the image.
             report.verdict = match failure.class {
@@ -126,7 +135,10 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
             report.failure = Some(Failure::new(class, error.to_string(), &records));
         }
     }
-    if let Err(e) = write_records(&job.folder, &records).and_then(|()| report.write(&job.folder)) {
+    let started = SystemTime::now() - timeline.elapsed();
+    if let Err(e) =
+        write_records(&job.folder, &records, started).and_then(|()| report.write(&job.folder))
+    {
         timeline.note(
             "run",
             format!("cannot write into {}: {e}", job.folder.display()),
@@ -150,7 +162,7 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
     report
 }
 
-/// Runs the board through its stages; `Some` says why it did not reach the last.
+/// Sets the board up, runs it, and takes everything down; `Some` says why it did not end as it was to.
 async fn go(
     job: &Job<'_>,
     timeline: &Timeline,
@@ -168,9 +180,13 @@ async fn go(
     live.machine().power_on().await?;
     let stop = stop.shared();
     let stages = job.stages();
-    let (reached, failure) =
-        go_through(&stages, job, &live, expectations, timeline, stop.clone()).await;
+    let Passage {
+        reached,
+        ending,
+        failure,
+    } = go_through(&stages, job, &live, expectations, timeline, stop.clone()).await;
     report.stages = reached;
+    report.ending = ending;
     // Before a user sits down at the board.
     recording.end_of_run().await;
     let held = match &failure {
@@ -202,11 +218,22 @@ pub async fn run_until(
     let last = stages.iter().position(|s| s.name == stage);
     stages.truncate(last.map_or(0, |i| i + 1));
     let never = std::future::pending();
-    let (_, failure) = go_through(&stages, job, live, expectations, timeline, never).await;
-    failure.map_or(Ok(()), |failure| Err(Box::new(failure)))
+    let passage = go_through(&stages, job, live, expectations, timeline, never).await;
+    passage
+        .failure
+        .map_or(Ok(()), |failure| Err(Box::new(failure)))
 }
 
-/// Takes a board that has just been switched on through these stages.
+/// How far a board came.
+#[derive(Default)]
+struct Passage {
+    reached: Vec<StageTime>,
+    /// How it ended, if it was to end before its chain.
+    ending: Option<Ending>,
+    failure: Option<Failure>,
+}
+
+/// Takes a board that has just been switched on through these stages, and to the end that the scenario expects after the last of them.
 async fn go_through(
     stages: &[Stage],
     job: &Job<'_>,
@@ -214,23 +241,60 @@ async fn go_through(
     expectations: Expectations,
     timeline: &Timeline,
     stop: impl Future<Output = ()>,
-) -> (Vec<StageTime>, Option<Failure>) {
+) -> Passage {
     let bounds = Bounds::new(&job.board.limits, host_scale());
     let facts = Facts {
         nonce: live.nonce().to_owned(),
         layers: live.layers().to_vec(),
     };
     let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
+    let (bounds_of_end, facts_of_end) = (bounds.clone(), facts.clone());
     let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
-    let ended = async {
+    let qemu = || async {
         let words = live.machine().ended().await;
-        let cause = format!("QEMU has ended; its last words: {words:?}");
+        format!("QEMU has ended; its last words: {words:?}")
+    };
+    let ended = async {
+        let cause = qemu().await;
         GiveUp::new(timeline.elapsed(), Class::Emulator, cause).after_last_words()
     };
-    let (reached, outcome) = sequencer.go(stages, &mut watchdog, ended, stop).await;
+    tokio::pin!(stop);
+    let (reached, outcome) = sequencer.go(stages, &mut watchdog, ended, &mut stop).await;
+    let mut passage = Passage {
+        reached,
+        ..Passage::default()
+    };
     // Before the plug is pulled, which leaves traces of its own.
-    let failure = outcome.err().map(|e| failure(&e, &timeline.snapshot()));
-    (reached, failure)
+    if let Err(not_reached) = outcome {
+        passage.failure = Some(failure(&not_reached, &timeline.snapshot()));
+        return passage;
+    }
+    let Some(expect) = &job.scenario.expect else {
+        return passage;
+    };
+    let last = passage.reached.last().map_or(0.0, |stage| stage.reached);
+    let forbidden = job.scenario.forbidden(job.board);
+    let end = ending::wait(
+        timeline,
+        expect,
+        forbidden.as_ref(),
+        sequencer.power_on() + Duration::from_secs_f64(last),
+        bounds_of_end.scaled(expect.within),
+        &facts_of_end,
+    );
+    let (class, cause) = tokio::select! {
+        ending = end => match ending {
+            Ok(ending) => {
+                passage.ending = Some(ending);
+                return passage;
+            }
+            Err(cause) => (Class::Board, cause),
+        },
+        cause = qemu() => (Class::Emulator, cause),
+        () = &mut stop => (Class::Host, "stopped by the user".into()),
+    };
+    passage.failure = Some(Failure::new(class, cause, &timeline.snapshot()));
+    passage
 }
 
 impl Job<'_> {
@@ -246,6 +310,19 @@ impl Job<'_> {
                 stages.into_iter().skip(first).collect()
             }
         }
+    }
+}
+
+impl Job<'_> {
+    /// What the scenario states of the journal and the journal does not show. A direct start leaves the boot server alone, so nothing is
+    /// stated of it.
+    fn violated(&self, records: &[Record]) -> Option<String> {
+        if self.start != Start::Card {
+            return None;
+        }
+        let violations = self.scenario.journal.iter();
+        let violations: Vec<_> = violations.filter_map(|a| a.violation(records)).collect();
+        (!violations.is_empty()).then(|| violations.join("\n  "))
     }
 }
 
@@ -297,17 +374,27 @@ fn refused(records: &[Record]) -> bool {
     last.is_some_and(|status| status >= 500)
 }
 
-/// Writes the timeline and, apart, the servers' journal: a JSON object a line.
-fn write_records(folder: &Path, records: &[Record]) -> std::io::Result<()> {
-    let mut timeline = std::io::BufWriter::new(fs::File::create(folder.join("timeline.jsonl"))?);
-    let mut journal = std::io::BufWriter::new(fs::File::create(folder.join("journal.jsonl"))?);
+/// Writes the timeline and, apart, the servers' journal, a JSON object a line, and the boot server's access log. `started` is the
+/// beginning of the timeline.
+fn write_records(folder: &Path, records: &[Record], started: SystemTime) -> std::io::Result<()> {
+    let create = |name| fs::File::create(folder.join(name)).map(std::io::BufWriter::new);
+    let mut timeline = create("timeline.jsonl")?;
+    let mut journal = create("journal.jsonl")?;
+    let mut access = create("access.log")?;
     for record in records {
         let line = serde_json::to_string(record)? + "\n";
         timeline.write_all(line.as_bytes())?;
         if matches!(record.event, Event::Request(_) | Event::Tls(_)) {
             journal.write_all(line.as_bytes())?;
         }
+        match &record.event {
+            Event::Request(request) if request.service == "boot" => {
+                writeln!(access, "{}", access_line(request, started + record.at))?;
+            }
+            _ => {}
+        }
     }
     timeline.flush()?;
-    journal.flush()
+    journal.flush()?;
+    access.flush()
 }

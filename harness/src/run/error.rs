@@ -43,6 +43,14 @@ pub enum RunError {
         /// The scenario.
         scenario: String,
     },
+    /// The scenario tests a client certificate that the given image does not have.
+    #[error(
+        "the image has a client certificate of its own, and scenario {scenario} wants another; give the prebuilt image, or another scenario"
+    )]
+    ClientCertificate {
+        /// The scenario.
+        scenario: String,
+    },
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
     Firmware(#[from] crate::machine::firmware::FirmwareError),
@@ -72,7 +80,8 @@ impl RunError {
             | Self::Cpio(_)
             | Self::Server(_)
             | Self::Oui { .. }
-            | Self::Transport { .. } => Class::Host,
+            | Self::Transport { .. }
+            | Self::ClientCertificate { .. } => Class::Host,
         }
     }
 }

@@ -149,10 +149,10 @@ mod tests {
     fn https() -> BootSource {
         BootSource::Https {
             server: "https://boot.example:8443".parse().unwrap(),
-            identity: Identity {
+            identity: Some(Identity {
                 certificate: b"certificate".to_vec(),
                 private_key: b"private key".to_vec(),
-            },
+            }),
             trusted_ca: b"authority".to_vec(),
         }
     }

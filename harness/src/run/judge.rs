@@ -43,7 +43,7 @@ impl Bounds {
         }
     }
 
-    fn scaled(&self, bound: Duration) -> Duration {
+    pub(super) fn scaled(&self, bound: Duration) -> Duration {
         bound.mul_f64(self.scale)
     }
 
@@ -157,14 +157,20 @@ pub(super) fn judge(
     }
 }
 
-/// Whether an event is the evidence. Serial evidence is not on the timeline but behind rexpect.
+/// Whether an event is the evidence. Stages look for serial evidence behind rexpect instead, where text before a match is used up.
 pub(super) fn proves(evidence: &Evidence, event: &Event, facts: &Facts) -> bool {
     match (evidence, event) {
         (Evidence::Firmware, Event::Firmware { .. }) | (Evidence::Lease, Event::Lease { .. }) => {
             true
         }
+        (Evidence::Serial(pattern), Event::Serial { line, .. }) => pattern.regex().is_match(line),
+        (Evidence::Nonce, Event::Serial { line, .. }) => line.contains(&facts.nonce),
         (Evidence::Tls { service }, Event::Tls(tls)) => {
             tls.service == *service && tls.error.is_none()
+        }
+        (Evidence::TlsFailure { service, error }, Event::Tls(tls)) => {
+            let matches = |e: &String| error.regex().is_match(e);
+            tls.service == *service && tls.error.as_ref().is_some_and(matches)
         }
         (Evidence::Power(wanted), Event::Power { action }) => wanted == action,
         (
@@ -172,12 +178,16 @@ pub(super) fn proves(evidence: &Evidence, event: &Event, facts: &Facts) -> bool 
                 service,
                 target,
                 layer,
+                status,
             }),
             Event::Request(r),
         ) => {
+            let answered = match status {
+                Some(status) => r.status == *status,
+                None => r.complete && (200..300).contains(&r.status),
+            };
             r.service == *service
-                && r.complete
-                && (200..300).contains(&r.status)
+                && answered
                 && target.regex().is_match(&r.target)
                 && (!layer || facts.layers.iter().any(|l| r.target.ends_with(l.as_str())))
         }

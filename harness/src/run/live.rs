@@ -4,10 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::board_on::{BoardOn, Boot};
-use super::network::{Network, Trust};
-use super::{Given, Job, RunError, Start};
+use super::network::Network;
+use super::{Given, Job, RunError, Start, Trust};
 use crate::console::{Console, Expectations};
-use crate::cpio::{Archive, CpioError};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
@@ -16,7 +15,7 @@ use crate::lan::Lan;
 use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
 use crate::machine::{Machine, create_overlay, firmware};
-use crate::scenario::{Boot as ScenarioBoot, Transport};
+use crate::scenario::{ClientCertificate, Scenario, Transport};
 use crate::scratch::{self, Scratch};
 use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
@@ -54,10 +53,9 @@ impl Live {
         fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
 
         let given = job.parts.given.as_ref();
-        let boot = &boot_of(job)?;
+        let scenario = &scenario_of(job)?;
         let mac = random_mac(job)?;
-        let trust = Trust::generate(boot, given)?;
-        let trust_archive = trust_archive(&trust)?;
+        let trust = Trust::generate(scenario, &[])?.knowing(given);
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
         let overlay = work.join("card.qcow2");
@@ -86,11 +84,11 @@ impl Live {
         let initrd = work.join("initrd");
         if let Start::Direct { .. } = job.start {
             let mut bytes = fs::read(&job.parts.initramfs).map_err(in_folder)?;
-            bytes.extend_from_slice(&trust_archive);
+            bytes.extend_from_slice(&trust.archive(&scenario.registry)?);
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let network = Network::start(boot, job.parts, &trust, mac, trust_archive, timeline)?;
+        let network = Network::start(scenario, job.parts, &trust, mac, &work, timeline)?;
         let wire = network.lan.attach();
         timeline.emit(Event::Firmware {
             kernel: handover.kernel_name.clone(),
@@ -185,28 +183,25 @@ fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
     })
 }
 
-/// A cpio archive that the guest's initramfs is extended by: the run's certificate authority.
-fn trust_archive(trust: &Trust) -> Result<Vec<u8>, CpioError> {
-    let pem = trust.authority.certificate_pem();
-    let mut archive = Archive::new();
-    archive.file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem)?;
-    Ok(archive.to_bytes())
-}
-
-/// How the board boots: as the scenario says, but from the boot server that an image names.
-fn boot_of(job: &Job<'_>) -> Result<ScenarioBoot, RunError> {
-    let mut boot = job.scenario.boot.clone();
+/// The scenario, with the boot server that an image names.
+fn scenario_of(job: &Job<'_>) -> Result<Scenario, RunError> {
+    let mut scenario = job.scenario.clone();
     if let Some(given) = &job.parts.given {
-        if given.transport() != boot.transport {
+        if given.transport() != scenario.boot.transport {
             return Err(RunError::Transport {
-                scenario: job.scenario.name.clone(),
+                scenario: scenario.name,
             });
         }
         if let Given::Https { server, .. } = given {
-            boot.server = server.host().into();
+            if scenario.tls.client != ClientCertificate::Valid {
+                return Err(RunError::ClientCertificate {
+                    scenario: scenario.name,
+                });
+            }
+            scenario.boot.server = server.host().into();
         }
     }
-    Ok(boot)
+    Ok(scenario)
 }
 
 /// Makes the run's card: a prebuilt image gets an identity of its own, or none where DHCP says what to boot; one that was
@@ -221,10 +216,10 @@ fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunEr
         (Some(Given::Dhcp), _) => return Ok(image.save(card, 0o600)?),
         (None, Transport::Https) => BootSource::Https {
             server: format!("https://{}", job.scenario.boot.server).parse()?,
-            identity: Identity {
-                certificate: trust.client.certificate_der().to_vec(),
-                private_key: trust.client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
-            },
+            identity: trust.client.as_ref().map(|client| Identity {
+                certificate: client.certificate_der().to_vec(),
+                private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
+            }),
             trusted_ca: authority.to_vec(),
         },
         (None, Transport::Http) => BootSource::Dhcp,

@@ -1,18 +1,15 @@
-//! What is around the board: names, addresses, boot server and registry of one run.
+//! What is around the board: names, addresses, boot server, registry and scratch space of one run.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
-use bytes::Bytes;
-use rustls::pki_types::CertificateDer;
-
-use super::{Given, Parts, RunError};
+use super::registries;
+use super::servers::{Servers, Setting};
+use super::{Given, Parts, RunError, Trust};
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
-use crate::scenario::{Boot, Transport};
-use crate::services::{
-    Authority, Blob, BootServer, DataRoot, Fingerprint, Folder, Identity, Journal, Nonce, OciImage,
-    Registry, Secrets, Server, TlsListener, TlsOptions, serve,
-};
+use crate::scenario::{Boot, Scenario, Transport};
+use crate::services::{DataRoot, Secrets, Server};
 use crate::timeline::Timeline;
 
 /// The private network, as CONTRACTS has it.
@@ -21,62 +18,18 @@ const SUBNET: &str = "10.42.0.0/16";
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 42, 0, 1);
 /// The HTTPS boot server, somewhere on the internet (RFC 5737, TEST-NET-1, as are the others).
 const BOOT_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
-/// Docker Hub's hosts.
-const REGISTRY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
 /// The NTP pool.
 const NTP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 30);
 
-/// The names of Docker Hub's hosts.
-const REGISTRY_NAMES: &[&str] = &[
-    "docker.io",
-    "registry-1.docker.io",
-    "auth.docker.io",
-    "index.docker.io",
-];
+/// The scratch space.
+const SCRATCH: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 40);
+/// The port that S3-compatible servers are usually found at.
+const SCRATCH_PORT: u16 = 9000;
+/// The scratch space's name.
+const SCRATCH_NAME: &str = "s3.farm.example";
+
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
-
-/// The certificates of a run.
-pub(super) struct Trust {
-    pub(super) authority: Authority,
-    pub(super) client: Identity,
-    server: Identity,
-    /// The machine's certificate, if it is not [`Self::client`]'s but one that came with the image.
-    given: Option<CertificateDer<'static>>,
-}
-
-impl Trust {
-    /// New certificates: an authority, one for all servers, one for the board, which may have one already.
-    pub(super) fn generate(boot: &Boot, given: Option<&Given>) -> Result<Self, RunError> {
-        let authority = Authority::generate("Shakedown farm CA")?;
-        let mut names = vec![boot.server.as_str()];
-        names.extend(REGISTRY_NAMES);
-        Ok(Self {
-            server: authority.issue_server(&names)?,
-            client: authority.issue_client("shakedown board")?,
-            authority,
-            given: match given {
-                Some(Given::Https { certificate, .. }) => Some(certificate.clone().into()),
-                Some(Given::Dhcp) | None => None,
-            },
-        })
-    }
-
-    /// The name of the machine at the boot server.
-    fn fingerprint(&self) -> Fingerprint {
-        let given = self.given.as_ref().map(|der| Fingerprint::of(der));
-        given.unwrap_or_else(|| self.client.fingerprint())
-    }
-
-    /// How the boot server shakes hands with iPXE.
-    fn tls_options(&self) -> TlsOptions<'_> {
-        let options = TlsOptions::for_ipxe(&self.server, self.authority.certificate_der());
-        TlsOptions {
-            known_client: self.given.as_ref(),
-            ..options
-        }
-    }
-}
 
 /// The LAN with its servers; they stop when it is dropped.
 pub(super) struct Network {
@@ -89,69 +42,46 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Starts the LAN and everything on it. `trust_archive` is a cpio archive that makes the guest trust the registry.
+    /// Starts the LAN and everything on it. The scratch space keeps its objects in `scratch_folder`.
     pub(super) fn start(
-        boot: &Boot,
+        scenario: &Scenario,
         parts: &Parts,
         trust: &Trust,
         mac: Mac,
-        trust_archive: Vec<u8>,
+        folder: &Path,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
-        let lan = Lan::start(lan_config(boot, mac)?, timeline.clone())?;
-        let nonce = Nonce::random();
-        let image = parts.container.image.with_env(&[nonce.variable()])?;
-
-        let mut folder = Folder::default();
-        folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
-        folder.insert("kernel", Blob::file(&parts.kernel)?)?;
-        folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
-        folder.insert("trust", Bytes::from(trust_archive))?;
-        for (path, blob) in &parts.files {
-            folder.insert(path, blob.clone())?;
-        }
+        let boot = &scenario.boot;
+        let lan = Lan::start(lan_config(scenario, mac)?, timeline.clone())?;
         let secrets = Secrets::default();
-        let mut root = DataRoot::default();
-        let journal = Journal::new("boot", timeline.clone());
-        let boot_server = match boot.transport {
-            Transport::Https => {
-                root.set_client(trust.fingerprint(), folder);
-                let (address, port) = boot_server(boot, parts.given.as_ref());
-                let options = TlsOptions {
-                    secrets: Some(secrets.clone()),
-                    ..trust.tls_options()
-                };
-                let listener = lan.listen(address, port)?;
-                let listener = TlsListener::start(listener, &options, journal.clone())?;
-                serve(listener, BootServer::new(root).https(), journal)
-            }
-            Transport::Http => {
-                root.set_machine(mac, folder);
-                serve(
-                    lan.listen(GATEWAY, 80)?,
-                    BootServer::new(root).http(),
-                    journal,
-                )
-            }
-        };
-
-        let journal = Journal::new("registry", timeline.clone());
-        let (repository, tag) = repository_and_tag(&boot.container);
-        let mut registry = Registry::new();
-        registry.add(repository, tag, &image)?;
-        let options = TlsOptions {
+        let setting = Setting {
+            mac,
+            scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
+            token_realm: registries::REALM.into(),
+            folder: folder.into(),
             secrets: Some(secrets.clone()),
-            ..TlsOptions::new(&trust.server)
+            data: DataRoot::default(),
         };
-        let listener = TlsListener::start(lan.listen(REGISTRY, 443)?, &options, journal.clone())?;
-        let registry = serve(listener, registry.router(), journal);
-
+        let servers = Servers::prepare(scenario, parts, trust, setting, timeline)?;
+        let boot_listener = match boot.transport {
+            Transport::Https => {
+                let (address, port) = boot_server(boot, parts.given.as_ref());
+                lan.listen(address, port)?
+            }
+            Transport::Http => lan.listen(GATEWAY, 80)?,
+        };
+        let mut running = vec![
+            servers.boot(boot_listener)?,
+            servers.registry(lan.listen(registries::HUB, 443)?)?,
+            servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?),
+        ];
+        running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
         Ok(Self {
+            nonce: servers.nonce().to_owned(),
+            layers: servers.layers().to_vec(),
+            _servers: running,
             lan,
-            nonce: nonce.as_str().to_owned(),
-            layers: layer_digests(&image),
             secrets,
-            _servers: vec![boot_server, registry],
         })
     }
 }
@@ -165,32 +95,16 @@ fn boot_server(boot: &Boot, given: Option<&Given>) -> (Ipv4Addr, u16) {
     (boot.server.parse().unwrap_or(BOOT_SERVER), port)
 }
 
-fn layer_digests(image: &OciImage) -> Vec<String> {
-    image
-        .layers()
-        .iter()
-        .map(|l| l.digest().to_string())
-        .collect()
-}
-
-/// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.
-fn repository_and_tag(container: &str) -> (&str, &str) {
-    let without_host = container
-        .split_once('/')
-        .map_or(container, |(_, rest)| rest);
-    without_host
-        .rsplit_once(':')
-        .unwrap_or((without_host, "latest"))
-}
-
-fn lan_config(boot: &Boot, mac: Mac) -> Result<lan::Config, lan::Error> {
+fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> {
+    let boot = &scenario.boot;
     let boot_server = match boot.transport {
         Transport::Https => BOOT_SERVER,
         Transport::Http => GATEWAY,
     };
     let names = std::iter::once((boot.server.as_str(), boot_server))
-        .chain(REGISTRY_NAMES.iter().map(|name| (*name, REGISTRY)))
-        .chain(NTP_NAMES.iter().map(|name| (*name, NTP)));
+        .chain(registries::addresses(&scenario.registry))
+        .chain(NTP_NAMES.iter().map(|name| (*name, NTP)))
+        .chain([(SCRATCH_NAME, SCRATCH)]);
     // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
     let script = format!(
         "http://{}/boot/{mac}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",

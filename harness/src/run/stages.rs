@@ -50,6 +50,11 @@ impl Sequencer {
         Self { power_on, ..self }
     }
 
+    /// When the board was switched on, on the timeline's clock.
+    pub(super) fn power_on(&self) -> Duration {
+        self.power_on
+    }
+
     /// Goes through `stages` until one is not reached. `ended` completes when there is nothing more to come, as when QEMU has
     /// ended, `stop` when the user wants the run to end.
     pub(super) async fn go(

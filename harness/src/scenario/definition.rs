@@ -5,6 +5,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::expect::ExpectFile;
+use super::journal::{Assertion, AssertionTable};
+use super::registry::{Registry, RegistryTable};
+use super::{Expect, Tls};
 use crate::board::{Board, Stage};
 use crate::input::{Document, InputError, SourceText, Span, toml_files};
 
@@ -21,6 +25,14 @@ pub struct Scenario {
     pub boards: Vec<String>,
     /// How the board boots.
     pub boot: Boot,
+    /// What is unusual about the TLS between the board and its boot server.
+    pub tls: Tls,
+    /// How a run is to end when it is not by going through the whole chain.
+    pub expect: Option<Expect>,
+    /// How the registry serves the image.
+    pub registry: Registry,
+    /// What the servers must have seen when the run has ended.
+    pub journal: Vec<Assertion>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
     /// Its file.
@@ -39,6 +51,14 @@ pub(crate) struct ScenarioFile {
     #[schemars(with = "Vec<String>")]
     boards: Vec<Span<String>>,
     boot: Boot,
+    #[schemars(with = "Option<Tls>")]
+    tls: Option<Span<Tls>>,
+    #[schemars(with = "Option<ExpectFile>")]
+    expect: Option<Span<ExpectFile>>,
+    #[serde(default)]
+    registry: RegistryTable,
+    #[serde(default)]
+    journal: Vec<AssertionTable>,
     /// Names of the chain's stages that this scenario does not go through.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -65,6 +85,8 @@ pub struct Boot {
     pub server: String,
     /// The boot script, `boot.ipxe`, as the boot server's data root holds it.
     pub script: String,
+    /// What `${secrets_url}` of the boot script leads to, once: the template `secrets` of the board's folder.
+    pub secrets: Option<String>,
     /// The container image's name, as in `docker.io/library/alpine:latest`.
     pub container: String,
 }
@@ -121,6 +143,7 @@ impl Scenario {
 
     /// The scenario that a file makes, which must fit each of `boards`.
     fn new(document: &Document, file: ScenarioFile, boards: &[&Board]) -> Result<Self, InputError> {
+        let mut stages_of_boards = Vec::new();
         for board in boards {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
@@ -132,27 +155,48 @@ impl Scenario {
                     return Err(document.error_at(stage.span(), &message));
                 }
             }
+            let without = |s: &&Stage| !file.without.iter().any(|w| w.get_ref() == &s.name);
+            stages_of_boards.push(board.stages.iter().filter(without).cloned().collect());
         }
+        if let Some(tls) = &file.tls {
+            Tls::check(tls, file.boot.transport, document)?;
+        }
+        let expect = file.expect;
+        let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         Ok(Self {
             name: document.name(),
             title: file.title,
             tier: file.tier,
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
             boot: file.boot,
+            tls: file.tls.map(Span::into_inner).unwrap_or_default(),
+            expect: expect.transpose()?,
+            registry: file.registry.check(document)?,
+            journal: Assertion::read_all(file.journal, document)?,
             without: file.without.into_iter().map(Span::into_inner).collect(),
             source: document.source(),
         })
     }
 
-    /// The stages that a run of this scenario on `board` goes through, in order.
+    /// The stages that a run of this scenario on `board` must go through, in order.
     #[must_use]
     pub fn stages(&self, board: &Board) -> Vec<Stage> {
-        board
-            .stages
-            .iter()
-            .filter(|stage| !self.without.contains(&stage.name))
-            .cloned()
-            .collect()
+        self.split(board).0
+    }
+
+    /// The stage that a run of this scenario on `board` must not reach.
+    #[must_use]
+    pub fn forbidden(&self, board: &Board) -> Option<Stage> {
+        self.split(board).1
+    }
+
+    fn split(&self, board: &Board) -> (Vec<Stage>, Option<Stage>) {
+        let on_the_way = |stage: &&Stage| !self.without.contains(&stage.name);
+        let stages = board.stages.iter().filter(on_the_way).cloned().collect();
+        match &self.expect {
+            Some(expect) => expect.split(stages),
+            None => (stages, None),
+        }
     }
 }
 
@@ -203,6 +247,67 @@ mod tests {
         scenarios/s.toml:6:12: the chain of board raspi3b has no stage "TSL" to leave out
           | without = ["TSL"]
           |            ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[tls]\n[boot]"), @r#"
+        scenarios/s.toml:8:1: there is no TLS over plain HTTP: say transport = "https" or leave [tls] out
+          | [tls]
+          | ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[expect]\nuntil = \"TSL\"\n[boot]"), @r#"
+        scenarios/s.toml:9:9: this scenario goes through no stage "TSL"
+          | until = "TSL"
+          |         ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[expect]\nstops_before = \"firmware\"\n[boot]"), @r#"
+        scenarios/s.toml:9:16: no run can stop before its first stage
+          | stops_before = "firmware"
+          |                ^^^^^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "[expect]\nstops_before = \"Linux\"\n[boot]"), @r"
+        scenarios/s.toml:8:1: say in proofs what shows why the board stops there
+          | [expect]
+          | ^^^^^^^^
+        ");
+        insta::assert_snapshot!(error("[boot]", "[expect]\nwithin = \"5s\"\n[boot]"), @r"
+        scenarios/s.toml:8:1: say where the run ends: either stops_before or until
+          | [expect]
+          | ^^^^^^^^
+        ");
+        insta::assert_snapshot!(error("[boot]", "[tls]\nclient = \"lost\"\n[boot]"), @r#"
+        scenarios/s.toml:9:10: unknown variant `lost`, expected one of `valid`, `none`, `unknown-ca`, `expired`, `not-yet-valid`, `revoked`, `wrong-key`
+          | client = "lost"
+          |          ^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]\ntransport = \"http\"", "[tls]\nmax_fragment = 5\n[boot]\ntransport = \"https\""), @r"
+        scenarios/s.toml:9:16: a record may have 64 to 16384 bytes
+          | max_fragment = 5
+          |                ^
+        ");
+        let registry =
+            |table: &str| error("[[journal]]", &format!("[registry]\n{table}\n[[journal]]"));
+        let errors = [
+            registry("auth = \"kerberos\""),
+            registry("rate_limit = { requests = 1, retry_after = \"500ms\" }"),
+            registry("break_off = \"0\""),
+            registry("mirror = { host = \"auth.docker.io\" }"),
+            registry("mirror = { host = \"http://mirror\" }"),
+        ];
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        scenarios/s.toml:22:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
+          | auth = "kerberos"
+          |        ^^^^^^^^^^
+        scenarios/s.toml:22:44: Retry-After has whole seconds: write "1s" or more
+          | rate_limit = { requests = 1, retry_after = "500ms" }
+          |                                            ^^^^^^^
+        scenarios/s.toml:22:13: the first byte cannot be the last: write "1" or more
+          | break_off = "0"
+          |             ^^^
+        scenarios/s.toml:22:19: "auth.docker.io" is not the name of another host than docker.io
+          | mirror = { host = "auth.docker.io" }
+          |                   ^^^^^^^^^^^^^^^^
+        scenarios/s.toml:22:19: "http://mirror" is not the name of another host than docker.io
+          | mirror = { host = "http://mirror" }
+          |                   ^^^^^^^^^^^^^^^
         "#);
         insta::assert_snapshot!(error("tier = \"smoke\"", "tier = \"smoke"), @r#"
         scenarios/s.toml:4:14: invalid basic string, expected `"`

@@ -1,6 +1,14 @@
 //! Scenarios: what a run does with a board and what must come of it. One TOML file each, read and checked before anything starts.
 
 mod definition;
+mod expect;
+mod journal;
+mod registry;
+mod tls;
 
 pub(crate) use definition::ScenarioFile;
 pub use definition::{Boot, Scenario, Tier, Transport};
+pub use expect::{End, Expect};
+pub use journal::Assertion;
+pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
+pub use tls::{ClientCertificate, ServerCertificate, ServerChain, ServerKey, Tls};

@@ -5,17 +5,18 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
 
 use super::Error;
+use super::conditional::Validators;
+use super::pieces::file_body;
 
-/// Bytes per chunk. Large, since each chunk of a file costs a trip to the blocking pool; bounded, since a chunk that has been
-/// handed to a connection counts as sent in the journal.
+/// Bytes per chunk of what is in memory. A chunk that has been handed to a connection counts as sent in the journal.
 const CHUNK: usize = 128 * 1024;
 
 /// Content with a known length. Clones share it.
@@ -24,8 +25,15 @@ pub struct Blob(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    Memory(Bytes),
-    File { path: Arc<Path>, length: u64 },
+    Memory {
+        bytes: Bytes,
+        checksum: u32,
+    },
+    File {
+        path: Arc<Path>,
+        length: u64,
+        modified: SystemTime,
+    },
 }
 
 impl Blob {
@@ -36,13 +44,14 @@ impl Blob {
     pub fn file(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let path = path.into();
         let metadata = std::fs::metadata(&path).and_then(|metadata| match metadata.is_file() {
-            true => Ok(metadata),
+            true => Ok((metadata.len(), metadata.modified()?)),
             false => Err(io::Error::other("not a regular file")),
         });
         match metadata {
-            Ok(metadata) => Ok(Self(Source::File {
+            Ok((length, modified)) => Ok(Self(Source::File {
                 path: path.into(),
-                length: metadata.len(),
+                length,
+                modified,
             })),
             Err(source) => Err(Error::File { path, source }),
         }
@@ -52,7 +61,7 @@ impl Blob {
     #[must_use]
     pub fn len(&self) -> u64 {
         match &self.0 {
-            Source::Memory(bytes) => bytes.len() as u64,
+            Source::Memory { bytes, .. } => bytes.len() as u64,
             Source::File { length, .. } => *length,
         }
     }
@@ -63,23 +72,43 @@ impl Blob {
         self.len() == 0
     }
 
+    /// What tells this content from any other that the same URL may have had or will have.
+    pub(crate) fn validators(&self) -> Validators {
+        let length = self.len();
+        match &self.0 {
+            Source::Memory { checksum, .. } => Validators {
+                etag: format!("\"{length:x}-{checksum:x}\""),
+                modified: None,
+            },
+            Source::File { modified, .. } => {
+                let since_epoch = modified.duration_since(SystemTime::UNIX_EPOCH);
+                let nanoseconds = since_epoch.unwrap_or_default().as_nanos();
+                Validators {
+                    etag: format!("\"{length:x}-{nanoseconds:x}\""),
+                    modified: Some(*modified),
+                }
+            }
+        }
+    }
+
     /// Reads the content from its beginning. Blocking.
     ///
     /// # Errors
     /// [`Error::File`], [`Error::FileChanged`].
     pub fn reader(&self) -> Result<Box<dyn Read + Send>, Error> {
         match &self.0 {
-            Source::Memory(bytes) => Ok(Box::new(bytes.clone().reader())),
-            Source::File { path, length } => Ok(Box::new(open(path, *length, 0)?)),
+            Source::Memory { bytes, .. } => Ok(Box::new(bytes.clone().reader())),
+            Source::File { path, length, .. } => Ok(Box::new(open(path, *length, 0)?)),
         }
     }
 
     /// The whole content, for small blobs.
     pub(crate) async fn read(&self) -> Result<Bytes, Error> {
         match &self.0 {
-            Source::Memory(bytes) => Ok(bytes.clone()),
-            Source::File { path, length } => {
-                let (mut file, mut content) = (open_elsewhere(path, *length, 0).await?, Vec::new());
+            Source::Memory { bytes, .. } => Ok(bytes.clone()),
+            Source::File { path, length, .. } => {
+                let file = open_elsewhere(path, *length, 0).await?;
+                let (mut file, mut content) = (tokio::fs::File::from_std(file), Vec::new());
                 file.read_to_end(&mut content)
                     .await
                     .map_err(unreadable(path))?;
@@ -91,11 +120,10 @@ impl Blob {
     /// A body with the bytes of `range`, which the caller has checked against [`len`](Self::len).
     pub(crate) async fn body(&self, range: Range<u64>) -> Result<Body, Error> {
         match &self.0 {
-            Source::Memory(bytes) => Ok(memory_body(slice(bytes, &range))),
-            Source::File { path, length } => {
+            Source::Memory { bytes, .. } => Ok(memory_body(slice(bytes, &range))),
+            Source::File { path, length, .. } => {
                 let file = open_elsewhere(path, *length, range.start).await?;
-                let part = file.take(range.end.saturating_sub(range.start));
-                Ok(Body::from_stream(ReaderStream::with_capacity(part, CHUNK)))
+                Ok(file_body(file, range))
             }
         }
     }
@@ -103,7 +131,8 @@ impl Blob {
 
 impl From<Bytes> for Blob {
     fn from(bytes: Bytes) -> Self {
-        Self(Source::Memory(bytes))
+        let checksum = crc32fast::hash(&bytes);
+        Self(Source::Memory { bytes, checksum })
     }
 }
 
@@ -130,17 +159,10 @@ fn open(path: &Path, expected: u64, start: u64) -> Result<File, Error> {
 }
 
 /// [`open`] without blocking the caller's thread.
-async fn open_elsewhere(
-    path: &Arc<Path>,
-    expected: u64,
-    start: u64,
-) -> Result<tokio::fs::File, Error> {
+async fn open_elsewhere(path: &Arc<Path>, expected: u64, start: u64) -> Result<File, Error> {
     let owned = Arc::clone(path);
     let opened = tokio::task::spawn_blocking(move || open(&owned, expected, start)).await;
-    let mut file =
-        tokio::fs::File::from_std(opened.map_err(|error| unreadable(path)(error.into()))??);
-    file.set_max_buf_size(CHUNK);
-    Ok(file)
+    opened.map_err(|error| unreadable(path)(error.into()))?
 }
 
 fn unreadable(path: &Path) -> impl Fn(io::Error) -> Error {

@@ -1,19 +1,17 @@
 //! Answers a `GET` or `HEAD` request for a [`Blob`], whole or in part.
 
 use axum::body::Body;
-use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_RANGE, RANGE,
-};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::conditional::Condition;
 use super::range::{Selection, select};
 use super::{Blob, Error};
 
-/// The answer for `blob`: 200, 206 or 416.
+/// The answer for `blob`: 200, 206, 304, 412 or 416.
 ///
-/// `Range` counts for `GET` only (RFC 9110, section 14.2). With `If-Range` everything is sent, since these services give
-/// out no validator that could match.
+/// `Range` counts for `GET` only (RFC 9110, section 14.2).
 ///
 /// # Errors
 /// What [`Blob`] says when its file cannot be read.
@@ -23,9 +21,18 @@ pub(crate) async fn download(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
-    let length = blob.len();
+    let (length, validators) = (blob.len(), blob.validators());
+    match validators.weigh(headers) {
+        Condition::Holds => {}
+        Condition::NotModified => {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            validators.add_to(response.headers_mut());
+            return Ok(response);
+        }
+        Condition::Failed => return Ok(StatusCode::PRECONDITION_FAILED.into_response()),
+    }
     let selection = match headers.get(RANGE).map(HeaderValue::to_str) {
-        Some(Ok(range)) if method == Method::GET && !headers.contains_key(IF_RANGE) => {
+        Some(Ok(range)) if method == Method::GET && validators.allow_range(headers) => {
             select(range, length)
         }
         _ => Selection::Whole,
@@ -47,6 +54,7 @@ pub(crate) async fn download(
     let sent = response.headers_mut();
     sent.insert(CONTENT_LENGTH, (range.end - range.start).into());
     sent.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    validators.add_to(sent);
     if let Ok(content_type) = HeaderValue::from_str(content_type) {
         sent.insert(CONTENT_TYPE, content_type);
     }

@@ -34,8 +34,8 @@ pub enum Error {
         /// The library's reason.
         source: rustls::server::VerifierBuilderError,
     },
-    /// A file could not be opened or read.
-    #[error("cannot read {}", path.display())]
+    /// A file could not be opened, read or written.
+    #[error("cannot use {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -60,6 +60,20 @@ pub enum Error {
         /// Which rule it breaks.
         reason: &'static str,
     },
+    /// A symbolic link leads out of the data root.
+    #[error("{} leads out of the data root", path.display())]
+    Outside {
+        /// The link, or a path through it.
+        path: PathBuf,
+    },
+    /// A directory cannot hold scratch space.
+    #[error("cannot keep scratch space in {}: {reason}", path.display())]
+    ScratchSpace {
+        /// The directory.
+        path: PathBuf,
+        /// The library's reason.
+        reason: String,
+    },
     /// Text is not a value of the type that was wanted.
     #[error("{text:?} is not {wanted}")]
     Syntax {
@@ -68,25 +82,34 @@ pub enum Error {
         /// What it should have been, with an example.
         wanted: &'static str,
     },
-    /// A client's folder has no boot script.
-    #[error("there is no boot.ipxe for {client}: add one to the client's folder in the data root")]
-    NoBootScript {
+    /// A client's folder has no such template.
+    #[error("there is no {name} for {client}: add one to the client's folder in the data root")]
+    NoTemplate {
+        /// The template, as in `boot.ipxe`.
+        name: String,
         /// Fingerprint or hardware address of the client.
         client: String,
     },
-    /// A boot script is too long to be a script.
-    #[error("boot.ipxe has {found} bytes, and a script may have {limit}")]
-    BootScriptTooLong {
+    /// A template is too long to be one.
+    #[error("{name} has {found} bytes, and a template may have {limit}")]
+    TemplateTooLong {
+        /// The template, as in `boot.ipxe`.
+        name: String,
         /// Length in bytes.
         found: u64,
         /// The longest that is rendered, in bytes.
         limit: u64,
     },
-    /// A boot script is not text.
-    #[error("boot.ipxe is not UTF-8 text")]
-    BootScriptNotText(#[source] std::str::Utf8Error),
+    /// A template is not text.
+    #[error("{name} is not UTF-8 text")]
+    TemplateNotText {
+        /// The template, as in `boot.ipxe`.
+        name: String,
+        /// Where it is none.
+        source: std::str::Utf8Error,
+    },
     /// A layer cannot be unpacked.
-    #[error("layer {name} is not a sound gzip file")]
+    #[error("layer {name} cannot be unpacked")]
     Layer {
         /// The layer's file, or its digest.
         name: String,

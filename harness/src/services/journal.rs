@@ -1,7 +1,7 @@
 //! What the servers saw: each request and each handshake becomes an event on the timeline.
 //!
 //! A request is journalled once, when its body has been handed to the connection in full or when the connection broke off,
-//! whichever comes first. Handed over means taken by the HTTP connection: up to about half a megabyte of it may still wait in
+//! whichever comes first. Handed over means taken by the HTTP connection: up to about 200 kilobytes of it may still wait in
 //! buffers for a slow or vanished client. A request whose connection broke before there was an answer has the status 0.
 
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::header::{CONTENT_LENGTH, HOST};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HOST};
 use axum::http::{Method, Request, Response};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -85,6 +85,7 @@ impl Journal {
         request.extensions_mut().insert(peer);
         let Ok(response) = router.oneshot(request).await;
         entry.event.status = response.status().as_u16();
+        entry.event.offset = part_offset(&response);
         let expected = if head {
             Some(0)
         } else {
@@ -103,6 +104,7 @@ impl Journal {
             method: request.method().to_string(),
             target: target.map_or_else(|| request.uri().to_string(), ToString::to_string),
             status: 0,
+            offset: None,
             bytes: 0,
             complete: false,
             duration: Duration::ZERO,
@@ -132,6 +134,17 @@ fn promised_length(response: &Response<Body>) -> Option<u64> {
     header
         .and_then(|value| value.parse().ok())
         .or_else(|| response.body().size_hint().exact())
+}
+
+/// Where the part in a response begins (RFC 9110, section 14.4).
+fn part_offset(response: &Response<Body>) -> Option<u64> {
+    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    range
+        .strip_prefix("bytes ")?
+        .split_once('-')?
+        .0
+        .parse()
+        .ok()
 }
 
 /// A request in progress, which writes itself down when it is dropped.
@@ -292,6 +305,18 @@ mod tests {
         let response = answer(&timeline, router, Method::GET).await;
         response.into_body().collect().await.unwrap();
         assert!(!only_request(&timeline).complete);
+    }
+
+    #[tokio::test]
+    async fn a_part_says_where_it_begins() {
+        let timeline = Timeline::start();
+        let router = Router::new().route(
+            "/a",
+            get(|| async { ([(CONTENT_RANGE, "bytes 100-105/106")], chunks()) }),
+        );
+        let response = answer(&timeline, router, Method::GET).await;
+        response.into_body().collect().await.unwrap();
+        assert_eq!(only_request(&timeline).offset, Some(100));
     }
 
     #[tokio::test]

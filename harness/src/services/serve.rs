@@ -1,27 +1,44 @@
-//! Serves a router on a listener until the server is dropped.
+//! Serves a router on a listener until the server is shut down or dropped.
 //!
 //! hyper is driven directly rather than through `axum::serve`, whose connections outlive it: here one owner holds all tasks, so
 //! that dropping it ends every connection, and each request in progress is journalled as broken off.
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Journal, Peer};
 
-/// A running service. It answers until it is dropped, which breaks off its connections.
+/// Bytes that a connection holds for a client that is slower than the server; also the longest head of a request.
+const HELD: usize = 64 * 1024;
+
+/// A running service. It answers until it is dropped, which breaks off its connections, or shut down, which does not.
 #[derive(Debug)]
 #[must_use = "the service ends when this is dropped"]
-pub struct Server(
-    #[expect(dead_code, reason = "held for its effect on drop")] AbortOnDropHandle<()>,
-);
+pub struct Server {
+    task: AbortOnDropHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Takes no more connections, lets the requests in progress come to their end for as long as `patience`, and breaks off what is
+    /// left then.
+    pub async fn shut_down(self, patience: Duration) {
+        self.stop.cancel();
+        // What has not ended by itself ends with the task, which is dropped here.
+        let _ = timeout(patience, self.task).await;
+    }
+}
 
 /// Starts a task that answers every connection of `listener` with `router`, in HTTP/1.1 with keep-alive, and writes each
 /// request to `journal`. Handlers find the [`Peer`] among the request's extensions. Needs a tokio runtime.
@@ -29,39 +46,57 @@ pub fn serve<L>(listener: L, router: Router, journal: Journal) -> Server
 where
     L: Listener<Addr: Into<Peer>>,
 {
-    let log = journal.clone();
-    let connection =
-        move |io, address: L::Addr| connection(io, address.into(), router.clone(), journal.clone());
-    Server(AbortOnDropHandle::new(tokio::spawn(accept_all(
-        listener, log, connection,
-    ))))
+    let stop = CancellationToken::new();
+    let (log, stopped) = (journal.clone(), stop.clone());
+    let connection = move |io, address: L::Addr| {
+        let (peer, router) = (address.into(), router.clone());
+        connection(io, peer, router, journal.clone(), stopped.clone())
+    };
+    let accept = accept_all(listener, log, stop.clone(), connection);
+    Server {
+        task: AbortOnDropHandle::new(tokio::spawn(accept)),
+        stop,
+    }
 }
 
-/// Accepts connections for ever and runs `handle` for each in a task of its own. The tasks end with the returned future.
+/// Accepts connections until `stop` and runs `handle` for each in a task of its own; then waits for these tasks. They end with the
+/// returned future.
 pub(crate) async fn accept_all<L, F>(
     mut listener: L,
     journal: Journal,
+    stop: CancellationToken,
     mut handle: impl FnMut(L::Io, L::Addr) -> F,
 ) where
     L: Listener,
     F: Future<Output = ()> + Send + 'static,
 {
     let mut tasks = JoinSet::new();
+    let watch = |ended: Result<(), JoinError>| {
+        if ended.is_err_and(|e| e.is_panic()) {
+            journal.note("a connection's task panicked: see the harness's own standard error");
+        }
+    };
     loop {
         let mut accept = pin!(listener.accept());
-        let (io, address) = loop {
+        let accepted = loop {
             tokio::select! {
-                accepted = &mut accept => break accepted,
-                Some(ended) = tasks.join_next() => if ended.is_err_and(|e| e.is_panic()) {
-                    journal.note("a connection's task panicked: see the harness's own standard error");
-                },
+                accepted = &mut accept => break Some(accepted),
+                Some(ended) = tasks.join_next() => watch(ended),
+                () = stop.cancelled() => break None,
             }
         };
-        tasks.spawn(handle(io, address));
+        match accepted {
+            Some((io, address)) => tasks.spawn(handle(io, address)),
+            None => break,
+        };
+    }
+    drop(listener);
+    while let Some(ended) = tasks.join_next().await {
+        watch(ended);
     }
 }
 
-async fn connection<I>(io: I, peer: Peer, router: Router, journal: Journal)
+async fn connection<I>(io: I, peer: Peer, router: Router, journal: Journal, stop: CancellationToken)
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
@@ -69,10 +104,20 @@ where
         let (journal, peer, router) = (journal.clone(), peer.clone(), router.clone());
         async move { Ok::<_, Infallible>(journal.answer(peer, router, request).await) }
     });
+    let mut serving = pin!(
+        http1::Builder::new()
+            .max_buf_size(HELD)
+            .serve_connection(TokioIo::new(io), answer)
+    );
+    let outcome = tokio::select! {
+        outcome = &mut serving => outcome,
+        () = stop.cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
     // A client that resets the connection or vanishes is its own business, and the journal says how far it got.
-    if let Err(error) = http1::Builder::new()
-        .serve_connection(TokioIo::new(io), answer)
-        .await
+    if let Err(error) = outcome
         && error.is_parse()
     {
         journal.note(format!(
@@ -85,7 +130,6 @@ where
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use axum::body::Body;
     use axum::http::Method;
@@ -173,6 +217,50 @@ mod tests {
             .unwrap();
         assert!(matches!(record.event, Event::Request(request) if !request.complete));
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn shutting_down_ends_requests_in_progress_well_and_idle_connections_at_once() {
+        let Service {
+            server,
+            timeline,
+            address,
+        } = Service::plain("test", large().await).await;
+        let (mut idle, mut stream) = (
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        );
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        stream.read_exact(&mut [0; 64]).await.unwrap();
+        let shut_down = tokio::spawn(server.shut_down(Duration::from_secs(20)));
+        assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() >= LARGE - 64);
+        shut_down.await.unwrap();
+        let records = timeline.snapshot();
+        assert!(matches!(&records[0].event, Event::Request(request) if request.complete));
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn shutting_down_has_an_end() {
+        let service = Service::plain("test", large().await).await;
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
+        stream.read_exact(&mut [0; 64]).await.unwrap();
+        // The client reads no more.
+        service.server.shut_down(Duration::from_millis(100)).await;
+        let mut cursor = Cursor::default();
+        let recorded = service.timeline.wait_for(&mut cursor, |_| true);
+        let record = timeout(Duration::from_secs(20), recorded).await.unwrap();
+        assert!(matches!(record.event, Event::Request(request) if !request.complete));
     }
 
     #[tokio::test]

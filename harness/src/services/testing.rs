@@ -230,12 +230,22 @@ impl Client {
         target: &str,
         range: Option<&str>,
     ) -> hyper::Result<Response<Incoming>> {
+        let range = range.map(|range| ("range", range));
+        self.send_with(method, target, range.as_slice()).await
+    }
+
+    pub(crate) async fn send_with(
+        &mut self,
+        method: Method,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> hyper::Result<Response<Incoming>> {
         let mut request = Request::builder()
             .method(method)
             .uri(target)
             .header("host", HOST);
-        if let Some(range) = range {
-            request = request.header("range", range);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         self.0.ready().await?;
         self.0

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{Acceptor, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::known_client::KnownClient;
@@ -37,9 +38,12 @@ pub struct TlsOptions<'a> {
     /// Clients are asked for a certificate and may have none; one that this authority did not issue fails the handshake.
     /// Without an authority clients are not asked.
     pub client_authority: Option<&'a CertificateDer<'static>>,
+    /// Certificates of that authority that are valid no longer. Without a list none has been revoked.
+    pub revoked: Option<&'a CertificateRevocationListDer<'static>>,
     /// A client whose certificate is known, so that no authority has to vouch for it. No other is accepted then.
     pub known_client: Option<&'a CertificateDer<'static>>,
-    /// Largest plaintext in bytes of one record, at least 27; `None` is the protocol's 16384. iPXE asks for 4096 by the
+    /// Largest plaintext in bytes of one record, at least 27; a longer message of the handshake comes in fragments; `None` is the
+    /// protocol's 16384. iPXE asks for 4096 by the
     /// extension `max_fragment_length` (RFC 6066, section 4), which rustls does not read.
     pub max_fragment: Option<usize>,
     /// Longest time from the connection to the end of the handshake. An emulated client needs seconds for its RSA
@@ -56,6 +60,7 @@ impl<'a> TlsOptions<'a> {
         Self {
             identity,
             client_authority: None,
+            revoked: None,
             known_client: None,
             max_fragment: None,
             handshake_timeout: Duration::from_secs(120),
@@ -92,6 +97,7 @@ impl<'a> TlsOptions<'a> {
                 roots.add(authority.clone()).map_err(refused)?;
                 let verifier =
                     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                        .with_crls(self.revoked.cloned())
                         .allow_unauthenticated()
                         .build()
                         .map_err(|source| Error::ClientAuthority {
@@ -101,9 +107,9 @@ impl<'a> TlsOptions<'a> {
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let chain = vec![self.identity.certificate_der().clone()];
         let key = PrivateKeyDer::Pkcs8(self.identity.key_pkcs8_der().clone_key());
-        let mut config = builder.with_single_cert(chain, key).map_err(refused)?;
+        let config = builder.with_single_cert(self.identity.chain_der(), key);
+        let mut config = config.map_err(refused)?;
         config.max_fragment_size = self
             .max_fragment
             .map(|plaintext| plaintext.saturating_add(RECORD_HEADER));
@@ -153,10 +159,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<I> {
                 }
             }
         };
+        // It ends with its owner.
+        let accept = accept_all(listener, log, CancellationToken::new(), handle);
         Ok(Self {
             ready,
             local,
-            _accept: AbortOnDropHandle::new(tokio::spawn(accept_all(listener, log, handle))),
+            _accept: AbortOnDropHandle::new(tokio::spawn(accept)),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The vocabulary of the timeline: what can happen in a run.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -176,6 +177,9 @@ pub struct RequestEvent {
     pub target: String,
     /// Status code.
     pub status: u16,
+    /// Where the part that was answered begins, in bytes from the start of the whole; `None` for the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// Body bytes handed to the connection.
     pub bytes: u64,
     /// The whole body was handed to the connection.
@@ -184,6 +188,27 @@ pub struct RequestEvent {
     #[serde(with = "seconds")]
     #[schemars(with = "f64")]
     pub duration: Duration,
+}
+
+impl fmt::Display for RequestEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host,
+            method,
+            target,
+            status,
+            bytes,
+            ..
+        } = self;
+        write!(f, "{method} {host}{target} -> {status}, {bytes} bytes")?;
+        if let Some(offset) = self.offset {
+            write!(f, " from byte {offset}")?;
+        }
+        if !self.complete {
+            f.write_str(", broken off")?;
+        }
+        Ok(())
+    }
 }
 
 /// Durations as seconds with a fraction, rounded to microseconds.

@@ -108,10 +108,10 @@ pub(crate) fn boot_source() -> BootSource {
         let client = AUTHORITY.issue_client("test machine").unwrap();
         BootSource::Https {
             server: "https://boot.example".parse().unwrap(),
-            identity: Identity {
+            identity: Some(Identity {
                 certificate: client.certificate_der().to_vec(),
                 private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
-            },
+            }),
             trusted_ca: AUTHORITY.certificate_der().to_vec(),
         }
     });

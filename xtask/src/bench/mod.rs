@@ -11,7 +11,7 @@ mod host;
 mod kernel_line;
 mod net;
 mod rates;
-mod size;
+mod serve;
 mod target;
 mod transfers;
 
@@ -33,6 +33,14 @@ enum What {
     Boot(boot::Args),
     /// Measure data rates in the guest, and compare with QEMU's own network interface.
     Net(net::Args),
+    /// Let many clients at a time fetch a file from our server, and compare with nginx.
+    Serve(serve::Args),
+    /// What `serve` starts: our server.
+    #[command(hide = true)]
+    ServeFile(serve::ServerArgs),
+    /// What `serve` starts: the clients.
+    #[command(hide = true)]
+    Fetch(serve::ClientsArgs),
 }
 
 /// Runs the command; the exit status is 0 when everything could be measured.
@@ -40,5 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match &args.what {
         What::Boot(args) => boot::run(args),
         What::Net(args) => net::run(args),
+        What::Serve(args) => serve::run(args),
+        What::ServeFile(args) => serve::run_server(args),
+        What::Fetch(args) => serve::run_clients(args),
     }
 }

@@ -102,6 +102,7 @@ mod tests {
             method: "GET".into(),
             target: target.into(),
             status: 200,
+            offset: None,
             bytes: 1,
             complete: true,
             duration: Duration::from_secs_f64(seconds),

@@ -326,6 +326,7 @@ mod tests {
             method: "GET".into(),
             target: target.into(),
             status: 200,
+            offset: None,
             bytes: 13_700_000,
             complete,
             duration: Duration::from_secs_f64(seconds),

@@ -68,6 +68,7 @@ impl Scene {
             method: "GET".into(),
             target: target.into(),
             status,
+            offset: None,
             bytes: 1,
             complete,
             duration: Duration::ZERO,

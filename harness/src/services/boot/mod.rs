@@ -4,12 +4,18 @@
 //! certificate. Over plain HTTP ([`BootServer::http`]) a machine is known by the hardware address in the URL of its script,
 //! which DHCP told it.
 
+mod client;
 mod data;
 mod path;
+mod script;
+mod secrets;
 mod server;
 mod template;
+mod update;
 
+pub use client::Client;
 pub use data::{DataRoot, Folder};
+pub use secrets::Clock as SecretsClock;
 pub use server::BootServer;
 
 #[cfg(test)]

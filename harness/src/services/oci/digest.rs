@@ -20,6 +20,17 @@ impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// The hex digits alone, as in file names.
+    #[must_use]
+    pub fn hex(&self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// The digest of everything that went into `hash`.
+    pub(in crate::services) fn from_hash(hash: Sha256) -> Self {
+        Self(hash.finalize().into())
+    }
 }
 
 impl FromStr for Digest {
@@ -56,7 +67,7 @@ impl From<Digest> for String {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha256:{}", hex::encode(self.0))
+        write!(f, "sha256:{}", self.hex())
     }
 }
 
@@ -88,7 +99,7 @@ impl<R: Read> DigestReader<R> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match self.read(&mut buffer) {
-                Ok(0) => return Ok((Digest(self.hash.finalize().into()), self.length)),
+                Ok(0) => return Ok((Digest::from_hash(self.hash), self.length)),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

@@ -15,7 +15,7 @@ use super::Digest;
 use crate::services::Error;
 
 /// Media type of an image index.
-pub(super) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(in crate::services) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// Media type of an image manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Media type of an image config.
@@ -42,7 +42,7 @@ impl Document {
         Ok(Self::from_bytes(media_type, bytes.into()))
     }
 
-    pub(super) fn from_bytes(media_type: &str, bytes: Bytes) -> Self {
+    pub(in crate::services) fn from_bytes(media_type: &str, bytes: Bytes) -> Self {
         Self {
             media_type: media_type.into(),
             digest: Digest::of(&bytes),

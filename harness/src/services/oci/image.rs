@@ -1,9 +1,11 @@
 //! Images: a config and layers, and the documents that tie them together.
 
+use std::path::Path;
+
 use serde_json::Map;
 
 use super::document::{CONFIG, Config, Descriptor, Document, INDEX, Index, MANIFEST, Manifest};
-use super::{ConfigSpec, Digest, Layer};
+use super::{Compression, ConfigSpec, Digest, Layer};
 use crate::services::Error;
 
 /// An image, ready to be served. Clones share the layers.
@@ -65,6 +67,23 @@ impl OciImage {
             config,
             index: None,
             layers: self.layers.clone(),
+        })
+    }
+
+    /// The same image with its layers compressed in another way, in files in `folder` that must stay there. Blocking.
+    ///
+    /// # Errors
+    /// As for [`Layer::repacked`], and [`Error::Document`] when the manifest is not valid.
+    pub fn repacked(&self, compression: Compression, folder: &Path) -> Result<Self, Error> {
+        let layers = self.layers.iter().map(|l| l.repacked(compression, folder));
+        let layers: Vec<_> = layers.collect::<Result<_, _>>()?;
+        let mut manifest: Manifest = self.manifest.parse()?;
+        manifest.layers = layers.iter().map(descriptor).collect();
+        Ok(Self {
+            config: self.config.clone(),
+            manifest: Document::write(&self.manifest.media_type, &manifest)?,
+            index: None,
+            layers,
         })
     }
 

@@ -11,7 +11,8 @@ mod layout;
 mod nonce;
 
 pub use digest::Digest;
+pub(super) use document::INDEX;
 pub use document::{ConfigSpec, Document, Platform};
 pub use image::OciImage;
-pub use layer::Layer;
+pub use layer::{Compression, Layer};
 pub use nonce::Nonce;

@@ -1,8 +1,12 @@
 //! What a registry URL asks for, and the grammar of its names (OCI distribution specification, "Pulling manifests").
 
-use crate::services::Digest;
+use std::fmt;
+
+use axum::http::Method;
 
 use super::error::Refusal;
+use super::scope::{Action, Scope};
+use crate::services::Digest;
 
 /// Longest tag in characters.
 const TAG_LENGTH: usize = 128;
@@ -10,12 +14,20 @@ const TAG_LENGTH: usize = 128;
 /// What a path below `/v2/` asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target<'a> {
+    /// Whether this is a registry at all.
+    Base,
     /// The manifest or index that a tag or a digest names.
     Manifest(&'a str, Reference<'a>),
     /// A blob of a repository.
     Blob(&'a str, Digest),
     /// The tags of a repository.
     Tags(&'a str),
+    /// What refers to a manifest.
+    Referrers(&'a str, Digest),
+    /// Where uploads of blobs begin.
+    Uploads(&'a str),
+    /// An upload that has begun.
+    Upload(&'a str, &'a str),
 }
 
 /// The name of a manifest within a repository.
@@ -28,39 +40,78 @@ pub(super) enum Reference<'a> {
 impl<'a> Target<'a> {
     /// Reads the path below `/v2/`. Repository names may contain anything but the last keyword, so it is cut there.
     pub(super) fn parse(path: &'a str) -> Result<Self, Refusal> {
-        let target = if let Some(repository) = path.strip_suffix("/tags/list") {
+        let target = if path.is_empty() {
+            return Ok(Self::Base);
+        } else if let Some(repository) = path.strip_suffix("/tags/list") {
             Self::Tags(repository)
         } else if let Some((repository, reference)) = path.rsplit_once("/manifests/") {
             Self::Manifest(repository, Reference::parse(reference)?)
+        } else if let Some(repository) = path.strip_suffix("/blobs/uploads") {
+            Self::Uploads(repository)
+        } else if let Some((repository, upload)) = path.rsplit_once("/blobs/uploads/") {
+            match upload {
+                "" => Self::Uploads(repository),
+                upload => Self::Upload(repository, upload),
+            }
         } else if let Some((repository, digest)) = path.rsplit_once("/blobs/") {
-            let digest = digest
-                .parse()
-                .map_err(|_| Refusal::DigestInvalid(digest.into()))?;
-            Self::Blob(repository, digest)
+            Self::Blob(repository, parse_digest(digest)?)
+        } else if let Some((repository, digest)) = path.rsplit_once("/referrers/") {
+            Self::Referrers(repository, parse_digest(digest)?)
         } else {
             return Err(Refusal::NoRoute(path.into()));
         };
-        let (Self::Manifest(repository, _) | Self::Blob(repository, _) | Self::Tags(repository)) =
-            target;
-        if is_repository(repository) {
-            Ok(target)
-        } else {
-            Err(Refusal::NameInvalid(repository.into()))
+        match target.repository() {
+            Some(name) if !is_repository(name) => Err(Refusal::NameInvalid(name.into())),
+            _ => Ok(target),
         }
     }
+
+    /// The repository that is asked for.
+    fn repository(&self) -> Option<&'a str> {
+        match self {
+            Self::Base => None,
+            Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Tags(name)
+            | Self::Referrers(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _) => Some(name),
+        }
+    }
+
+    /// What a client must be allowed to do; nothing in particular for [`Target::Base`].
+    pub(super) fn scope(&self, method: &Method) -> Option<Scope> {
+        let action = match (self, method) {
+            (Self::Uploads(_) | Self::Upload(..), _) => Action::Push,
+            (_, &Method::GET | &Method::HEAD) => Action::Pull,
+            _ => Action::Push,
+        };
+        self.repository().map(|name| Scope::of(name, action))
+    }
+}
+
+pub(super) fn parse_digest(text: &str) -> Result<Digest, Refusal> {
+    text.parse()
+        .map_err(|_| Refusal::DigestInvalid(text.into()))
 }
 
 impl<'a> Reference<'a> {
     fn parse(text: &'a str) -> Result<Self, Refusal> {
         if text.contains(':') {
-            let digest = text
-                .parse()
-                .map_err(|_| Refusal::DigestInvalid(text.into()))?;
-            Ok(Self::Digest(digest))
+            parse_digest(text).map(Self::Digest)
         } else if is_tag(text) {
             Ok(Self::Tag(text))
         } else {
             Err(Refusal::ManifestUnknown(text.into()))
+        }
+    }
+}
+
+impl fmt::Display for Reference<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tag(tag) => f.write_str(tag),
+            Self::Digest(digest) => digest.fmt(f),
         }
     }
 }
@@ -110,7 +161,20 @@ mod tests {
             Target::parse(&blob).unwrap(),
             Target::Blob("manifests/x", digest)
         );
-        assert_eq!(Target::parse("a/tags/list").unwrap(), Target::Tags("a"));
+        for (path, target) in [
+            ("", Target::Base),
+            ("a/tags/list", Target::Tags("a")),
+            ("a/b/blobs/uploads/", Target::Uploads("a/b")),
+            ("a/b/blobs/uploads", Target::Uploads("a/b")),
+            ("a/blobs/uploads/0f", Target::Upload("a", "0f")),
+        ] {
+            assert_eq!(Target::parse(path).unwrap(), target);
+        }
+        let referrers = format!("a/referrers/{digest}");
+        assert_eq!(
+            Target::parse(&referrers).unwrap(),
+            Target::Referrers("a", digest)
+        );
     }
 
     #[test]

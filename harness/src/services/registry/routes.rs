@@ -1,39 +1,30 @@
-//! The registry's routes: `/v2/`, manifests, blobs, tags.
+//! The registry's front: who may do what, and which part of the registry answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
-use axum::extract::State;
+use axum::Json;
+use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri};
+use axum::http::{HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
 use serde_json::json;
 
-use super::Registry;
 use super::error::Refusal;
-use super::name::{Reference, Target};
-use super::store::Repository;
-use crate::services::Blob;
-use crate::services::Digest;
-use crate::services::download::{download, unreadable};
+use super::name::Target;
+use super::service::Service;
+use super::store::Content;
 
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
-impl Registry {
-    /// The routes. One handler takes them all, since repository names contain slashes.
-    pub fn router(self) -> Router {
-        Router::new().fallback(answer).with_state(Arc::new(self))
+/// Answers every request.
+pub(super) async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
+    if let Some(auth) = &service.auth
+        && auth.is_realm(request.uri(), request.headers())
+    {
+        return auth.token(request.method(), request.uri(), request.headers());
     }
-}
-
-async fn answer(
-    State(registry): State<Arc<Registry>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let outcome = route(&registry, &method, uri.path(), &headers).await;
+    let outcome = route(&service, request).await;
     let mut response = outcome.unwrap_or_else(IntoResponse::into_response);
     response
         .headers_mut()
@@ -41,73 +32,66 @@ async fn answer(
     response
 }
 
-async fn route(
-    registry: &Registry,
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<Response, Refusal> {
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        let refusal = Refusal::Unsupported(method.to_string());
-        return Ok(([(ALLOW, "GET, HEAD")], refusal).into_response());
+async fn route(service: &Service, request: Request) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    let below = path.strip_prefix("/v2");
+    let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = below.ok_or_else(|| Refusal::NoRoute(path.into()))?;
+    let target = Target::parse(below.trim_start_matches('/'))?;
+    if let Some(auth) = &service.auth
+        && let Err(challenge) = auth.check(&target, &head.method, &head.headers)
+    {
+        return Ok(*challenge);
     }
-    let Some(path) = path.strip_prefix("/v2") else {
-        return Err(Refusal::NoRoute(path.into()));
-    };
-    if matches!(path, "" | "/") {
-        return Ok(Json(json!({})).into_response());
-    }
-    match Target::parse(path.trim_start_matches('/'))? {
-        Target::Manifest(name, reference) => {
-            let document = repository(registry, name)?.manifest(&reference);
-            let document = document.ok_or_else(|| {
-                Refusal::ManifestUnknown(match reference {
-                    Reference::Tag(tag) => tag.into(),
-                    Reference::Digest(digest) => digest.to_string(),
-                })
-            })?;
-            let blob = document.bytes.clone().into();
-            Ok(content(
-                &blob,
-                document.digest,
-                &document.media_type,
-                method,
-                headers,
-            )
-            .await)
+    let query = head.uri.query().unwrap_or_default();
+    let (method, headers) = (&head.method, &head.headers);
+    match (&target, method.as_str()) {
+        (Target::Base, "GET" | "HEAD") => Ok(Json(json!({})).into_response()),
+        (Target::Manifest(name, reference), "GET" | "HEAD") => {
+            service.manifest(name, reference, method, headers).await
         }
-        Target::Blob(name, digest) => {
-            let blob = repository(registry, name)?
-                .blob(digest)
-                .ok_or(Refusal::BlobUnknown(digest))?;
-            Ok(content(blob, digest, "application/octet-stream", method, headers).await)
+        (Target::Blob(name, digest), "GET" | "HEAD") => {
+            service.blob(name, *digest, method, headers).await
         }
-        Target::Tags(name) => {
-            let tags = repository(registry, name)?.tags();
-            Ok(Json(json!({ "name": name, "tags": tags })).into_response())
+        (Target::Tags(name), "GET" | "HEAD") => service.tags(name, query),
+        (Target::Referrers(name, digest), "GET" | "HEAD") => {
+            service.referrers(name, *digest, query)
         }
+        (Target::Manifest(name, reference), "PUT") if service.uploads.is_some() => {
+            service.put_manifest(name, reference, headers, body).await
+        }
+        (Target::Uploads(name), "POST") => service.begin(name, query, headers, body).await,
+        (Target::Upload(name, upload), "GET") => service.progress(name, upload).await,
+        (Target::Upload(name, upload), "PATCH") => {
+            service.append(name, upload, headers, body).await
+        }
+        (Target::Upload(name, upload), "PUT") => {
+            service.finish(name, upload, query, headers, body).await
+        }
+        (Target::Upload(name, upload), "DELETE") => service.cancel(name, upload),
+        _ => Ok(unsupported(&target, method, service.uploads.is_some())),
     }
 }
 
-fn repository<'a>(registry: &'a Registry, name: &str) -> Result<&'a Repository, Refusal> {
-    registry
-        .repository(name)
-        .ok_or_else(|| Refusal::NameUnknown(name.into()))
+/// The answer to a method that a route does not have.
+fn unsupported(target: &Target<'_>, method: &Method, pushes: bool) -> Response {
+    let allowed = match target {
+        Target::Manifest(..) if pushes => "GET, HEAD, PUT",
+        Target::Uploads(_) if pushes => "POST",
+        Target::Upload(..) if pushes => "GET, PATCH, PUT, DELETE",
+        Target::Uploads(_) | Target::Upload(..) => "",
+        _ => "GET, HEAD",
+    };
+    ([(ALLOW, allowed)], Refusal::Unsupported(method.to_string())).into_response()
 }
 
-async fn content(
-    blob: &Blob,
-    digest: Digest,
-    media_type: &str,
-    method: &Method,
-    headers: &HeaderMap,
-) -> Response {
-    let mut response = match download(blob, media_type, method, headers).await {
-        Ok(response) => response,
-        Err(error) => return unreadable(&error),
-    };
-    if let Ok(digest) = HeaderValue::from_str(&digest.to_string()) {
-        response.headers_mut().insert(CONTENT_DIGEST, digest);
+impl Service {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Content> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner)
     }
-    response
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Content> {
+        self.content.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }

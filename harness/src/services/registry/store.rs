@@ -2,71 +2,48 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::name::{Reference, is_repository, is_tag};
+use super::error::Refusal;
+use super::name::Reference;
 use crate::services::oci::Document;
-use crate::services::{Blob, Digest, Error, OciImage};
+use crate::services::{Blob, Digest, OciImage};
 
-/// Images by repository and tag.
-#[derive(Debug, Clone, Default)]
-pub struct Registry {
+/// Repositories by name.
+#[derive(Debug, Default)]
+pub(super) struct Content {
     repositories: BTreeMap<String, Repository>,
 }
 
 /// One repository. Content is looked up within it alone, as real registries do.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Repository {
     tags: BTreeMap<String, Digest>,
     manifests: HashMap<Digest, Document>,
     blobs: HashMap<Digest, Blob>,
 }
 
-impl Registry {
-    /// A registry without images.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds an image, and moves `tag` to it. Docker Hub's own images are in the repository `library/<name>`.
-    ///
-    /// # Errors
-    /// [`Error::Syntax`] when repository or tag are not as the specification wants them.
-    pub fn add(&mut self, repository: &str, tag: &str, image: &OciImage) -> Result<(), Error> {
-        let check = |fits: bool, text: &str, wanted| {
-            let text = text.into();
-            if fits {
-                Ok(())
-            } else {
-                Err(Error::Syntax { text, wanted })
-            }
-        };
-        check(
-            is_repository(repository),
-            repository,
-            "a repository name, as in library/alpine",
-        )?;
-        check(is_tag(tag), tag, "a tag, as in latest")?;
-        let repository = self.repositories.entry(repository.into()).or_default();
+impl Content {
+    /// Adds an image with all its documents and layers.
+    pub(super) fn add(&mut self, name: &str, tag: &str, image: &OciImage) {
+        let repository = self.entry(name);
         for document in [image.manifest(), image.top()] {
-            repository
-                .manifests
-                .insert(document.digest, document.clone());
+            repository.add_manifest(document.clone());
         }
         let config = image.config();
-        repository
-            .blobs
-            .insert(config.digest, config.bytes.clone().into());
+        repository.add_blob(config.digest, config.bytes.clone().into());
         for layer in image.layers() {
-            repository
-                .blobs
-                .insert(layer.digest(), layer.blob().clone());
+            repository.add_blob(layer.digest(), layer.blob().clone());
         }
-        repository.tags.insert(tag.into(), image.digest());
-        Ok(())
+        repository.tag(tag, image.digest());
     }
 
-    pub(super) fn repository(&self, name: &str) -> Option<&Repository> {
-        self.repositories.get(name)
+    pub(super) fn repository(&self, name: &str) -> Result<&Repository, Refusal> {
+        let found = self.repositories.get(name);
+        found.ok_or_else(|| Refusal::NameUnknown(name.into()))
+    }
+
+    /// The repository of this name, new if need be.
+    pub(super) fn entry(&mut self, name: &str) -> &mut Repository {
+        self.repositories.entry(name.into()).or_default()
     }
 }
 
@@ -79,12 +56,31 @@ impl Repository {
         self.manifests.get(digest)
     }
 
+    /// All manifests, those without a tag included, in the order of their digests.
+    pub(super) fn manifests(&self) -> Vec<&Document> {
+        let mut all: Vec<_> = self.manifests.values().collect();
+        all.sort_by_key(|document| document.digest);
+        all
+    }
+
     pub(super) fn blob(&self, digest: Digest) -> Option<&Blob> {
         self.blobs.get(&digest)
     }
 
     /// All tags in alphabetical order.
-    pub(super) fn tags(&self) -> Vec<&str> {
-        self.tags.keys().map(String::as_str).collect()
+    pub(super) fn tags(&self) -> impl Iterator<Item = &str> {
+        self.tags.keys().map(String::as_str)
+    }
+
+    pub(super) fn add_manifest(&mut self, document: Document) {
+        self.manifests.insert(document.digest, document);
+    }
+
+    pub(super) fn add_blob(&mut self, digest: Digest, blob: Blob) {
+        self.blobs.insert(digest, blob);
+    }
+
+    pub(super) fn tag(&mut self, tag: &str, digest: Digest) {
+        self.tags.insert(tag.into(), digest);
     }
 }

@@ -114,10 +114,10 @@ impl Bench {
 fn boot() -> BootSource {
     BootSource::Https {
         server: "https://boot.example".parse().unwrap(),
-        identity: Identity {
+        identity: Some(Identity {
             certificate: PKI.client.certificate_der().to_vec(),
             private_key: PKI.client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
-        },
+        }),
         trusted_ca: PKI.authority.certificate_der().to_vec(),
     }
 }

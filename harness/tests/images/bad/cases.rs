@@ -422,7 +422,7 @@ fn seal_store(store: &mut [u8]) {
 fn provisioned(good: &Good, path: &Path, change: fn(&mut Identity, &mut Vec<u8>)) {
     let mut boot = parts::boot_source();
     if let BootSource::Https {
-        identity,
+        identity: Some(identity),
         trusted_ca,
         ..
     } = &mut boot

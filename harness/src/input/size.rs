@@ -1,11 +1,18 @@
 //! Sizes as people write them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error};
+
 /// A number of bytes, written `65536`, `64KiB`, `64MiB` or `64MB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ByteSize(pub(super) u64);
+pub struct ByteSize(
+    /// The number.
+    pub u64,
+);
 
 /// Units, the largest first as they are shown.
 const UNITS: &[(&str, u64)] = &[
@@ -31,6 +38,28 @@ impl FromStr for ByteSize {
         let number: u64 = digits.parse().map_err(|e| format!("`{digits}`: {e}"))?;
         let bytes = number.checked_mul(*factor);
         bytes.map(Self).ok_or_else(|| format!("{text} is too much"))
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|e| D::Error::custom(format!("not a size such as \"64KiB\" or \"2MB\": {e}")))
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A number of bytes, as in \"65536\", \"64KiB\" or \"2MB\".",
+            "pattern": "^[0-9]+ *([kM]B|[KMG]iB|GB)?$",
+        })
     }
 }
 

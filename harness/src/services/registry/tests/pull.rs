@@ -1,4 +1,4 @@
-//! The registry as its clients see it.
+//! Pulling over a connection.
 
 use axum::http::{Method, StatusCode};
 use rustls::version::TLS13;
@@ -7,7 +7,7 @@ use crate::services::testing::{Client, PKI, Service, collect, image};
 use crate::services::{Digest, OciImage, TlsOptions};
 use crate::timeline::Cursor;
 
-use super::*;
+use super::super::*;
 
 async fn service() -> (Service, Client, OciImage) {
     let image = image().with_index().unwrap();

@@ -1,0 +1,159 @@
+//! The registries of a run: Docker Hub's hosts and perhaps a mirror, the image that they hand out, and what the board is told of them.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use axum::Router;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Parts, RunError};
+use crate::scenario::{self, Auth, LayerFormat, Scenario};
+use crate::services::{Compression, Nonce, OciImage, RateLimit, Registry, TokenAuth};
+
+/// Docker Hub's hosts, somewhere on the internet (RFC 5737, TEST-NET-1).
+pub(super) const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
+/// The mirror.
+pub(super) const MIRROR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 21);
+
+/// The names of Docker Hub's hosts.
+const HUB_NAMES: &[&str] = &[
+    "docker.io",
+    "registry-1.docker.io",
+    "auth.docker.io",
+    "index.docker.io",
+];
+/// Docker Hub's token server, and what it calls the registry.
+pub(super) const REALM: &str = "https://auth.docker.io/token";
+const SERVICE: &str = "registry.docker.io";
+
+/// The account that private images are for, and its password.
+const USER: &str = "farm";
+const PASSWORD: &str = "not the password of anything";
+
+/// The registries before they are served.
+pub(super) struct Registries {
+    rules: scenario::Registry,
+    container: String,
+    image: OciImage,
+    nonce: Nonce,
+}
+
+impl Registries {
+    /// Makes the run's image: with a nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`.
+    pub(super) fn prepare(
+        scenario: &Scenario,
+        parts: &Parts,
+        folder: &Path,
+    ) -> Result<Self, RunError> {
+        let rules = scenario.registry.clone();
+        let nonce = Nonce::random();
+        let mut image = parts.container.image.with_env(&[nonce.variable()])?;
+        if let Some(format) = rules.layer {
+            let compression = match format {
+                LayerFormat::Gzip => Compression::Gzip,
+                LayerFormat::Zstd => Compression::Zstd,
+            };
+            image = image.repacked(compression, folder)?;
+        }
+        if rules.index {
+            image = image.with_index()?;
+        }
+        Ok(Self {
+            rules,
+            container: scenario.boot.container.clone(),
+            image,
+            nonce,
+        })
+    }
+
+    /// What the container says if it is the registry's.
+    pub(super) fn nonce(&self) -> &str {
+        self.nonce.as_str()
+    }
+
+    /// Digests of the image's layers.
+    pub(super) fn layers(&self) -> Vec<String> {
+        let layers = self.image.layers().iter();
+        layers.map(|layer| layer.digest().to_string()).collect()
+    }
+
+    /// Docker Hub, as the scenario has it. Its token server is at the URL `realm`.
+    pub(super) fn hub(&self, realm: &str) -> Result<Router, RunError> {
+        let mut hub = self.with_image()?;
+        let auth = TokenAuth::new(realm, SERVICE)?;
+        hub = match self.rules.auth {
+            Auth::None => hub,
+            Auth::Token => hub.authenticate(auth.public()),
+            Auth::Login | Auth::WrongLogin => hub.authenticate(auth.account(USER, PASSWORD)),
+        };
+        if let Some(limit) = self.rules.rate_limit {
+            hub = hub.limit(RateLimit {
+                requests: limit.requests,
+                retry_after: limit.retry_after,
+            });
+        }
+        if let Some(size) = self.rules.break_off {
+            hub = hub.break_off(size.0);
+        }
+        Ok(hub.router())
+    }
+
+    /// The mirror, if the scenario has one.
+    pub(super) fn mirror(&self) -> Result<Option<Router>, RunError> {
+        let mirror = self.rules.mirror.as_ref().map(|mirror| {
+            if mirror.holds {
+                self.with_image()
+            } else {
+                Ok(Registry::new())
+            }
+        });
+        Ok(mirror.transpose()?.map(|registry| registry.router()))
+    }
+
+    fn with_image(&self) -> Result<Registry, RunError> {
+        let (repository, tag) = repository_and_tag(&self.container);
+        let mut registry = Registry::new();
+        registry.add(repository, tag, &self.image)?;
+        Ok(registry)
+    }
+}
+
+/// The names of all hosts and their addresses.
+pub(super) fn addresses(rules: &scenario::Registry) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+    let hub = HUB_NAMES.iter().map(|name| (*name, HUB));
+    hub.chain(rules.mirror.iter().map(|m| (m.host.as_str(), MIRROR)))
+}
+
+/// What the board is told, by path in its root file system: the mirror, and its password.
+pub(super) fn guest_files(rules: &scenario::Registry) -> Vec<(&'static str, String)> {
+    let mirror = rules.mirror.as_ref().map(|mirror| {
+        let text = format!(
+            "[[registry]]\nlocation = \"docker.io\"\n\n[[registry.mirror]]\nlocation = \"{}\"\n",
+            mirror.host
+        );
+        ("etc/containers/registries.conf.d/mirror.conf", text)
+    });
+    let password = match rules.auth {
+        Auth::None | Auth::Token => None,
+        Auth::Login => Some(PASSWORD),
+        Auth::WrongLogin => Some("a guess"),
+    };
+    let login = password.map(|password| {
+        // As in RFC 7617.
+        let credentials = STANDARD.encode(format!("{USER}:{password}"));
+        let text = format!(r#"{{"auths":{{"docker.io":{{"auth":"{credentials}"}}}}}}"#);
+        ("root/.config/containers/auth.json", text)
+    });
+    mirror.into_iter().chain(login).collect()
+}
+
+/// `library/alpine` and `latest` of `docker.io/library/alpine:latest`.
+fn repository_and_tag(container: &str) -> (&str, &str) {
+    let without_host = container
+        .split_once('/')
+        .map_or(container, |(_, rest)| rest);
+    without_host
+        .rsplit_once(':')
+        .unwrap_or((without_host, "latest"))
+}

@@ -1,0 +1,218 @@
+//! The servers of a scenario, ready to be put onto listeners: those of the LAN, or of the host for real clients.
+
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::serve::Listener;
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::registries::Registries;
+use super::{Parts, RunError, Trust};
+use crate::mac::Mac;
+use crate::scenario::{Scenario, Transport};
+use crate::services::{
+    Blob, BootServer, Client, Credentials, DataRoot, Folder, Journal, Peer, ScratchSpace, Secrets,
+    Server, TlsListener, TlsOptions, serve,
+};
+use crate::timeline::Timeline;
+
+/// What the servers of a scenario need to know of their surroundings.
+#[derive(Debug)]
+pub struct Setting {
+    /// The board's hardware address, by which the plain-HTTP boot server knows it.
+    pub mac: Mac,
+    /// URL at which the scratch space will be found.
+    pub scratch_endpoint: String,
+    /// URL of the registry's token server.
+    pub token_realm: String,
+    /// Where the secrets of TLS connections go, for those who read a capture of their frames.
+    pub secrets: Option<Secrets>,
+    /// Where the scratch space keeps its objects, and what is packed for this run alone.
+    pub folder: PathBuf,
+    /// The folders of other clients than the scenario's.
+    pub data: DataRoot,
+}
+
+/// The servers of a scenario. Each may be put onto any number of listeners.
+pub struct Servers<'a> {
+    transport: Transport,
+    trust: &'a Trust,
+    max_fragment: Option<usize>,
+    secrets: Option<Secrets>,
+    timeline: Timeline,
+    boot: Router,
+    registry: Router,
+    mirror: Option<Router>,
+    scratch: Router,
+    credentials: Credentials,
+    nonce: String,
+    layers: Vec<String>,
+}
+
+impl<'a> Servers<'a> {
+    /// Puts together what `scenario` hands out of `parts`. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the scenario names an image as no registry does.
+    pub fn prepare(
+        scenario: &Scenario,
+        parts: &Parts,
+        trust: &'a Trust,
+        setting: Setting,
+        timeline: &Timeline,
+    ) -> Result<Self, RunError> {
+        let boot = &scenario.boot;
+        let mut scratch = ScratchSpace::new(setting.folder.join("scratch"))?;
+        let registries = Registries::prepare(scenario, parts, &setting.folder)?;
+        let credentials = scratch.add_client()?;
+
+        let mut data = setting.data;
+        let client = match boot.transport {
+            Transport::Http => Some(Client::Machine(setting.mac)),
+            Transport::Https => trust.fingerprint().map(Client::Certificate),
+        };
+        if let Some(client) = client {
+            data.set(client, folder(scenario, parts, trust)?);
+        }
+        let mut server = BootServer::new(data).variable("s3_endpoint", &setting.scratch_endpoint);
+        for (name, value) in [
+            ("s3_access_key_id", &credentials.access_key_id),
+            ("s3_access_key", &credentials.access_key),
+            ("s3_bucket_name", &credentials.bucket),
+        ] {
+            if let Some(client) = client {
+                server = server.client_variable(client, name, value);
+            }
+        }
+        Ok(Self {
+            transport: boot.transport,
+            trust,
+            max_fragment: scenario.tls.max_fragment(),
+            secrets: setting.secrets,
+            timeline: timeline.clone(),
+            boot: match boot.transport {
+                Transport::Https => server.https(),
+                Transport::Http => server.http(),
+            },
+            registry: registries.hub(&setting.token_realm)?,
+            mirror: registries.mirror()?,
+            scratch: scratch.router()?,
+            credentials,
+            layers: registries.layers(),
+            nonce: registries.nonce().to_owned(),
+        })
+    }
+
+    /// Starts the boot server on `listener`, over TLS if that is the scenario's transport.
+    ///
+    /// # Errors
+    /// The TLS library refuses the certificates.
+    pub fn boot<L, I>(&self, listener: L) -> Result<Server, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, journal) = (self.boot.clone(), self.journal("boot"));
+        if self.transport == Transport::Http {
+            return Ok(serve(listener, router, journal));
+        }
+        let mut options = self.trust.boot_options();
+        options.max_fragment = self.max_fragment.or(options.max_fragment);
+        options.secrets.clone_from(&self.secrets);
+        let listener = TlsListener::start(listener, &options, journal.clone())?;
+        Ok(serve(listener, router, journal))
+    }
+
+    /// Starts the registry on `listener`, over TLS.
+    ///
+    /// # Errors
+    /// The TLS library refuses the certificates.
+    pub fn registry<L, I>(&self, listener: L) -> Result<Server, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.serve_registry(listener, self.registry.clone())
+    }
+
+    /// Starts the registry's mirror on `listener`, over TLS, if the scenario has one. It shares the journal: a request's host says which
+    /// was asked.
+    ///
+    /// # Errors
+    /// The TLS library refuses the certificates.
+    pub fn mirror<L, I>(&self, listener: L) -> Result<Option<Server>, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mirror = self.mirror.clone();
+        mirror
+            .map(|router| self.serve_registry(listener, router))
+            .transpose()
+    }
+
+    fn serve_registry<L, I>(&self, listener: L, router: Router) -> Result<Server, RunError>
+    where
+        L: Listener<Io = I, Addr: Into<Peer>>,
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let journal = self.journal("registry");
+        let options = TlsOptions {
+            secrets: self.secrets.clone(),
+            ..TlsOptions::new(&self.trust.registry)
+        };
+        let listener = TlsListener::start(listener, &options, journal.clone())?;
+        Ok(serve(listener, router, journal))
+    }
+
+    /// Starts the scratch space on `listener`.
+    pub fn scratch<L>(&self, listener: L) -> Server
+    where
+        L: Listener<Addr: Into<Peer>>,
+    {
+        serve(listener, self.scratch.clone(), self.journal("scratch"))
+    }
+
+    /// What the scenario's client uses its scratch space with.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// What the container says if it is the registry's.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// Digests of the container image's layers.
+    #[must_use]
+    pub fn layers(&self) -> &[String] {
+        &self.layers
+    }
+
+    fn journal(&self, service: &str) -> Journal {
+        Journal::new(service, self.timeline.clone())
+    }
+}
+
+/// The folder of the scenario's client at the boot server.
+fn folder(scenario: &Scenario, parts: &Parts, trust: &Trust) -> Result<Folder, RunError> {
+    let boot = &scenario.boot;
+    let mut folder = Folder::default();
+    folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
+    if let Some(secrets) = &boot.secrets {
+        folder.insert("secrets", Bytes::from(secrets.clone()))?;
+    }
+    folder.insert("kernel", Blob::file(&parts.kernel)?)?;
+    folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
+    folder.insert("trust", Bytes::from(trust.archive(&scenario.registry)?))?;
+    for (path, blob) in &parts.files {
+        folder.insert(path, blob.clone())?;
+    }
+    Ok(folder)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! The certificates of a run: sound ones, and the defects that its scenario asks for.
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+
+use super::registries;
+use super::{Given, RunError};
+use crate::cpio::{Archive, CpioError};
+use crate::scenario::{
+    self, ClientCertificate, Scenario, ServerCertificate, ServerChain, ServerKey,
+};
+use crate::services::{
+    Authority, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
+};
+
+/// Common name of every board's certificate.
+const BOARD: &str = "shakedown board";
+/// A host that no scenario's boot server is.
+const ANOTHER_HOST: &str = "another.farm.example";
+/// More than some builds of iPXE take, in bytes.
+const LONG_CHAIN: usize = 4096;
+
+/// The certificates of a run.
+#[derive(Debug)]
+pub struct Trust {
+    /// What the board and the registry's clients trust.
+    pub authority: Authority,
+    /// Whose client certificates the boot server takes.
+    client_authority: CertificateDer<'static>,
+    /// The board's identity, if it has one.
+    pub client: Option<Identity>,
+    /// The boot server's identity.
+    boot_server: Identity,
+    /// The registry's identity.
+    pub(super) registry: Identity,
+    /// The certificate that the board has from its image, in place of [`Self::client`]'s.
+    given: Option<CertificateDer<'static>>,
+    /// What the boot server knows to be revoked.
+    revoked: Option<CertificateRevocationListDer<'static>>,
+}
+
+impl Trust {
+    /// New certificates for a run of `scenario`, with `more_names` for all its servers.
+    ///
+    /// # Errors
+    /// A key cannot be generated, or a name is no host name.
+    pub fn generate(scenario: &Scenario, more_names: &[&str]) -> Result<Self, RunError> {
+        let tls = &scenario.tls;
+        let authority = Authority::generate("Shakedown farm CA")?;
+        let unknown = [
+            tls.client == ClientCertificate::UnknownCa,
+            tls.server == ServerCertificate::UnknownCa,
+        ];
+        let stranger = match unknown.contains(&true) {
+            true => Some(Authority::generate("Unknown CA")?),
+            false => None,
+        };
+        let [client_issuer, server_issuer] =
+            unknown.map(|unknown| stranger.as_ref().filter(|_| unknown).unwrap_or(&authority));
+
+        let client = match tls.client {
+            ClientCertificate::None => None,
+            ClientCertificate::Valid
+            | ClientCertificate::UnknownCa
+            | ClientCertificate::Revoked => Some(client_issuer.issue_client(BOARD)?),
+            ClientCertificate::Expired => {
+                Some(client_issuer.issue_client_as(BOARD, Validity::Expired)?)
+            }
+            ClientCertificate::NotYetValid => {
+                Some(client_issuer.issue_client_as(BOARD, Validity::NotYet)?)
+            }
+            ClientCertificate::WrongKey => {
+                let another = client_issuer.issue_client(BOARD)?;
+                Some(client_issuer.issue_client(BOARD)?.with_key_of(&another))
+            }
+        };
+        let revoked = match &client {
+            Some(client) if tls.client == ClientCertificate::Revoked => {
+                Some(authority.revoke(&[client])?)
+            }
+            _ => None,
+        };
+
+        let names = match tls.server {
+            ServerCertificate::WrongHost => vec![ANOTHER_HOST],
+            _ => [&[scenario.boot.server.as_str()], more_names].concat(),
+        };
+        let profile = ServerProfile {
+            validity: match tls.server {
+                ServerCertificate::Expired => Validity::Expired,
+                ServerCertificate::NotYetValid => Validity::NotYet,
+                _ => Validity::Always,
+            },
+            key: match tls.server_key {
+                ServerKey::Rsa2048 => KeySize::Rsa2048,
+                ServerKey::Rsa4096 => KeySize::Rsa4096,
+            },
+            chain_over: match tls.server_chain {
+                ServerChain::Short => 0,
+                ServerChain::Long => LONG_CHAIN,
+            },
+        };
+        let registry_names: Vec<_> = registries::addresses(&scenario.registry)
+            .map(|(name, _)| name)
+            .chain(more_names.iter().copied())
+            .collect();
+        Ok(Self {
+            boot_server: server_issuer.issue_server_as(&names, &profile)?,
+            registry: authority.issue_server(&registry_names)?,
+            client,
+            given: None,
+            revoked,
+            client_authority: authority.certificate_der().clone(),
+            authority,
+        })
+    }
+
+    /// The board is known by the certificate that its image came with, whoever has issued it.
+    #[must_use]
+    pub fn knowing(mut self, image: Option<&Given>) -> Self {
+        self.given = match image {
+            Some(Given::Https { certificate, .. }) => Some(certificate.clone().into()),
+            Some(Given::Dhcp) | None => None,
+        };
+        self
+    }
+
+    /// The board's name at the boot server, if it has an identity.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.given {
+            Some(der) => Some(Fingerprint::of(der)),
+            None => self.client.as_ref().map(Identity::fingerprint),
+        }
+    }
+
+    /// How the boot server shakes hands with iPXE.
+    pub(super) fn boot_options(&self) -> TlsOptions<'_> {
+        TlsOptions {
+            known_client: self.given.as_ref(),
+            revoked: self.revoked.as_ref(),
+            ..TlsOptions::for_ipxe(&self.boot_server, &self.client_authority)
+        }
+    }
+
+    /// Makes the boot server take client certificates of another authority, whose own certificate is in `pem`, in place of
+    /// those of the run's.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn take_clients_of(&mut self, pem: &[u8]) -> Result<(), pem::Error> {
+        self.client_authority = CertificateDer::from_pem_slice(pem)?;
+        Ok(())
+    }
+
+    /// A cpio archive by which a guest's initramfs is extended: so that it trusts the authority, and what its registries ask for.
+    ///
+    /// # Errors
+    /// The certificate does not fit into an archive.
+    pub fn archive(&self, registry: &scenario::Registry) -> Result<Vec<u8>, CpioError> {
+        let pem = self.authority.certificate_pem();
+        let mut archive = Archive::new();
+        archive.file("etc/ssl/certs/shakedown-ca.pem", 0o644, pem)?;
+        for (path, text) in registries::guest_files(registry) {
+            archive.file(path, 0o600, text)?;
+        }
+        Ok(archive.to_bytes())
+    }
+}

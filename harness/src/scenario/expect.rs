@@ -1,0 +1,121 @@
+//! `[expect]`: how a run is to end when it is not by going through the whole chain.
+//!
+//! A board that is rightly refused has done well: such a run passes if the chain stops before the stage that the scenario names,
+//! and if every proof of the reason is there. It fails if that stage is reached all the same, or for want of a proof.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::board::{Evidence, Stage};
+use crate::input::{Document, InputError, Span, duration};
+
+/// How a run is to end.
+#[derive(Debug, Clone)]
+pub struct Expect {
+    /// Where.
+    pub end: End,
+    /// What must be seen besides, anywhere in the run and in any order.
+    pub proofs: Vec<Evidence>,
+    /// The longest wait for the proofs after the last stage, on the reference host.
+    pub within: Duration,
+}
+
+/// Where a run is to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Before this stage, which must not be reached: the board is refused.
+    Before(String),
+    /// At this stage: what follows is of no interest.
+    At(String),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExpectFile {
+    /// The stage that must not be reached.
+    #[schemars(with = "Option<String>")]
+    stops_before: Option<Span<String>>,
+    /// The stage that ends the run.
+    #[schemars(with = "Option<String>")]
+    until: Option<Span<String>>,
+    /// What must be seen besides, anywhere in the run and in any order.
+    #[serde(default)]
+    proofs: Vec<Evidence>,
+    /// The longest wait for the proofs after the last stage.
+    #[serde(
+        default = "ExpectFile::default_within",
+        deserialize_with = "duration::deserialize"
+    )]
+    #[schemars(with = "duration::Text")]
+    within: Duration,
+}
+
+impl ExpectFile {
+    fn default_within() -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// Checks against the stages of every board that the scenario is run on.
+    pub(super) fn check(
+        this: Span<Self>,
+        stages_of_boards: &[Vec<Stage>],
+        document: &Document,
+    ) -> Result<Expect, InputError> {
+        let place = this.span();
+        let Self {
+            stops_before,
+            until,
+            proofs,
+            within,
+        } = this.into_inner();
+        let is_refusal = stops_before.is_some();
+        let stage = match (stops_before, until) {
+            (Some(stage), None) | (None, Some(stage)) => stage,
+            _ => {
+                let message = "say where the run ends: either stops_before or until";
+                return Err(document.error_at(place, message));
+            }
+        };
+        let name = stage.get_ref().clone();
+        let end = if is_refusal {
+            End::Before(name.clone())
+        } else {
+            End::At(name.clone())
+        };
+        for stages in stages_of_boards {
+            let message = match stages.iter().position(|s| s.name == name) {
+                None => format!("this scenario goes through no stage \"{name}\""),
+                Some(0) if is_refusal => "no run can stop before its first stage".to_owned(),
+                Some(_) => continue,
+            };
+            return Err(document.error_at(stage.span(), &message));
+        }
+        if is_refusal && proofs.is_empty() {
+            let message = "say in proofs what shows why the board stops there";
+            return Err(document.error_at(place, message));
+        }
+        Ok(Expect {
+            end,
+            proofs,
+            within,
+        })
+    }
+}
+
+impl Expect {
+    /// The stages that must be reached, and the one that must not.
+    pub(super) fn split(&self, mut stages: Vec<Stage>) -> (Vec<Stage>, Option<Stage>) {
+        let (End::Before(name) | End::At(name)) = &self.end;
+        let place = stages.iter().position(|s| s.name == *name);
+        let after = match (&self.end, place) {
+            (End::Before(_), Some(place)) => place,
+            (End::At(_), Some(place)) => place + 1,
+            (_, None) => stages.len(),
+        };
+        let rest = stages.split_off(after);
+        let forbidden = matches!(self.end, End::Before(_)).then(|| rest.into_iter().next());
+        (stages, forbidden.flatten())
+    }
+}

@@ -1,0 +1,176 @@
+//! Assertions against journals that hold and that do not.
+
+use std::fs;
+use std::time::Duration;
+
+use super::*;
+
+#[derive(Deserialize)]
+struct File {
+    journal: Vec<AssertionTable>,
+}
+
+/// The assertions of a file, or the error in it.
+fn read(toml: &str) -> Result<Vec<Assertion>, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.toml");
+    fs::write(&path, toml).unwrap();
+    let document = Document::read(&path).unwrap();
+    let short = |text: &str| text.replace(&folder.path().display().to_string(), "scenarios");
+    let file: File = document.parse().map_err(|e| short(&e.to_string()))?;
+    let mut all =
+        Assertion::read_all(file.journal, &document).map_err(|e| short(&e.to_string()))?;
+    for assertion in &mut all {
+        assertion.place = short(&assertion.place);
+    }
+    Ok(all)
+}
+
+fn at(seconds: f64, service: &str, target: &str, status: u16, offset: Option<u64>) -> Record {
+    Record {
+        at: Duration::from_secs_f64(seconds),
+        event: Event::Request(RequestEvent {
+            service: service.into(),
+            client: [10, 42, 1, 0].into(),
+            fingerprint: None,
+            host: "host.example".into(),
+            method: "GET".into(),
+            target: target.into(),
+            status,
+            offset,
+            bytes: 7,
+            complete: offset.is_none(),
+            duration: Duration::ZERO,
+        }),
+    }
+}
+
+fn journal() -> Vec<Record> {
+    vec![
+        at(1.0, "boot", "/files/kernel", 200, None),
+        at(2.0, "boot", "/files/initramfs", 200, None),
+        at(3.0, "boot", "/files/kernel", 200, None),
+        at(4.0, "registry", "/v2/", 401, None),
+        at(5.0, "registry", "/v2/a/blobs/sha256:0", 206, Some(4096)),
+    ]
+}
+
+/// The violations of the journal by assertions, each of which `says` nothing.
+fn violations(tables: &[&str]) -> Vec<Option<String>> {
+    let toml = tables
+        .iter()
+        .enumerate()
+        .map(|(number, table)| format!("[[journal]]\nsays = \"{number}\"\n{table}\n"));
+    let toml: String = toml.collect();
+    let assertions = read(&toml).unwrap_or_else(|error| panic!("{error}"));
+    assertions.iter().map(|a| a.violation(&journal())).collect()
+}
+
+#[test]
+fn what_holds_is_no_violation() {
+    let holding = [
+        "service = 'boot'\ntarget = '^/files/kernel$'\nexactly = 2",
+        "service = 'boot'\ntarget = 'initramfs'\nafter = '0'",
+        "service = 'registry'\nstatus = 401\nmethod = 'GET'\nhost = 'host.example'\nafter = '1'",
+        "service = 'registry'\noffset_at_least = '4KiB'\ncomplete = false",
+        "service = 'registry'\nat_least = 1\nat_most = 2",
+        "service = 'registry'\nmethod = 'PUT'\nexactly = 0",
+        // Of what did not happen there is no order.
+        "service = 'registry'\nmethod = 'PUT'\nat_most = 1\nafter = '0'",
+    ];
+    assert_eq!(violations(&holding), vec![None; holding.len()]);
+}
+
+#[test]
+fn each_criterion_and_each_bound_can_fail() {
+    let failing = [
+        "service = 'boot'\ntarget = '^/files/kernel$'\nexactly = 1",
+        "service = 'boot'\ntarget = 'secrets'",
+        "service = 'boot'\nstatus = 404",
+        "service = 'boot'\nhost = 'other.example'",
+        "service = 'boot'\nmethod = 'HEAD'",
+        "service = 'boot'\ncomplete = false",
+        "service = 'boot'\nat_most = 2",
+        "service = 'registry'\noffset_at_least = '5KiB'",
+        "service = 'registry'\nat_least = 3",
+    ];
+    for (table, violation) in failing.iter().zip(violations(&failing)) {
+        assert!(violation.is_some(), "{table}");
+    }
+    let order = violations(&["service = 'registry'", "service = 'boot'\nafter = '0'"]);
+    assert!(order[0].is_none() && order[1].is_some());
+}
+
+#[test]
+fn a_violation_names_the_assertion_its_place_and_the_requests() {
+    let toml = "\
+[[journal]]
+says = \"the kernel is fetched exactly once\"
+service = \"boot\"
+target = '^/files/kernel$'
+exactly = 1
+
+[[journal]]
+says = \"a secret is used\"
+service = \"boot\"
+target = '^/secrets/'
+after = \"the kernel is fetched exactly once\"
+";
+    let violations: Vec<_> = read(toml)
+        .unwrap()
+        .iter()
+        .filter_map(|a| a.violation(&journal()))
+        .collect();
+    insta::assert_snapshot!(violations.join("\n"), @r#"
+    the journal does not show that the kernel is fetched exactly once: 2 such requests instead of exactly 1 (scenarios/s.toml:2); the boot server saw
+        [    1.00] GET host.example/files/kernel -> 200, 7 bytes
+        [    3.00] GET host.example/files/kernel -> 200, 7 bytes
+    the journal does not show that a secret is used: 0 such requests instead of at least 1 (scenarios/s.toml:8); the boot server saw
+        [    1.00] GET host.example/files/kernel -> 200, 7 bytes
+        [    2.00] GET host.example/files/initramfs -> 200, 7 bytes
+        [    3.00] GET host.example/files/kernel -> 200, 7 bytes
+    "#);
+}
+
+#[test]
+fn errors_point_at_the_place() {
+    let error = |body: &str| {
+        let toml = format!("[[journal]]\nsays = \"it\"\nservice = \"boot\"\n{body}\n");
+        read(&toml).unwrap_err()
+    };
+    let errors = [
+        error("exactly = 1\nat_most = 2"),
+        error("at_least = 3\nat_most = 2"),
+        error("after = \"them\""),
+        error("target = '('"),
+        error("offset_at_least = \"much\""),
+        error("method = \"FETCH\""),
+        error("count = 1"),
+    ];
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    scenarios/s.toml:2:8: `exactly` says all: leave `at_least` and `at_most` out
+      | says = "it"
+      |        ^^^^
+    scenarios/s.toml:4:12: `at_least` is more than `at_most`
+      | at_least = 3
+      |            ^
+    scenarios/s.toml:4:9: no assertion before this one says that
+      | after = "them"
+      |         ^^^^^^
+    scenarios/s.toml:4:10: not a regular expression: regex parse error:
+        (
+        ^
+    error: unclosed group
+      | target = '('
+      |          ^^^
+    scenarios/s.toml:4:19: not a size such as "64KiB" or "2MB": `much` is no unit; write kB, KiB, MB, MiB, GB or GiB
+      | offset_at_least = "much"
+      |                   ^^^^^^
+    scenarios/s.toml:4:10: unknown variant `FETCH`, expected one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`
+      | method = "FETCH"
+      |          ^^^^^^^
+    scenarios/s.toml:4:1: unknown field `count`, expected one of `says`, `service`, `host`, `method`, `target`, `status`, `complete`, `offset_at_least`, `exactly`, `at_least`, `at_most`, `after`
+      | count = 1
+      | ^^^^^
+    "#);
+}
