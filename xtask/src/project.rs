@@ -155,9 +155,11 @@ impl Project {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
+        // Two commands may begin in the same millisecond.
         let name = format!(
-            "{}-{}-{}",
+            "{}-{}-{}-{}",
             since_epoch.as_millis(),
+            std::process::id(),
             scenario.name,
             board.name
         );

@@ -88,7 +88,7 @@ impl Live {
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let network = Network::start(scenario, job.parts, &trust, mac, &work, timeline)?;
+        let network = Network::start(scenario, job.parts, &trust, mac, work, timeline)?;
         let wire = network.lan.attach();
         timeline.emit(Event::Firmware {
             kernel: handover.kernel_name.clone(),
