@@ -1,5 +1,6 @@
 //! The registries of a run: Docker Hub's hosts and perhaps a mirror, the image that they hand out, and what the board is told of them.
 
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -54,6 +55,10 @@ impl Registries {
                 LayerFormat::Gzip => Compression::Gzip,
                 LayerFormat::Zstd => Compression::Zstd,
             };
+            fs::create_dir_all(folder).map_err(|source| RunError::Folder {
+                path: folder.into(),
+                source,
+            })?;
             image = image.repacked(compression, folder)?;
         }
         if rules.index {
