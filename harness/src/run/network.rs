@@ -42,7 +42,7 @@ pub(super) struct Network {
 }
 
 impl Network {
-    /// Starts the LAN and everything on it. The scratch space keeps its objects in `scratch_folder`.
+    /// Starts the LAN and everything on it. What its servers write for this run alone goes to `folder`.
     pub(super) fn start(
         scenario: &Scenario,
         parts: &Parts,
