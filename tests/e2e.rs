@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -16,19 +15,17 @@ use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::html::PAGE_FILE;
 use shakedown_harness::report::{Verdict, ending_text, failure_text, journal_text};
-use shakedown_harness::run::{Extras, Job, Start, run};
+use shakedown_harness::run::{Extras, Job, Start, on_own_core, run, runs_at_a_time};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
 use shakedown_harness::timeline::Timeline;
-
-/// Trials of one process take turns: each needs more than a core, and nextest, which starts a process per trial, has its own setting.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// The scenario that an image with an identity of its own is booted in, in the full tier.
 const PROVISIONED_SCENARIO: &str = "alpine-https";
 
 fn main() -> Result<ExitCode> {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(runs_at_a_time);
     let root = shakedown_tests::project_root();
     let boards = Board::read_all(&root.join("boards"))?;
     let scenarios = Scenario::read_all(&root.join("scenarios"), &boards)?;
@@ -95,9 +92,6 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
 
 /// Runs a scenario; `name` is that of the trial and its record.
 fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()> {
-    let _turn = TURN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let parts = kit.parts(board)?;
     let name = format!("{name}-{}", board.name);
     let folder = shakedown_tests::project_root()
@@ -116,11 +110,8 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         extras: Extras::default(),
         reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
     };
-    let runtime = tokio::runtime::Runtime::new()?;
     let timeline = Timeline::start();
-    let report = runtime.block_on(run(&job, &timeline, std::future::pending()));
-    // Threads of the matcher may still wait for the text of a port that has ended.
-    runtime.shutdown_background();
+    let report = on_own_core(async |_| run(&job, &timeline, std::future::pending()).await)?;
     match &report.ending {
         Some(ending) => print!("{}", ending_text(&report, ending)),
         None => {

@@ -162,6 +162,7 @@ mod tests {
             name: "U-Boot".into(),
             reached: 12.0,
             took: 12.0,
+            cpu: None,
         };
         let mut failure = Failure::new(
             Class::Board,

@@ -15,6 +15,6 @@ pub(crate) use failure::line;
 pub use failure::{Class, Failure};
 pub use journal::journal_text;
 pub use junit::junit;
-pub use model::{Ending, PartVersion, Report, StageTime, Verdict};
+pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
 pub use text::{ending_text, failure_text, summary_table, verdict_sentence};

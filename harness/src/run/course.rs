@@ -19,7 +19,7 @@ use super::{Parts, RunError, bundling, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
 use crate::console::Expectations;
 use crate::report::html::write_page;
-use crate::report::{Class, Ending, Failure, Report, StageTime, Verdict};
+use crate::report::{Class, CpuSeconds, Ending, Failure, Report, StageTime, Verdict};
 use crate::scenario::Scenario;
 use crate::services::access_line;
 use crate::timeline::{Event, Record, Timeline};
@@ -84,7 +84,7 @@ pub enum Nic {
 /// Takes a run through its course. Whatever happens there is a report; its last acts are to write `report.json`, and the page that is
 /// made of it.
 ///
-/// `stop` completes when the user wants the run to end. Needs a multi-threaded tokio runtime.
+/// `stop` completes when the user wants the run to end. Best run by [`on_own_core`](super::on_own_core).
 pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = ()>) -> Report {
     let mut report = Report {
         scenario: job.scenario.name.clone(),
@@ -249,7 +249,13 @@ async fn go_through(
     };
     let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
     let (bounds_of_end, facts_of_end) = (bounds.clone(), facts.clone());
-    let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
+    let qemu = live.machine().pid();
+    let meter = move || CpuSeconds {
+        qemu: cpu_seconds(qemu),
+        harness: cpu_seconds(std::process::id()),
+    };
+    let mut sequencer =
+        Sequencer::new(timeline.clone(), expectations, bounds, facts).metered(Arc::new(meter));
     let qemu = || async {
         let words = live.machine().ended().await;
         format!("QEMU has ended; its last words: {words:?}")

@@ -14,7 +14,7 @@ use super::judge::{Bounds, Facts, GiveUp, NotReached, judge, objection, proves};
 use super::watchdog::Watchdog;
 use crate::board::{Evidence, Stage};
 use crate::console::Expectations;
-use crate::report::{Class, StageTime};
+use crate::report::{Class, CpuSeconds, StageTime};
 use crate::timeline::{Cursor, Event, Record, Timeline};
 
 /// Goes through the stages of one run.
@@ -25,7 +25,11 @@ pub(super) struct Sequencer {
     bounds: Bounds,
     facts: Facts,
     power_on: Duration,
+    meter: Option<Meter>,
 }
+
+/// Reads the CPU time that has been used so far.
+pub(super) type Meter = Arc<dyn Fn() -> CpuSeconds + Send + Sync>;
 
 impl Sequencer {
     /// A sequencer for a board that is switched on now.
@@ -42,6 +46,15 @@ impl Sequencer {
             expectations: Some(expectations),
             bounds,
             facts,
+            meter: None,
+        }
+    }
+
+    /// The same with the CPU time of each stage.
+    pub(super) fn metered(self, meter: Meter) -> Self {
+        Self {
+            meter: Some(meter),
+            ..self
         }
     }
 
@@ -66,6 +79,7 @@ impl Sequencer {
     ) -> (Vec<StageTime>, Result<(), NotReached>) {
         let mut reached = Vec::new();
         let mut last = Duration::ZERO;
+        let mut used = self.used();
         let whole = Instant::now() + self.bounds.whole();
         // Once they have completed, they say so at every stage.
         let (ended, stop) = (ended.shared(), stop.shared());
@@ -98,12 +112,14 @@ impl Sequencer {
                         name: stage.name.clone(),
                         reached: at,
                     });
+                    let used_now = self.used();
                     reached.push(StageTime {
                         name: stage.name.clone(),
                         reached: at.as_secs_f64(),
                         took: (at - last).as_secs_f64(),
+                        cpu: used_now.zip(used).map(|(now, before)| now - before),
                     });
-                    last = at;
+                    (last, used) = (at, used_now);
                 }
                 Err(why) => {
                     let not_reached = NotReached {
@@ -186,6 +202,10 @@ impl Sequencer {
             // The ports have ended, and whoever ended them has more to say.
             (Err(_), None) => Err(give_up.await),
         }
+    }
+
+    fn used(&self) -> Option<CpuSeconds> {
+        self.meter.as_ref().map(|meter| meter())
     }
 
     fn lost(&self, cause: String) -> GiveUp {
