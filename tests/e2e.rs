@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_fixtures::{Digest, Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::image::partitions::Scheme;
+use shakedown_harness::image::prebuilt::Cache;
 use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::html::PAGE_FILE;
@@ -68,7 +69,7 @@ fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
 fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = folder.path().join("netboot.img");
-    let prebuilt = Kit::open(KitOptions::default())?.prebuilt(board, Scheme::Hybrid)?;
+    let prebuilt = Kit::open(KitOptions::default())?.prebuilt(board, Scheme::Hybrid, Cache::Ext4)?;
     let authority = Authority::generate("A farm's CA")?;
     let client = authority.issue_client("gateway 7")?;
     let source = BootSource::Https {
