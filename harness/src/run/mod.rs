@@ -37,6 +37,7 @@ pub use given::{Given, GivenError};
 pub use hold::Attach;
 pub use live::Live;
 pub use parts::{Container, Parts};
+pub use registries::Account;
 pub use replay::{BadRecord, Origin, Outcome, Recording, Replay, ReplayedStage, replay};
 pub use servers::{Servers, Setting};
 pub use trust::Trust;
