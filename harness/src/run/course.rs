@@ -246,6 +246,7 @@ async fn go_through(
     let facts = Facts {
         nonce: live.nonce().to_owned(),
         layers: live.layers().to_vec(),
+        harmless: job.scenario.harmless.clone(),
     };
     let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
     let (bounds_of_end, facts_of_end) = (bounds.clone(), facts.clone());
@@ -289,6 +290,8 @@ async fn go_through(
         &facts_of_end,
     );
     let (class, cause) = tokio::select! {
+        // The last proof may be that the board has powered itself off.
+        biased;
         ending = end => match ending {
             Ok(ending) => {
                 passage.ending = Some(ending);

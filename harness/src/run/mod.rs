@@ -40,6 +40,7 @@ pub use hold::Attach;
 pub use live::Live;
 pub use own_core::on_own_core;
 pub use parts::{Container, Parts};
+pub use registries::Account;
 pub use replay::{BadRecord, Origin, Outcome, Recording, Replay, ReplayedStage, replay};
 pub use servers::{Servers, Setting};
 pub use trust::Trust;

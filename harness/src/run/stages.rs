@@ -87,12 +87,12 @@ impl Sequencer {
             let until = Instant::now() + self.bounds.budget(stage);
             let since = self.power_on + last;
             let budget = self.bounds.budget(stage);
-            let timeline = self.timeline.clone();
+            let (timeline, facts) = (self.timeline.clone(), self.facts.clone());
             let give_up = async {
                 let now = |class, cause| GiveUp::new(timeline.elapsed(), class, cause);
                 tokio::select! {
                     biased;
-                    objection = wait_for_objection(&timeline) => objection,
+                    objection = wait_for_objection(&timeline, &facts) => objection,
                     end = ended.clone() => end,
                     () = stop.clone() => now(Class::Host, "stopped by the user".into()),
                     () = sleep_until(until) => GiveUp::out_of_budget(since, budget),
@@ -103,8 +103,8 @@ impl Sequencer {
                 }
             };
             let evidence = self.wait(stage, give_up).await;
-            let judged =
-                evidence.and_then(|at| judge(at, since, budget, &self.timeline.snapshot()));
+            let judged = evidence
+                .and_then(|at| judge(at, since, budget, &self.timeline.snapshot(), &self.facts));
             match judged {
                 Ok(at) => {
                     let at = at.saturating_sub(self.power_on).max(last);
@@ -214,13 +214,13 @@ impl Sequencer {
 }
 
 /// The first thing on the timeline that ends the run.
-async fn wait_for_objection(timeline: &Timeline) -> GiveUp {
+async fn wait_for_objection(timeline: &Timeline, facts: &Facts) -> GiveUp {
     loop {
-        let is_objection = |r: &Record| objection(r).is_some();
+        let is_objection = |r: &Record| objection(r, facts).is_some();
         let record = timeline
             .wait_for(&mut Cursor::default(), is_objection)
             .await;
-        if let Some(objection) = objection(&record) {
+        if let Some(objection) = objection(&record, facts) {
             return objection;
         }
     }
