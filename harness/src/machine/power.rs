@@ -9,7 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::process::Process;
+use super::process::{Process, Timers};
 use super::{MachineError, Monitor, QemuProgram, QmpEvent};
 use crate::scratch::{self, Scratch};
 use crate::timeline::{Event, Power, Timeline};
@@ -139,7 +139,12 @@ impl Machine {
         stderr: &Path,
         timeline: Timeline,
     ) -> Result<(Self, Connectors), MachineError> {
-        let process = Process::spawn(qemu, arguments, stderr)?;
+        // QEMU's own network card is a yardstick, which is to be as fast as it can; it needs a timer for each of its small packets.
+        let timers = match &sockets.nic {
+            Some(_) => Timers::Coalesced,
+            None => Timers::Precise,
+        };
+        let process = Process::spawn(qemu, arguments, stderr, timers)?;
         let mut uarts = Vec::new();
         let monitor = accept(&process, &sockets.monitor).await?;
         for socket in &sockets.uarts {

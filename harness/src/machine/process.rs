@@ -16,6 +16,15 @@ use tokio::sync::watch;
 
 use super::{MachineError, QemuProgram, timer_slack};
 
+/// How QEMU's timers are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timers {
+    /// As precisely as QEMU asks for.
+    Precise,
+    /// Those that are due within a millisecond together.
+    Coalesced,
+}
+
 /// A running QEMU. Dropping it kills the process.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -30,6 +39,7 @@ impl Process {
         qemu: &QemuProgram,
         arguments: &[std::ffi::OsString],
         stderr: &Path,
+        timers: Timers,
     ) -> Result<Self, MachineError> {
         let log = File::create(stderr).map_err(|source| MachineError::Io {
             action: "create",
@@ -52,7 +62,7 @@ impl Process {
         let (started_tx, started) = mpsc::sync_channel(1);
         thread::Builder::new()
             .name("qemu-parent".into())
-            .spawn(move || parent(command, &started_tx, &ended_tx))
+            .spawn(move || parent(command, timers, &started_tx, &ended_tx))
             .and_then(|_| started.recv().unwrap_or_else(|e| Err(io::Error::other(e))))
             .map(|pid| Self {
                 pid,
@@ -137,11 +147,14 @@ fn die_with_parent(command: &mut Command) {
 /// Life of the thread that is QEMU's parent: start, report, wait, report.
 fn parent(
     mut command: Command,
+    timers: Timers,
     started: &mpsc::SyncSender<io::Result<Pid>>,
     ended: &watch::Sender<Option<ExitStatus>>,
 ) {
-    // Without it QEMU is only slower.
-    let _ = timer_slack::relax();
+    if timers == Timers::Coalesced {
+        // Without it QEMU is only slower.
+        let _ = timer_slack::relax();
+    }
     let mut child: Child = match command.spawn() {
         Ok(child) => child,
         Err(e) => {
@@ -163,7 +176,12 @@ mod tests {
             program: "/bin/sh".into(),
             ..QemuProgram::default()
         };
-        Process::spawn(&shell, &["-c".into(), script.into()], stderr)
+        Process::spawn(
+            &shell,
+            &["-c".into(), script.into()],
+            stderr,
+            Timers::Coalesced,
+        )
     }
 
     #[tokio::test]
@@ -193,7 +211,8 @@ mod tests {
             program: "/nonexistent/qemu".into(),
             ..QemuProgram::default()
         };
-        let error = Process::spawn(&missing, &[], &folder.path().join("e")).unwrap_err();
+        let error =
+            Process::spawn(&missing, &[], &folder.path().join("e"), Timers::Precise).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/qemu"), "{error}");
     }
 }
