@@ -13,6 +13,9 @@ use crate::project::Project;
 pub(crate) struct Args {
     /// Folders of runs whose page is to be made again; without one only the index of all runs is made.
     folders: Vec<PathBuf>,
+    /// Make the index of the runs in this folder, by default `target/shakedown`.
+    #[arg(long, value_name = "FOLDER")]
+    index: Option<PathBuf>,
 }
 
 /// Runs the command and says where the pages are.
@@ -20,9 +23,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for folder in &args.folders {
         println!("{}", write_page(folder)?.display());
     }
-    println!(
-        "{}",
-        write_index(&Project::read()?.runs_folder())?.display()
-    );
+    let index = match &args.index {
+        Some(folder) => folder.clone(),
+        None => Project::read()?.runs_folder(),
+    };
+    println!("{}", write_index(&index)?.display());
     Ok(ExitCode::SUCCESS)
 }
