@@ -4,6 +4,7 @@
 //! of the generated one. A trial whose parts cannot be had fails.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 
@@ -19,6 +20,7 @@ use shakedown_harness::report::{Verdict, ending_text, failure_text, journal_text
 use shakedown_harness::run::{Extras, Job, Start, run};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
+use shakedown_harness::shell;
 use shakedown_harness::timeline::Timeline;
 
 /// Trials of one process take turns: each needs more than a core, and nextest, which starts a process per trial, has its own setting.
@@ -57,11 +59,22 @@ fn main() -> Result<ExitCode> {
 }
 
 fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
+    let image = std::env::var_os("SHAKEDOWN_IMAGE").map(PathBuf::from);
+    let given = image.as_ref().map(|image| {
+        let image = shell::word(&image.to_string_lossy());
+        format!(" --image {image}")
+    });
+    let again = format!(
+        "cargo xtask e2e {} --board {}{}",
+        scenario.name,
+        board.name,
+        given.unwrap_or_default()
+    );
     let kit = Kit::open(KitOptions {
-        image: std::env::var_os("SHAKEDOWN_IMAGE").map(Into::into),
+        image,
         ..KitOptions::default()
     })?;
-    boot(scenario, board, &kit, &scenario.name)
+    boot(scenario, board, &kit, &scenario.name, again)
 }
 
 /// An image that is provisioned already: the run takes server, identity and script from it, and leaves the file as it is.
@@ -86,15 +99,18 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
         image: Some(image.clone()),
         ..KitOptions::default()
     })?;
-    boot(scenario, board, &kit, "provisioned-image")?;
+    let name = "provisioned-image";
+    // The image is made for the trial alone.
+    let again = format!("SHAKEDOWN_TIER=full cargo test -p shakedown-tests --test e2e {name}");
+    boot(scenario, board, &kit, name, again)?;
     if digest()? != before {
         bail!("the run has changed the image that it was given");
     }
     Ok(())
 }
 
-/// Runs a scenario; `name` is that of the trial and its record.
-fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()> {
+/// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.
+fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String) -> Result<()> {
     let _turn = TURN
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -114,7 +130,7 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         folder,
         keep: false,
         extras: Extras::default(),
-        reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
+        reproduce: again,
     };
     let runtime = tokio::runtime::Runtime::new()?;
     let timeline = Timeline::start();

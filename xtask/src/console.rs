@@ -76,7 +76,11 @@ fn start(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<()> {
             gdb: args.gdb,
             ..Extras::default()
         },
-        reproduce: format!("cargo xtask console {}", scenario.name),
+        reproduce: format!(
+            "cargo xtask console {}{}",
+            scenario.name,
+            args.parts.words()
+        ),
     };
     println!(
         "{} on {}; Ctrl-] pulls the plug",
