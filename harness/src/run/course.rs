@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 
 use super::ending;
+use super::faults::faults;
 use super::hold::hold;
 use super::judge::{Bounds, Facts, GiveUp, NotReached};
 use super::live::Live;
@@ -18,6 +19,7 @@ use super::watchdog::Watchdog;
 use super::{Parts, RunError, bundling, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
 use crate::console::Expectations;
+use crate::mac::Mac;
 use crate::report::html::write_page;
 use crate::report::{Class, Ending, Failure, Report, StageTime, Verdict};
 use crate::scenario::Scenario;
@@ -56,6 +58,8 @@ pub struct Extras {
     pub gdb: bool,
     /// Put the disk image into the bundle of a failed run.
     pub bundle_image: bool,
+    /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
+    pub mac: Option<Mac>,
 }
 
 /// What the board starts with.
@@ -91,9 +95,11 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         title: job.scenario.title.clone(),
         board: job.board.name.clone(),
         uarts: job.board.uarts.iter().map(|u| u.name.clone()).collect(),
+        mac: None,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         verdict: Verdict::CouldNotRun,
         chain: job.stages().into_iter().map(|s| s.name).collect(),
+        faults: faults(job.scenario),
         stages: Vec::new(),
         failure: None,
         ending: None,
@@ -146,18 +152,22 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         report.verdict = Verdict::CouldNotRun;
     }
     // The page is made of what has been written, as it would be made at any later time.
-    if let Err(e) = write_page(&job.folder) {
-        timeline.note("run", e.to_string());
-    }
+    let page = || {
+        if let Err(e) = write_page(&job.folder) {
+            timeline.note("run", e.to_string());
+        }
+    };
+    page();
     let interrupted = report
         .failure
         .as_ref()
         .is_some_and(|f| f.class == Class::Host);
-    if report.verdict != Verdict::Passed
-        && !interrupted
-        && let Err(e) = bundling::write(job)
-    {
-        timeline.note("run", format!("there is no bundle of this run: {e}"));
+    if report.verdict != Verdict::Passed && !interrupted {
+        match bundling::write(job, report.mac) {
+            // The page is in the bundle, and the one beside it leads to it.
+            Ok(_) => page(),
+            Err(e) => timeline.note("run", format!("there is no bundle of this run: {e}")),
+        }
     }
     report
 }
@@ -171,6 +181,7 @@ async fn go(
 ) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
     report.nonce = Some(live.nonce().to_owned());
+    report.mac = Some(live.mac());
     let in_folder = |source| RunError::Folder {
         path: job.folder.clone(),
         source,

@@ -12,6 +12,7 @@ mod course;
 mod cpu;
 mod ending;
 mod error;
+mod faults;
 mod given;
 mod hold;
 mod judge;

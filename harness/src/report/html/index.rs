@@ -9,6 +9,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::page::{PAGE_FILE, POLICY, STYLE, verdict_class, write};
+use super::words::begun;
 use crate::report::{Report, Verdict, verdict_sentence};
 
 /// Name of the page in the folder that holds the runs' folders.
@@ -170,6 +171,14 @@ impl Run {
         }
     }
 
+    /// What it is called in the list: its time, or the folder of a run that has none.
+    fn name(&self) -> String {
+        match &*self.report.started {
+            "" => self.folder.clone(),
+            _ => begun(&self.report),
+        }
+    }
+
     fn whole(&self) -> f64 {
         self.report.whole().as_secs_f64()
     }
@@ -221,7 +230,7 @@ fn histories(runs: &[Run]) -> Vec<History> {
                 .map(|(n, run)| Bar {
                     href: run.href(),
                     verdict: run.verdict,
-                    title: format!("{}: {}", run.report.started, run.sentence),
+                    title: format!("{}: {}", run.name(), run.sentence),
                     height: (run.whole() / longest * 100.0).max(6.0),
                     x: n * 12,
                 })
