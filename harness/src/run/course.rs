@@ -22,7 +22,7 @@ use crate::console::Expectations;
 use crate::mac::Mac;
 use crate::report::html::write_page;
 use crate::report::{Class, Ending, Failure, Report, StageTime, Verdict};
-use crate::scenario::Scenario;
+use crate::scenario::{Expect, Scenario};
 use crate::services::access_line;
 use crate::timeline::{Event, Record, Timeline};
 
@@ -195,7 +195,16 @@ async fn go(
         reached,
         ending,
         failure,
-    } = go_through(&stages, job, &live, expectations, timeline, stop.clone()).await;
+    } = go_through(
+        &stages,
+        job.scenario.expect.as_ref(),
+        job,
+        &live,
+        expectations,
+        timeline,
+        stop.clone(),
+    )
+    .await;
     report.stages = reached;
     report.ending = ending;
     // Before a user sits down at the board.
@@ -229,7 +238,7 @@ pub async fn run_until(
     let last = stages.iter().position(|s| s.name == stage);
     stages.truncate(last.map_or(0, |i| i + 1));
     let never = std::future::pending();
-    let passage = go_through(&stages, job, live, expectations, timeline, never).await;
+    let passage = go_through(&stages, None, job, live, expectations, timeline, never).await;
     passage
         .failure
         .map_or(Ok(()), |failure| Err(Box::new(failure)))
@@ -244,9 +253,10 @@ struct Passage {
     failure: Option<Failure>,
 }
 
-/// Takes a board that has just been switched on through these stages, and to the end that the scenario expects after the last of them.
+/// Takes a board that has just been switched on through these stages, and to the end that is expected after the last of them, if one is.
 async fn go_through(
     stages: &[Stage],
+    expect: Option<&Expect>,
     job: &Job<'_>,
     live: &Live,
     expectations: Expectations,
@@ -259,7 +269,6 @@ async fn go_through(
         layers: live.layers().to_vec(),
     };
     let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
-    let (bounds_of_end, facts_of_end) = (bounds.clone(), facts.clone());
     let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
     let qemu = || async {
         let words = live.machine().ended().await;
@@ -280,7 +289,7 @@ async fn go_through(
         passage.failure = Some(failure(&not_reached, &timeline.snapshot()));
         return passage;
     }
-    let Some(expect) = &job.scenario.expect else {
+    let Some(expect) = expect else {
         return passage;
     };
     let last = passage.reached.last().map_or(0.0, |stage| stage.reached);
@@ -290,8 +299,8 @@ async fn go_through(
         expect,
         forbidden.as_ref(),
         sequencer.power_on() + Duration::from_secs_f64(last),
-        bounds_of_end.scaled(expect.within),
-        &facts_of_end,
+        sequencer.bounds().scaled(expect.within),
+        sequencer.facts(),
     );
     let (class, cause) = tokio::select! {
         ending = end => match ending {
