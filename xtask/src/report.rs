@@ -18,15 +18,25 @@ pub(crate) struct Args {
     index: Option<PathBuf>,
 }
 
-/// Runs the command and says where the pages are.
+/// Runs the command and says where the pages are; the exit status is 1 when one could not be made.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let mut failed = false;
     for folder in &args.folders {
-        println!("{}", write_page(folder)?.display());
+        match write_page(folder) {
+            Ok(page) => println!("{}", page.display()),
+            Err(e) => {
+                failed = true;
+                eprintln!("error: {e}");
+            }
+        }
     }
     let index = match &args.index {
         Some(folder) => folder.clone(),
         None => Project::read()?.runs_folder(),
     };
     println!("{}", write_index(&index)?.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(match failed {
+        false => ExitCode::SUCCESS,
+        true => ExitCode::FAILURE,
+    })
 }

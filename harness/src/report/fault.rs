@@ -67,3 +67,52 @@ impl Effect {
 fn is_under(request: &RequestEvent, host: Option<&str>) -> bool {
     host.is_none_or(|host| request.host == host)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(json: &str) -> Event {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn answer(service: &str, host: &str, status: u16, complete: bool) -> Event {
+        event(&format!(
+            r#"{{ "event": "request", "service": "{service}", "client": "10.42.1.0", "fingerprint": null, "host": "{host}",
+                "method": "GET", "target": "/", "status": {status}, "bytes": 1, "complete": {complete}, "duration": 0.1 }}"#
+        ))
+    }
+
+    #[test]
+    fn only_its_own_traces_are_a_fault_at_work() {
+        let registry = || "registry".to_owned();
+        let refusal = Effect::Refusal {
+            service: "boot".into(),
+        };
+        let failed = |error: &str| {
+            event(&format!(
+                r#"{{ "event": "tls", "service": "boot", "server_name": null, "fingerprint": null, "error": {error} }}"#
+            ))
+        };
+        assert!(refusal.is_seen_in(&failed("\"expired\"")));
+        assert!(!refusal.is_seen_in(&failed("null")));
+        assert!(refusal.is_seen_in(&answer("boot", "b", 403, true)));
+        assert!(!refusal.is_seen_in(&answer("registry", "r", 403, true)));
+
+        let lacking = Effect::Answer {
+            service: registry(),
+            host: Some("mirror".into()),
+            status: 404,
+        };
+        assert!(lacking.is_seen_in(&answer("registry", "mirror", 404, true)));
+        assert!(!lacking.is_seen_in(&answer("registry", "docker.io", 404, true)));
+        assert!(!lacking.is_seen_in(&answer("registry", "mirror", 200, true)));
+
+        let break_off = Effect::BreakOff {
+            service: registry(),
+        };
+        assert!(break_off.is_seen_in(&answer("registry", "r", 200, false)));
+        assert!(!break_off.is_seen_in(&answer("registry", "r", 200, true)));
+        assert!(!break_off.is_seen_in(&answer("boot", "b", 200, false)));
+    }
+}
