@@ -92,7 +92,7 @@ struct Compared<'a> {
     folder: &'a str,
     scenario: &'a str,
     board: &'a str,
-    started: &'a str,
+    name: String,
     verdict: &'a str,
     stages: Vec<(&'a str, f64, f64)>,
     parts: Vec<(&'a str, &'a str, &'a str)>,
@@ -192,7 +192,7 @@ fn compared(run: &Run) -> Compared<'_> {
         folder: &run.folder,
         scenario: &report.scenario,
         board: &report.board,
-        started: &report.started,
+        name: run.name(),
         verdict: run.verdict,
         stages: stages
             .map(|s| (s.name.as_str(), s.took, s.reached))
