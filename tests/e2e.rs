@@ -6,31 +6,29 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_fixtures::{Digest, Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::image::partitions::Scheme;
+use shakedown_harness::image::prebuilt::Cache;
 use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::html::PAGE_FILE;
 use shakedown_harness::report::{Verdict, ending_text, failure_text, journal_text};
-use shakedown_harness::run::{Extras, Job, Start, run};
+use shakedown_harness::run::{Extras, Job, Start, on_own_core, run, runs_at_a_time};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
 use shakedown_harness::shell;
 use shakedown_harness::timeline::Timeline;
 
-/// Trials of one process take turns: each needs more than a core, and nextest, which starts a process per trial, has its own setting.
-static TURN: Mutex<()> = Mutex::new(());
-
 /// The scenario that an image with an identity of its own is booted in, in the full tier.
 const PROVISIONED_SCENARIO: &str = "alpine-https";
 
 fn main() -> Result<ExitCode> {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(runs_at_a_time);
     let root = shakedown_tests::project_root();
     let boards = Board::read_all(&root.join("boards"))?;
     let scenarios = Scenario::read_all(&root.join("scenarios"), &boards)?;
@@ -81,7 +79,8 @@ fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
 fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let image = folder.path().join("netboot.img");
-    let prebuilt = Kit::open(KitOptions::default())?.prebuilt(board, Scheme::Hybrid)?;
+    let prebuilt =
+        Kit::open(KitOptions::default())?.prebuilt(board, Scheme::Hybrid, Cache::Ext4)?;
     let authority = Authority::generate("A farm's CA")?;
     let client = authority.issue_client("gateway 7")?;
     let source = BootSource::Https {
@@ -111,9 +110,6 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
 
 /// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.
 fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String) -> Result<()> {
-    let _turn = TURN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
     let parts = kit.parts(board)?;
     let name = format!("{name}-{}", board.name);
     let folder = shakedown_tests::project_root()
@@ -132,11 +128,8 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String
         extras: Extras::default(),
         reproduce: again,
     };
-    let runtime = tokio::runtime::Runtime::new()?;
     let timeline = Timeline::start();
-    let report = runtime.block_on(run(&job, &timeline, std::future::pending()));
-    // Threads of the matcher may still wait for the text of a port that has ended.
-    runtime.shutdown_background();
+    let report = on_own_core(async |_| run(&job, &timeline, std::future::pending()).await)?;
     match &report.ending {
         Some(ending) => print!("{}", ending_text(&report, ending)),
         None => {
@@ -152,8 +145,8 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String
     match (&report.failure, report.verdict) {
         (None, Verdict::Passed) => {
             // What a run that ends early still sees depends on the moment of its end.
-            if report.ending.is_none() {
-                compare_journal(&format!("{name}-{}", board.name), &timeline);
+            if report.stages.last().map(|s| &s.name) == board.stages.last().map(|s| &s.name) {
+                compare_journal(&name, &timeline);
             }
             Ok(())
         }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use futures_util::stream::{SelectAll, StreamExt};
 use shakedown_harness::console::Expectations;
-use shakedown_harness::run::{Attach, Extras, Job, Live, Start, run_until};
+use shakedown_harness::run::{Attach, Extras, Job, Live, Start, on_own_core, run_until};
 use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -41,17 +41,20 @@ pub(crate) struct Args {
 
 /// Runs the command until the board is off or the user leaves.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let done = match &args.attach {
-        Some(folder) => runtime.block_on(attach(folder)),
-        None => start(args, &runtime),
-    };
-    // A thread still waits for the keyboard.
-    runtime.shutdown_background();
-    done.map(|()| ExitCode::SUCCESS)
+    match &args.attach {
+        Some(folder) => {
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            let done = runtime.block_on(attach(folder));
+            // A thread still waits for the keyboard.
+            runtime.shutdown_background();
+            done?;
+        }
+        None => start(args)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn start(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<()> {
+fn start(args: &Args) -> Result<()> {
     let project = Project::read()?;
     let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
     if let Some(until) = &args.until {
@@ -86,7 +89,7 @@ fn start(args: &Args, runtime: &tokio::runtime::Runtime) -> Result<()> {
         "{} on {}; Ctrl-] pulls the plug",
         scenario.name, board.title
     );
-    runtime.block_on(sit_at(&job, args.until.as_deref()))?;
+    on_own_core(async |_| sit_at(&job, args.until.as_deref()).await)??;
     println!("\nrecord: {}", job.folder.display());
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -12,10 +12,12 @@ use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
     Report, Verdict, bundle, ending_text, failure_text, junit, summary_table,
 };
-use shakedown_harness::run::{Extras, Given, Job, ON_HOLD, Parts, Start, run as run_job};
+use shakedown_harness::run::{
+    Extras, Given, Job, ON_HOLD, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
+};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
@@ -38,7 +40,7 @@ pub(crate) struct Args {
     tier: TierArg,
     #[command(flatten)]
     run: RunArgs,
-    /// Runs at a time; one for every two cores by default.
+    /// Runs at a time; by default one for each core, if there is memory for as many.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     #[command(flatten)]
@@ -148,7 +150,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             ),
         });
     }
-    let jobs = args.jobs.unwrap_or_else(default_jobs).max(1);
+    let jobs = args.jobs.unwrap_or_else(runs_at_a_time).max(1);
     let reports = carry_out(&project, &planned, &args.run, jobs)?;
     Ok(exit_code(&reports))
 }
@@ -163,10 +165,7 @@ pub(crate) fn carry_out(
     if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
         eprintln!("note: {}", planned.parts.container.source);
     }
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let runs = runtime.block_on(run_all(project, planned, args, jobs));
-    // Threads of the matcher may still wait for the text of a port that has ended.
-    runtime.shutdown_background();
+    let runs = run_all(project, planned, args, jobs)?;
     let runs_folder = project.runs_folder();
     let junit_file = args.junit.clone();
     let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
@@ -219,36 +218,51 @@ fn fitting<'a>(
     Ok(fitting)
 }
 
-async fn run_all(
+/// Makes the runs, `jobs` at a time, each on a core of its own.
+fn run_all(
     project: &Project,
     planned: &[Planned<'_>],
     args: &RunArgs,
     jobs: usize,
-) -> Vec<(Report, PathBuf)> {
+) -> Result<Vec<(Report, PathBuf)>> {
     let view = View::new(Show {
         console: args.verbose,
         json: args.json,
         several: planned.len() > 1,
     });
-    let permits = Semaphore::new(jobs);
     let (stop_tx, stop) = watch::channel(false);
-    let interrupt = async {
+    let signals = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    signals.spawn(async move {
         if tokio::signal::ctrl_c().await.is_ok() {
             stop_tx.send_replace(true);
         }
-        std::future::pending::<()>().await;
-    };
-    let runs = futures_util::future::join_all(planned.iter().map(|planned| {
-        let (stop, view, permits) = (stop.clone(), &view, &permits);
-        async move {
-            let _permit = permits.acquire().await;
-            run_one(project, planned, args, view, stop).await
+        // Whoever waits for an interrupt waits for ever.
+        stop_tx.closed().await;
+    });
+    let queue = Mutex::new(planned.iter().enumerate());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || -> Result<Vec<(usize, (Report, PathBuf))>> {
+        let mut made = Vec::new();
+        while let Some((number, planned)) = next() {
+            let stop = stop.clone();
+            let run = async |_| run_one(project, planned, args, &view, stop).await;
+            made.push((number, on_own_core(run)?));
         }
-    }));
-    tokio::select! {
-        runs = runs => runs,
-        () = interrupt => Vec::new(),
-    }
+        Ok(made)
+    };
+    let mut made = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.min(planned.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let made = workers.into_iter().map(|worker| {
+            let made = worker.join();
+            made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        made.collect::<Result<Vec<_>>>()
+    })?
+    .concat();
+    made.sort_by_key(|(number, _)| *number);
+    Ok(made.into_iter().map(|(_, run)| run).collect())
 }
 
 async fn run_one(
@@ -325,8 +339,4 @@ pub(crate) fn exit_code(reports: &[Report]) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
-}
-
-fn default_jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get() / 2)
 }

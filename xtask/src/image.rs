@@ -11,6 +11,7 @@ use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::image::config_txt::BoardModel;
 use shakedown_harness::image::partitions::Scheme;
+use shakedown_harness::image::prebuilt::Cache;
 use shakedown_harness::image::script::{BootSource, Server};
 use shakedown_harness::image::{credentials, provision, source};
 use shakedown_harness::survey::{ImageKind, Level, Verification, VerifyOptions, inspect, verify};
@@ -50,6 +51,9 @@ struct BuildArgs {
     /// The kind of partition table; by default the board's.
     #[arg(long)]
     table: Option<TableArg>,
+    /// Leave the cache partition empty, for a boot2container that formats it.
+    #[arg(long)]
+    empty_cache: bool,
     /// Use only what has been fetched before.
     #[arg(long)]
     offline: bool,
@@ -133,7 +137,11 @@ fn build(args: &BuildArgs) -> Result<ExitCode> {
         offline: args.offline,
         ..KitOptions::default()
     })?;
-    let image = kit.prebuilt(board, scheme)?;
+    let cache = match args.empty_cache {
+        true => Cache::Empty,
+        false => Cache::Ext4,
+    };
+    let image = kit.prebuilt(board, scheme, cache)?;
     source::open(&image)?.save(&args.output, PUBLIC)?;
     if board.image.rom_reads_mbr_only && scheme == Scheme::Gpt {
         eprintln!(

@@ -45,7 +45,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let case = case(args)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let stages = case.scenario.stages(&case.board);
-    let replay = runtime.block_on(replay(&case.recording, &case.board, &stages));
+    let harmless = &case.scenario.harmless;
+    let replay = runtime.block_on(replay(&case.recording, &case.board, &stages, harmless));
     runtime.shutdown_background();
     let lines = case.recording.records.iter();
     let lines = lines.filter(|r| matches!(r.event, Event::Serial { .. }));
@@ -162,6 +163,7 @@ mod tests {
             name: "U-Boot".into(),
             reached: 12.0,
             took: 12.0,
+            cpu: None,
         };
         let mut failure = Failure::new(
             Class::Board,

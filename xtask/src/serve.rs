@@ -1,6 +1,7 @@
 //! `cargo xtask serve`: the servers of a scenario on ports of this machine, for curl, openssl, skopeo and other real clients.
 
-use std::fmt;
+mod usage;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -11,12 +12,13 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use shakedown_harness::run::{Servers, Setting, Trust};
-use shakedown_harness::scenario::{Scenario, Transport};
-use shakedown_harness::services::{Credentials, DataRoot, Identity, access_line};
+use shakedown_harness::scenario::Scenario;
+use shakedown_harness::services::{DataRoot, Identity, access_line};
 use shakedown_harness::timeline::{Cursor, Event, Timeline};
 use tokio::net::TcpListener;
 
 use crate::project::{PartsArgs, Project};
+use usage::Usage;
 
 /// How long requests may go on after Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +27,12 @@ const CLIENT: &str = "b8:27:eb:00:00:01";
 
 /// Folder of the scratch space's objects.
 const SCRATCH: &str = "scratch";
+/// Folder of what is pushed to the registry.
+const PUSHED: &str = "pushed";
+/// Where a login is kept.
+const LOGIN: &str = "auth.json";
+/// What tells skopeo and podman that Docker Hub is here.
+const REGISTRIES_CONF: &str = "registries.conf";
 
 /// Arguments of `serve`.
 #[derive(clap::Args)]
@@ -41,6 +49,9 @@ pub(crate) struct Args {
     /// Where the S3-compatible scratch space listens; by default the port after the registry's.
     #[arg(long, value_name = "ADDRESS:PORT")]
     scratch_listen: Option<SocketAddr>,
+    /// Where the registry's mirror listens, if the scenario has one; by default the port after the scratch space's.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    mirror_listen: Option<SocketAddr>,
     /// Listen on other addresses than loopback ones, where others can reach the servers.
     #[arg(long)]
     allow_remote: bool,
@@ -64,17 +75,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let project = Project::read()?;
     let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
-    let registry = args.registry_listen.unwrap_or(next(args.listen)?);
-    let asked = Addresses {
-        boot: args.listen,
-        registry,
-        scratch: args.scratch_listen.unwrap_or(next(registry)?),
-    };
-    for address in [asked.boot, asked.registry, asked.scratch] {
-        if !address.ip().is_loopback() && !args.allow_remote {
-            bail!("{address} can be reached by others: say --allow-remote if that is meant");
-        }
-    }
+    let asked = Each::asked(args, scenario)?;
     let folder = match &args.folder {
         Some(folder) => folder.clone(),
         None => project.serve_folder(scenario),
@@ -88,13 +89,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             .with_context(|| format!("{} holds no certificate", file.display()))?;
     }
     fill(&folder, &trust).with_context(|| format!("cannot write into {}", folder.display()))?;
-    let setting = |addresses: &Addresses| -> Result<Setting> {
+    let setting = |addresses: &Each<SocketAddr>| -> Result<Setting> {
         Ok(Setting {
             mac: CLIENT.parse()?,
             scratch_endpoint: format!("http://{}", addresses.scratch),
             token_realm: format!("https://{}/token", addresses.registry),
             secrets: None,
             folder: folder.clone(),
+            pushed: Some(folder.join(PUSHED)),
             data: match &args.data_root {
                 Some(root) => DataRoot::on_disk(root)?,
                 None => DataRoot::default(),
@@ -105,14 +107,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     runtime.block_on(async {
         let timeline = Timeline::start();
         let listeners = asked.bind().await?;
-        let addresses = Addresses::of(&listeners)?;
+        let addresses = listeners.addresses()?;
         let setting = setting(&addresses)?;
         let servers = Servers::prepare(scenario, &parts, &trust, setting, &timeline)?;
+        write_registries_conf(&folder, scenario, &addresses)?;
         let usage = Usage {
             scenario,
             folder: &folder,
             addresses,
-            credentials: servers.credentials(),
+            servers: &servers,
             has_identity: trust.client.is_some(),
         };
         println!("{usage}");
@@ -125,20 +128,24 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Serves until Ctrl-C, and lets the requests in progress come to their end until another.
 async fn serve(
     servers: &Servers<'_>,
-    [boot, registry, scratch]: [TcpListener; 3],
+    listeners: Each<TcpListener>,
     timeline: &Timeline,
 ) -> Result<()> {
-    let running = [
-        servers.boot(boot)?,
-        servers.registry(registry)?,
-        servers.scratch(scratch),
+    let mut running = vec![
+        servers.boot(listeners.boot)?,
+        servers.registry(listeners.registry)?,
+        servers.scratch(listeners.scratch),
     ];
+    if let Some(listener) = listeners.mirror {
+        running.extend(servers.mirror(listener)?);
+    }
     tokio::select! {
         () = show(timeline) => {}
         stop = tokio::signal::ctrl_c() => stop.context("cannot wait for Ctrl-C")?,
     }
     eprintln!("stopping when the requests in progress have ended; Ctrl-C again breaks them off");
-    let stopped = futures_util::future::join_all(running.map(|s| s.shut_down(PATIENCE)));
+    let stopped =
+        futures_util::future::join_all(running.into_iter().map(|s| s.shut_down(PATIENCE)));
     tokio::select! {
         _ = stopped => {}
         stop = tokio::signal::ctrl_c() => stop.context("cannot wait for Ctrl-C")?,
@@ -146,32 +153,64 @@ async fn serve(
     Ok(())
 }
 
-/// Where the servers are.
-struct Addresses {
-    boot: SocketAddr,
-    registry: SocketAddr,
-    scratch: SocketAddr,
+/// Something for each of the servers; a mirror is for scenarios that have one.
+struct Each<T> {
+    boot: T,
+    registry: T,
+    scratch: T,
+    mirror: Option<T>,
 }
 
-impl Addresses {
-    fn of([boot, registry, scratch]: &[TcpListener; 3]) -> std::io::Result<Self> {
-        Ok(Self {
-            boot: boot.local_addr()?,
-            registry: registry.local_addr()?,
-            scratch: scratch.local_addr()?,
-        })
+impl Each<SocketAddr> {
+    /// The addresses that were asked for, on ports one after the other where nothing was said.
+    fn asked(args: &Args, scenario: &Scenario) -> Result<Self> {
+        let boot = args.listen;
+        let registry = args.registry_listen.map_or_else(|| next(boot), Ok)?;
+        let scratch = args.scratch_listen.map_or_else(|| next(registry), Ok)?;
+        let mirror = match scenario.registry.mirror {
+            Some(_) => Some(args.mirror_listen.map_or_else(|| next(scratch), Ok)?),
+            None => None,
+        };
+        let asked = Self {
+            boot,
+            registry,
+            scratch,
+            mirror,
+        };
+        for address in [boot, registry, scratch].iter().chain(&asked.mirror) {
+            if !address.ip().is_loopback() && !args.allow_remote {
+                bail!("{address} can be reached by others: say --allow-remote if that is meant");
+            }
+        }
+        Ok(asked)
     }
 
-    async fn bind(&self) -> Result<[TcpListener; 3]> {
+    async fn bind(&self) -> Result<Each<TcpListener>> {
         let bind = async |address: SocketAddr| {
             let listener = TcpListener::bind(address).await;
             listener.with_context(|| format!("cannot listen on {address}"))
         };
-        Ok([
-            bind(self.boot).await?,
-            bind(self.registry).await?,
-            bind(self.scratch).await?,
-        ])
+        Ok(Each {
+            boot: bind(self.boot).await?,
+            registry: bind(self.registry).await?,
+            scratch: bind(self.scratch).await?,
+            mirror: match self.mirror {
+                Some(address) => Some(bind(address).await?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl Each<TcpListener> {
+    fn addresses(&self) -> std::io::Result<Each<SocketAddr>> {
+        let mirror = self.mirror.as_ref().map(TcpListener::local_addr);
+        Ok(Each {
+            boot: self.boot.local_addr()?,
+            registry: self.registry.local_addr()?,
+            scratch: self.scratch.local_addr()?,
+            mirror: mirror.transpose()?,
+        })
     }
 }
 
@@ -189,12 +228,16 @@ fn next(mut address: SocketAddr) -> Result<SocketAddr> {
 fn fill(folder: &Path, trust: &Trust) -> std::io::Result<()> {
     let mut private = fs::DirBuilder::new();
     private.recursive(true).mode(0o700).create(folder)?;
-    let scratch = folder.join(SCRATCH);
-    if scratch.exists() {
-        fs::remove_dir_all(scratch)?;
+    for name in [SCRATCH, PUSHED] {
+        let old = folder.join(name);
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
+        fs::create_dir(old)?;
     }
     let client = trust.client.as_ref();
     for (name, text) in [
+        (LOGIN, None),
         ("ca.crt", Some(trust.authority.certificate_pem())),
         ("client.cert", client.map(Identity::certificate_pem)),
         ("client.key", client.map(Identity::key_pem)),
@@ -212,75 +255,27 @@ fn fill(folder: &Path, trust: &Trust) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What a person types to use the servers.
-struct Usage<'a> {
-    scenario: &'a Scenario,
-    folder: &'a Path,
-    addresses: Addresses,
-    credentials: &'a Credentials,
-    has_identity: bool,
-}
-
-impl fmt::Display for Usage<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Addresses {
-            boot,
-            registry,
-            scratch,
-        } = self.addresses;
-        let scenario = self.scenario;
-        writeln!(f, "Serving {}: {}", scenario.name, scenario.title)?;
-        writeln!(f, "Certificates and keys are in a folder; go there first:")?;
-        writeln!(f, "  cd {}", self.folder.display())?;
-        match scenario.boot.transport {
-            Transport::Https => {
-                let (curl, openssl) = if self.has_identity {
-                    (
-                        " --cert client.cert --key client.key",
-                        " -cert client.cert -key client.key",
-                    )
-                } else {
-                    ("", "")
-                };
-                let curl = format!("curl --cacert ca.crt{curl} https://{boot}");
-                let host = &scenario.boot.server;
-                writeln!(f, "Boot server, at https://{boot} and as {host}:")?;
-                writeln!(f, "  {curl}/boot/ipxe")?;
-                writeln!(f, "  {curl}/files/kernel -o kernel")?;
-                writeln!(
-                    f,
-                    "  openssl s_client -connect {boot} -servername {host} -CAfile ca.crt{openssl}"
-                )?;
-            }
-            Transport::Http => {
-                writeln!(f, "Boot server, at http://{boot}:")?;
-                writeln!(f, "  curl http://{boot}/boot/{CLIENT}/boot.ipxe")?;
-                writeln!(f, "  curl http://{boot}/files/kernel -o kernel")?;
-            }
-        }
-        let image = &scenario.boot.container;
-        let image = image
-            .split_once('/')
-            .map_or(image.as_str(), |(_, path)| path);
-        let Credentials {
-            access_key_id,
-            access_key,
-            bucket,
-        } = self.credentials;
-        writeln!(f, "Registry, at https://{registry}:")?;
-        writeln!(
-            f,
-            "  skopeo inspect --cert-dir . docker://{registry}/{image}"
-        )?;
-        writeln!(f, "  podman pull --cert-dir . {registry}/{image}")?;
-        writeln!(f, "Scratch space, at http://{scratch}:")?;
-        writeln!(
-            f,
-            "  s3cmd --no-ssl --host {scratch} --host-bucket {scratch} \\\n    \
-             --access_key {access_key_id} --secret_key {access_key} ls s3://{bucket}"
-        )?;
-        writeln!(f, "Ctrl-C stops.")
+/// Says that Docker Hub is at the registry's address, and what its mirror is (containers-registries.conf(5)).
+fn write_registries_conf(
+    folder: &Path,
+    scenario: &Scenario,
+    addresses: &Each<SocketAddr>,
+) -> Result<()> {
+    let hub = scenario
+        .boot
+        .container
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let mut text = format!(
+        "[[registry]]\nprefix = \"{hub}\"\nlocation = \"{}\"\n",
+        addresses.registry
+    );
+    if let Some(mirror) = addresses.mirror {
+        text += &format!("\n[[registry.mirror]]\nlocation = \"{mirror}\"\n");
     }
+    let path = folder.join(REGISTRIES_CONF);
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Shows requests and failed handshakes as they come, for ever.

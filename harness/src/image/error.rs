@@ -85,18 +85,6 @@ pub enum ImageError {
     /// The sizes asked for give no valid layout.
     #[error("{0}")]
     Sizes(String),
-    /// A file is larger than the place it is for.
-    #[error("{} has {size} bytes, but the {place} has room for {room}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-        /// Where it was to go.
-        place: &'static str,
-        /// Bytes there.
-        room: u64,
-    },
     /// The given image is not a prebuilt image.
     #[error(
         "{} is not a prebuilt image: its EFI system partition has no {missing}; if iPXE is elsewhere, say so in {}",

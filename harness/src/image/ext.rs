@@ -1,10 +1,14 @@
-//! What the superblock of an ext2, ext3 or ext4 file system says.
+//! What the superblock of an ext2, ext3 or ext4 file system says, and new file systems.
 //!
 //! Source: the kernel's Documentation/filesystems/ext4, "Super Block": it is at byte 1024, little endian.
+
+mod format;
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+
+pub use format::{SMALLEST, format};
 
 const SUPERBLOCK: u64 = 1024;
 const MAGIC: [u8; 2] = [0x53, 0xef];

@@ -22,6 +22,15 @@ pub struct Sizes {
     pub esp: u64,
 }
 
+impl Sizes {
+    /// A small disk, enough for many a test.
+    pub const SMALL: Self = Self {
+        disk: 32 << 20,
+        firmware: 4 << 20,
+        esp: 4 << 20,
+    };
+}
+
 impl Default for Sizes {
     fn default() -> Self {
         Self {

@@ -1,22 +1,26 @@
 //! Makes a prebuilt image: firmware, boot loader and iPXE on a partitioned disk, without identity.
 //!
 //! Partition 1 (FAT16) is what the board's ROM and VideoCore firmware read, partition 2 (FAT16) is the EFI system partition,
-//! partition 3 is for boot2container's cache. Equal inputs give equal bytes.
+//! partition 3 (ext4) is for boot2container's cache. Equal inputs give equal bytes.
 
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::fat::{FatFormat, FatKind, FatVolume};
+use super::guid::Guid;
 use super::partitions::Scheme;
-use super::sparse::{self, Output};
-use super::{ImageError, Layout, Sizes};
+use super::sparse::Output;
+use super::{ImageError, Layout, Sizes, ext};
 
 /// Where UEFI firmware looks for the boot loader of a removable disk on 64-bit ARM (UEFI specification, section 3.5.1.1).
 pub const EFI_BOOT_FILE: &str = "EFI/BOOT/BOOTAA64.EFI";
 
 /// What [`default_config_txt`] starts.
 pub const BOOT_LOADER: &str = "u-boot.bin";
+
+/// boot2container keeps container images in the file system with this label.
+pub const CACHE_LABEL: &str = "B2C_CACHE";
 
 /// A file of the host and its place in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +41,29 @@ impl SourceFile {
     }
 }
 
+/// What is on the cache partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cache {
+    /// Nothing: boot2container formats it on the first boot, if it does.
+    #[default]
+    Empty,
+    /// An empty ext4 file system with the label that boot2container looks for.
+    Ext4,
+}
+
+impl Cache {
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Ext4 => "ext4",
+        }
+    }
+}
+
 /// What a prebuilt image is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PrebuiltSpec {
     /// Sizes of disk and partitions.
     pub sizes: Sizes,
@@ -52,9 +77,8 @@ pub struct PrebuiltSpec {
     pub firmware_files: Vec<SourceFile>,
     /// The files of the EFI system partition: at least iPXE as [`EFI_BOOT_FILE`].
     pub esp_files: Vec<SourceFile>,
-    /// An ext4 file system with the label `B2C_CACHE` for the cache partition. Without one the partition is left empty, and
-    /// boot2container formats it on the first boot.
-    pub cache_image: Option<PathBuf>,
+    /// What is on the cache partition.
+    pub cache: Cache,
 }
 
 /// Makes the image `output`, replacing a file of that name at the very end.
@@ -81,8 +105,18 @@ pub fn build(spec: &PrebuiltSpec, output: &Path) -> Result<Layout, ImageError> {
         format(file, &layout.esp, spec, 2, *b"ESP        ").map_err(ImageError::fat(output, 2))?;
     fill(esp, &spec.esp_files, output, 2)?;
 
-    if let Some(path) = &spec.cache_image {
-        copy_cache(path, file, &layout.cache)?;
+    if spec.cache == Cache::Ext4 {
+        let size = layout.cache.end - layout.cache.start;
+        if size < ext::SMALLEST {
+            let text = "a file system needs a cache partition of 16 MiB; make the disk larger, or leave it empty";
+            return Err(ImageError::Sizes(text.into()));
+        }
+        let Guid(id) = Guid::derived(&format!(
+            "shakedown {:08x} cache file system",
+            spec.disk_signature
+        ));
+        ext::format(file, &layout.cache, CACHE_LABEL, id)
+            .map_err(ImageError::io("write", output))?;
     }
     image.commit()?;
     Ok(layout)
@@ -142,24 +176,6 @@ fn fill(
     volume.finish().map_err(&failed)
 }
 
-fn copy_cache(path: &Path, image: &File, window: &Range<u64>) -> Result<(), ImageError> {
-    let cache = File::open(path).map_err(ImageError::io("open", path))?;
-    let size = cache
-        .metadata()
-        .map_err(ImageError::io("read", path))?
-        .len();
-    let room = window.end - window.start;
-    if size > room {
-        return Err(ImageError::TooLarge {
-            path: path.into(),
-            size,
-            place: "cache partition",
-            room,
-        });
-    }
-    sparse::copy(&cache, image, window.start).map_err(ImageError::io("copy", path))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
@@ -171,11 +187,9 @@ mod tests {
     fn spec(directory: &Path) -> PrebuiltSpec {
         let source = directory.join("source");
         std::fs::write(&source, vec![0x5a; 100_000]).unwrap();
-        let cache = directory.join("cache.ext4");
-        std::fs::write(&cache, b"an ext4 file system").unwrap();
         PrebuiltSpec {
             sizes: Sizes {
-                disk: 32 << 20,
+                disk: 64 << 20,
                 firmware: 8 << 20,
                 esp: 8 << 20,
             },
@@ -187,7 +201,7 @@ mod tests {
                 SourceFile::new("overlays/a.dtbo", &source),
             ],
             esp_files: vec![SourceFile::new(EFI_BOOT_FILE, &source)],
-            cache_image: Some(cache),
+            cache: Cache::Ext4,
         }
     }
 
@@ -229,8 +243,8 @@ mod tests {
             ["/config.txt", "/start.elf", "/overlays/a.dtbo"]
         );
         assert_eq!(files(esp), ["/EFI/BOOT/BOOTAA64.EFI"]);
-        let cache = cache.bytes().start as usize;
-        assert!(bytes[cache..].starts_with(b"an ext4 file system"));
+        let label = ext::read(disk.file(), &cache.bytes()).unwrap().label;
+        assert_eq!(label, CACHE_LABEL);
     }
 
     #[test]
@@ -257,8 +271,10 @@ mod tests {
             full.contains("partition 1") && full.contains(".bin"),
             "{full}"
         );
-        let cache = failure(&|spec| spec.sizes.esp = 20 << 20);
+        let cache = failure(&|spec| spec.sizes.esp = 52 << 20);
         assert!(cache.contains("no room"), "{cache}");
+        let cache = failure(&|spec| spec.sizes.esp = 44 << 20);
+        assert!(cache.contains("16 MiB"), "{cache}");
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), before);
     }
 

@@ -24,9 +24,9 @@ pub(crate) const CONFIG_TXT: &str = "config.txt";
 const TEXT_LIMIT: u64 = 64 * 1024;
 /// With this `gpu_mem` or less, in MiB, the firmware is a cut-down one.
 const CUT_DOWN_GPU_MEM: u32 = 16;
-/// What is to be said about a disk with a GPT alone.
-const NO_MBR: &str = "the disk has a GPT and no MBR beside it: the ROM of a real Raspberry Pi 3 reads MBR entries only and \
-    would not find this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
+/// What is to be said about a disk whose firmware partition is in its GPT alone.
+const NO_MBR: &str = "the disk has a GPT and no MBR beside it that names a FAT partition: the ROM of a real Raspberry Pi 3 reads MBR \
+    entries only and would not find this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
 /// Overlays that concern parts which the emulated board does not have, and which nothing on the way to a container needs.
 const HARMLESS_OVERLAYS: &[&str] = &["vc4-kms-v3d", "vc4-fkms-v3d", "disable-wifi"];
 
@@ -100,7 +100,8 @@ pub fn start(
 /// What is to be said of an image that starts here and would not on a real Raspberry Pi 3.
 #[must_use]
 pub fn warning(disk: &Disk) -> Option<&'static str> {
-    (disk.table.scheme == Scheme::Gpt).then_some(NO_MBR)
+    let table = &disk.table;
+    (table.scheme != Scheme::Mbr && table.mbr_firmware().is_none()).then_some(NO_MBR)
 }
 
 /// The first FAT partition, as the ROM finds it. Faults that it does not see, since it reads four entries and no more, are notes.

@@ -79,20 +79,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::timeline::testing;
 
     fn request(service: &str, target: &str, status: u16, offset: Option<u64>) -> Event {
         Event::Request(RequestEvent {
-            service: service.into(),
-            client: [10, 42, 1, 0].into(),
-            fingerprint: None,
-            host: "host.example".into(),
-            method: "GET".into(),
-            target: target.into(),
-            status,
             offset,
-            bytes: 1,
             complete: status != 0,
-            duration: Duration::ZERO,
+            ..testing::request(service, target, status)
         })
     }
 

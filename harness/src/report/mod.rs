@@ -19,7 +19,7 @@ pub use failure::{Class, Failure};
 pub use fault::{Effect, Fault};
 pub use journal::journal_text;
 pub use junit::junit;
-pub use model::{Ending, PartVersion, Report, StageTime, Verdict};
+pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
 pub use stream::{End, StreamContent, StreamLine};
 pub use table::summary_table;

@@ -96,6 +96,29 @@ pub struct StageTime {
     pub reached: f64,
     /// Seconds since the stage before it.
     pub took: f64,
+    /// What the CPU did meanwhile; unknown of recorded runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuSeconds>,
+}
+
+/// Seconds of CPU time that a run has cost its host.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuSeconds {
+    /// QEMU's.
+    pub qemu: f64,
+    /// This process's, runs beside it included.
+    pub harness: f64,
+}
+
+impl std::ops::Sub for CpuSeconds {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            qemu: self.qemu - earlier.qemu,
+            harness: self.harness - earlier.harness,
+        }
+    }
 }
 
 /// A foreign part of a run.

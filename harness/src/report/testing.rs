@@ -11,6 +11,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
             name: (*name).into(),
             reached: at,
             took: *took,
+            cpu: None,
         }
     });
     Report {

@@ -48,7 +48,6 @@ mod tests {
     use super::*;
     use crate::board::Board;
     use crate::image::Sizes;
-    use crate::image::partitions::Scheme;
     use crate::image::prebuilt::{self, EFI_BOOT_FILE, PrebuiltSpec, SourceFile};
     use crate::machine::QemuProgram;
     use crate::report::Verdict;
@@ -63,17 +62,9 @@ mod tests {
         std::fs::write(&file, b"bytes").unwrap();
         let image = folder.join("prebuilt.img");
         let spec = PrebuiltSpec {
-            sizes: Sizes {
-                disk: 16 << 20,
-                firmware: 4 << 20,
-                esp: 4 << 20,
-            },
-            scheme: Scheme::Mbr,
-            disk_signature: 1,
-            config_txt: String::new(),
-            firmware_files: vec![],
+            sizes: Sizes::SMALL,
             esp_files: vec![SourceFile::new(EFI_BOOT_FILE, &file)],
-            cache_image: None,
+            ..PrebuiltSpec::default()
         };
         prebuilt::build(&spec, &image).unwrap();
         let config = ConfigSpec::new(Platform::linux_arm64());

@@ -21,7 +21,7 @@ use crate::board::{Board, Evidence, Stage};
 use crate::console::Expectations;
 use crate::mac::Mac;
 use crate::report::html::write_page;
-use crate::report::{Class, Ending, Failure, Report, StageTime, Verdict};
+use crate::report::{Class, CpuSeconds, Ending, Failure, Report, StageTime, Verdict};
 use crate::scenario::{Expect, Scenario};
 use crate::services::access_line;
 use crate::timeline::{Event, Record, Timeline};
@@ -88,7 +88,7 @@ pub enum Nic {
 /// Takes a run through its course. Whatever happens there is a report; its last acts are to write `report.json`, and the page that is
 /// made of it.
 ///
-/// `stop` completes when the user wants the run to end. Needs a multi-threaded tokio runtime.
+/// `stop` completes when the user wants the run to end. Best run by [`on_own_core`](super::on_own_core).
 pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = ()>) -> Report {
     let mut report = Report {
         scenario: job.scenario.name.clone(),
@@ -267,9 +267,16 @@ async fn go_through(
     let facts = Facts {
         nonce: live.nonce().to_owned(),
         layers: live.layers().to_vec(),
+        harmless: job.scenario.harmless.clone(),
     };
     let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
-    let mut sequencer = Sequencer::new(timeline.clone(), expectations, bounds, facts);
+    let qemu = live.machine().pid();
+    let meter = move || CpuSeconds {
+        qemu: cpu_seconds(qemu),
+        harness: cpu_seconds(std::process::id()),
+    };
+    let mut sequencer =
+        Sequencer::new(timeline.clone(), expectations, bounds, facts).metered(Arc::new(meter));
     let qemu = || async {
         let words = live.machine().ended().await;
         format!("QEMU has ended; its last words: {words:?}")
@@ -303,6 +310,8 @@ async fn go_through(
         sequencer.facts(),
     );
     let (class, cause) = tokio::select! {
+        // The last proof may be that the board has powered itself off.
+        biased;
         ending = end => match ending {
             Ok(ending) => {
                 passage.ending = Some(ending);

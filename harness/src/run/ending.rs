@@ -36,7 +36,9 @@ pub(super) async fn wait(
             }
             for (proof, seen) in expect.proofs.iter().zip(&mut seen) {
                 if seen.is_none() && proves(proof, &record.event, facts) {
-                    *seen = line(&record);
+                    // Not everything that proves something has a line of its own.
+                    let text = || format!("[{:8.2}] {proof}", record.at.as_secs_f64());
+                    *seen = Some(line(&record).unwrap_or_else(text));
                 }
             }
         }
@@ -70,7 +72,7 @@ fn missing(proofs: &[Evidence], seen: &[Option<String>], bound: Duration) -> Str
 mod tests {
     use super::*;
     use crate::scenario::End;
-    use crate::timeline::{Event, TlsEvent};
+    use crate::timeline::{Event, Power, TlsEvent};
 
     /// A scenario's expectation and the stage that it forbids.
     fn refused() -> (Expect, Stage) {
@@ -114,7 +116,7 @@ mod tests {
         events.into_iter().for_each(|event| timeline.emit(event));
         let facts = Facts {
             nonce: "c0ffee".into(),
-            layers: vec![],
+            ..Facts::default()
         };
         let (expect, forbidden) = refused();
         let (since, bound) = (Duration::ZERO, expect.within);
@@ -137,6 +139,21 @@ mod tests {
             ending.proofs[1].contains("uart1: Permission denied"),
             "{ending:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn that_the_board_powers_itself_off_is_a_proof() {
+        let timeline = Timeline::start();
+        let action = Power::GuestShutdown;
+        timeline.emit(Event::Power { action });
+        let (expect, forbidden) = refused();
+        let expect = Expect {
+            proofs: vec![Evidence::Power(action)],
+            ..expect
+        };
+        let (since, bound, facts) = (Duration::ZERO, expect.within, Facts::default());
+        let ending = wait(&timeline, &expect, Some(&forbidden), since, bound, &facts);
+        assert_eq!(ending.await.unwrap().proofs.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -111,7 +111,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::image::partitions::Scheme;
     use crate::image::prebuilt::{self, EFI_BOOT_FILE, PrebuiltSpec, SourceFile};
     use crate::image::script::{BootSource, Identity};
     use crate::image::{Sizes, provision, source};
@@ -120,17 +119,9 @@ mod tests {
         let ipxe = directory.join("ipxe.efi");
         std::fs::write(&ipxe, b"iPXE").unwrap();
         let spec = PrebuiltSpec {
-            sizes: Sizes {
-                disk: 16 << 20,
-                firmware: 4 << 20,
-                esp: 4 << 20,
-            },
-            scheme: Scheme::Mbr,
-            disk_signature: 1,
-            config_txt: String::new(),
-            firmware_files: vec![],
+            sizes: Sizes::SMALL,
             esp_files: vec![SourceFile::new(EFI_BOOT_FILE, &ipxe)],
-            cache_image: None,
+            ..PrebuiltSpec::default()
         };
         let path = directory.join("prebuilt.img");
         prebuilt::build(&spec, &path).unwrap();

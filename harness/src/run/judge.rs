@@ -3,19 +3,22 @@
 use std::time::Duration;
 
 use crate::board::{Evidence, Limits, RequestEvidence, Stage};
+use crate::input::Pattern;
 use crate::report::Class;
 use crate::timeline::{Event, Power, Record};
 
 /// How long evidence that is under way may still come after the board has stopped.
 const AFTER_THE_END: Duration = Duration::from_secs(3);
 
-/// What only this run can know and a stage's evidence may depend on.
+/// What only this run can know and its judgement depends on.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     /// What the container will say if it is the registry's.
     pub(super) nonce: String,
     /// Digests of the container image's layers, as `sha256:…`.
     pub(super) layers: Vec<String>,
+    /// Lines that raise an alarm and belong to the scenario.
+    pub(super) harmless: Vec<Pattern>,
 }
 
 /// Bounds of a run, already scaled to the host.
@@ -125,10 +128,13 @@ impl GiveUp {
 
 /// Why a run ends at this event, if it does: something appeared that must not, or the guest stopped the board, which is then the
 /// last event that it sends.
-pub(super) fn objection(record: &Record) -> Option<GiveUp> {
+pub(super) fn objection(record: &Record, facts: &Facts) -> Option<GiveUp> {
     let against = |cause: String| Some(GiveUp::new(record.at, Class::Board, cause));
     let stopped = |cause: &str| against(cause.into()).map(GiveUp::after_last_words);
     match &record.event {
+        Event::Alarm { line, .. } if facts.harmless.iter().any(|h| h.regex().is_match(line)) => {
+            None
+        }
         Event::Alarm { name, line } => against(format!("{name} on the console: {line}")),
         Event::Power {
             action: Power::GuestReset,
@@ -146,10 +152,11 @@ pub(super) fn judge(
     since: Duration,
     budget: Duration,
     records: &[Record],
+    facts: &Facts,
 ) -> Result<Duration, GiveUp> {
     let earlier = records
         .iter()
-        .find_map(|r| objection(r).filter(|o| o.at + o.grace() < at));
+        .find_map(|r| objection(r, facts).filter(|o| o.at + o.grace() < at));
     match earlier {
         Some(objection) => Err(objection),
         None if at > since + budget => Err(GiveUp::out_of_budget(since, budget)),
@@ -210,6 +217,12 @@ mod tests {
         Duration::from_secs(n)
     }
 
+    /// Evidence at this second for a stage that has a minute.
+    fn judged(seconds: u64, records: &[Record]) -> Result<Duration, GiveUp> {
+        let facts = Facts::default();
+        judge(secs(seconds), secs(0), secs(60), records, &facts)
+    }
+
     #[test]
     fn what_came_first_decides() {
         let records = [at(
@@ -219,25 +232,46 @@ mod tests {
                 line: "panic".into(),
             },
         )];
-        let judged = |seconds| judge(secs(seconds), secs(0), secs(60), &records);
+        let judged = |seconds| judged(seconds, &records);
         assert_eq!(judged(9), Ok(secs(9)));
         assert_eq!(judged(10), Ok(secs(10)));
         assert!(judged(11).unwrap_err().cause.contains("kernel panic"));
     }
 
     #[test]
+    fn an_alarm_that_belongs_to_the_scenario_is_none() {
+        #[derive(serde::Deserialize)]
+        struct File {
+            harmless: Vec<Pattern>,
+        }
+        let File { harmless } = toml::from_str(r"harmless = ['/secrets/\S+ Not found']").unwrap();
+        let facts = Facts {
+            harmless,
+            ..Facts::default()
+        };
+        let judged = |path: &str| {
+            let line = format!("https://boot/{path} Not found (https://ipxe.org/2d0c613b)");
+            let name = "iPXE error".into();
+            let records = [at(10, Event::Alarm { name, line })];
+            judge(secs(12), secs(0), secs(60), &records, &facts)
+        };
+        assert_eq!(judged("secrets/abc..."), Ok(secs(12)));
+        assert!(judged("files/kernel...").is_err());
+    }
+
+    #[test]
     fn last_words_count_for_a_while_after_the_board_has_stopped() {
         let action = Power::GuestShutdown;
         let records = [at(10, Event::Power { action })];
-        let judged = |seconds| judge(secs(seconds), secs(0), secs(60), &records);
+        let judged = |seconds| judged(seconds, &records);
         assert_eq!(judged(12), Ok(secs(12)));
         assert!(judged(14).unwrap_err().cause.contains("powered itself off"));
     }
 
     #[test]
     fn evidence_after_the_budget_is_none() {
-        let judged = judge(secs(31), secs(10), secs(20), &[]);
-        assert_eq!(judged, Err(GiveUp::out_of_budget(secs(10), secs(20))));
-        assert_eq!(judge(secs(30), secs(10), secs(20), &[]), Ok(secs(30)));
+        let judged = |seconds| judge(secs(seconds), secs(10), secs(20), &[], &Facts::default());
+        assert_eq!(judged(31), Err(GiveUp::out_of_budget(secs(10), secs(20))));
+        assert_eq!(judged(30), Ok(secs(30)));
     }
 }

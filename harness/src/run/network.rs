@@ -59,6 +59,7 @@ impl Network {
             scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
             token_realm: registries::REALM.into(),
             folder: folder.into(),
+            pushed: None,
             secrets: Some(secrets.clone()),
             data: DataRoot::default(),
         };

@@ -1,6 +1,5 @@
 //! The registries of a run: Docker Hub's hosts and perhaps a mirror, the image that they hand out, and what the board is told of them.
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Parts, RunError};
 use crate::scenario::{self, Auth, LayerFormat, Scenario};
-use crate::services::{Compression, Nonce, OciImage, RateLimit, Registry, TokenAuth};
+use crate::services::{Compression, Digest, Nonce, OciImage, RateLimit, Registry, TokenAuth};
 
 /// Docker Hub's hosts, somewhere on the internet (RFC 5737, TEST-NET-1).
 pub(super) const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
@@ -28,9 +27,25 @@ const HUB_NAMES: &[&str] = &[
 pub(super) const REALM: &str = "https://auth.docker.io/token";
 const SERVICE: &str = "registry.docker.io";
 
-/// The account that private images are for, and its password.
-const USER: &str = "farm";
-const PASSWORD: &str = "not the password of anything";
+/// Who may have private images.
+const ACCOUNT: Account = Account {
+    user: "farm",
+    password: "not the password of anything",
+};
+/// What somebody else takes for the password.
+const GUESS: Account = Account {
+    password: "a guess",
+    ..ACCOUNT
+};
+
+/// An account at a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub user: &'static str,
+    /// Its password.
+    pub password: &'static str,
+}
 
 /// The registries before they are served.
 pub(super) struct Registries {
@@ -41,7 +56,8 @@ pub(super) struct Registries {
 }
 
 impl Registries {
-    /// Makes the run's image: with a nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`.
+    /// Makes the run's image: with a nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`,
+    /// which is there.
     pub(super) fn prepare(
         scenario: &Scenario,
         parts: &Parts,
@@ -55,10 +71,6 @@ impl Registries {
                 LayerFormat::Gzip => Compression::Gzip,
                 LayerFormat::Zstd => Compression::Zstd,
             };
-            fs::create_dir_all(folder).map_err(|source| RunError::Folder {
-                path: folder.into(),
-                source,
-            })?;
             image = image.repacked(compression, folder)?;
         }
         if rules.index {
@@ -83,14 +95,32 @@ impl Registries {
         layers.map(|layer| layer.digest().to_string()).collect()
     }
 
-    /// Docker Hub, as the scenario has it. Its token server is at the URL `realm`.
-    pub(super) fn hub(&self, realm: &str) -> Result<Router, RunError> {
+    /// The image's digest, or that of its index.
+    pub(super) fn digest(&self) -> Digest {
+        self.image.digest()
+    }
+
+    /// Who may have the image, if not everybody.
+    pub(super) fn account(&self) -> Option<Account> {
+        match self.rules.auth {
+            Auth::None | Auth::Token => None,
+            Auth::Login | Auth::WrongLogin => Some(ACCOUNT),
+        }
+    }
+
+    /// Docker Hub, as the scenario has it. Its token server is at the URL `realm`; with a folder for them, it takes images too.
+    pub(super) fn hub(&self, realm: &str, pushed: Option<&Path>) -> Result<Router, RunError> {
         let mut hub = self.with_image()?;
+        if let Some(folder) = pushed {
+            hub = hub.accept_pushes(folder);
+        }
         let auth = TokenAuth::new(realm, SERVICE)?;
         hub = match self.rules.auth {
             Auth::None => hub,
             Auth::Token => hub.authenticate(auth.public()),
-            Auth::Login | Auth::WrongLogin => hub.authenticate(auth.account(USER, PASSWORD)),
+            Auth::Login | Auth::WrongLogin => {
+                hub.authenticate(auth.account(ACCOUNT.user, ACCOUNT.password))
+            }
         };
         if let Some(limit) = self.rules.rate_limit {
             hub = hub.limit(RateLimit {
@@ -139,14 +169,14 @@ pub(super) fn guest_files(rules: &scenario::Registry) -> Vec<(&'static str, Stri
         );
         ("etc/containers/registries.conf.d/mirror.conf", text)
     });
-    let password = match rules.auth {
+    let account = match rules.auth {
         Auth::None | Auth::Token => None,
-        Auth::Login => Some(PASSWORD),
-        Auth::WrongLogin => Some("a guess"),
+        Auth::Login => Some(ACCOUNT),
+        Auth::WrongLogin => Some(GUESS),
     };
-    let login = password.map(|password| {
+    let login = account.map(|Account { user, password }| {
         // As in RFC 7617.
-        let credentials = STANDARD.encode(format!("{USER}:{password}"));
+        let credentials = STANDARD.encode(format!("{user}:{password}"));
         let text = format!(r#"{{"auths":{{"docker.io":{{"auth":"{credentials}"}}}}}}"#);
         ("root/.config/containers/auth.json", text)
     });

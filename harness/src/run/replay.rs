@@ -12,6 +12,7 @@ use super::stages::Sequencer;
 use super::watchdog::Watchdog;
 use crate::board::{Board, Evidence, Stage};
 use crate::console::{Transcript, recorded};
+use crate::input::Pattern;
 use crate::report::bundle::Bundle;
 use crate::report::{Class, Failure, StageTime};
 use crate::timeline::{Event, Power, Record, Timeline};
@@ -117,9 +118,15 @@ pub struct Replay {
     pub failure: Option<Failure>,
 }
 
-/// Judges a recording of `board` by the evidence of `stages`. Needs a tokio runtime.
-pub async fn replay(recording: &Recording, board: &Board, stages: &[Stage]) -> Replay {
-    let (bounds, facts) = match &recording.origin {
+/// Judges a recording of `board` by the evidence of `stages`; an alarm by a line that one of `harmless` matches is none. Needs a tokio
+/// runtime.
+pub async fn replay(
+    recording: &Recording,
+    board: &Board,
+    stages: &[Stage],
+    harmless: &[Pattern],
+) -> Replay {
+    let (bounds, mut facts) = match &recording.origin {
         Origin::Run {
             nonce,
             layers,
@@ -128,6 +135,7 @@ pub async fn replay(recording: &Recording, board: &Board, stages: &[Stage]) -> R
             let facts = Facts {
                 nonce: nonce.clone().unwrap_or_default(),
                 layers: layers.clone(),
+                ..Facts::default()
             };
             (Bounds::new(&board.limits, *host_scale), facts)
         }
@@ -136,6 +144,7 @@ pub async fn replay(recording: &Recording, board: &Board, stages: &[Stage]) -> R
             (bounds, Facts::default())
         }
     };
+    facts.harmless = harmless.to_vec();
     let may_prove = |s: &&Stage| recording.may_prove(&s.evidence);
     let mut provable: Vec<_> = stages.iter().filter(may_prove).cloned().collect();
     let judged = async |stages: &[Stage]| {
@@ -241,7 +250,7 @@ mod tests {
     async fn replayed(log: &str) -> (String, Option<Failure>) {
         let board = raspi3b();
         let recording = Recording::of_log(Transcript::read(log.as_bytes()));
-        let replay = replay(&recording, &board, &board.stages).await;
+        let replay = replay(&recording, &board, &board.stages, &[]).await;
         let line = |s: &ReplayedStage| match &s.outcome {
             Outcome::Reached(time) => format!("{} {}\n", s.name, time.reached),
             Outcome::NotReached => format!("{} -\n", s.name),
@@ -331,7 +340,10 @@ mod tests {
             .filter(|s| s.name == "U-Boot" || s.name == "iPXE")
             .cloned()
             .collect();
-        let failure = replay(&recording, &board, &stages).await.failure.unwrap();
+        let failure = replay(&recording, &board, &stages, &[])
+            .await
+            .failure
+            .unwrap();
         assert!(
             failure.cause.contains("budget of 120 s"),
             "{}",

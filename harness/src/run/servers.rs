@@ -7,13 +7,13 @@ use axum::serve::Listener;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::registries::Registries;
+use super::registries::{Account, Registries};
 use super::{Parts, RunError, Trust};
 use crate::mac::Mac;
 use crate::scenario::{Scenario, Transport};
 use crate::services::{
-    Blob, BootServer, Client, Credentials, DataRoot, Folder, Journal, Peer, ScratchSpace, Secrets,
-    Server, TlsListener, TlsOptions, serve,
+    Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, ScratchSpace,
+    Secrets, Server, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::Timeline;
 
@@ -30,6 +30,8 @@ pub struct Setting {
     pub secrets: Option<Secrets>,
     /// Where the scratch space keeps its objects, and what is packed for this run alone.
     pub folder: PathBuf,
+    /// Where images go that are pushed to the registry; without it, it takes none.
+    pub pushed: Option<PathBuf>,
     /// The folders of other clients than the scenario's.
     pub data: DataRoot,
 }
@@ -48,6 +50,8 @@ pub struct Servers<'a> {
     credentials: Credentials,
     nonce: String,
     layers: Vec<String>,
+    account: Option<Account>,
+    digest: Digest,
 }
 
 impl<'a> Servers<'a> {
@@ -95,11 +99,13 @@ impl<'a> Servers<'a> {
                 Transport::Https => server.https(),
                 Transport::Http => server.http(),
             },
-            registry: registries.hub(&setting.token_realm)?,
+            registry: registries.hub(&setting.token_realm, setting.pushed.as_deref())?,
             mirror: registries.mirror()?,
             scratch: scratch.router()?,
             credentials,
             layers: registries.layers(),
+            account: registries.account(),
+            digest: registries.digest(),
             nonce: registries.nonce().to_owned(),
         })
     }
@@ -178,6 +184,18 @@ impl<'a> Servers<'a> {
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Who may have the container image, if not everybody.
+    #[must_use]
+    pub fn account(&self) -> Option<Account> {
+        self.account
+    }
+
+    /// The container image's digest, or that of its index.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// What the container says if it is the registry's.

@@ -14,7 +14,7 @@ use super::judge::{Bounds, Facts, GiveUp, NotReached, judge, objection, proves};
 use super::watchdog::Watchdog;
 use crate::board::{Evidence, Stage};
 use crate::console::Expectations;
-use crate::report::{Class, StageTime};
+use crate::report::{Class, CpuSeconds, StageTime};
 use crate::timeline::{Cursor, Event, Record, Timeline};
 
 /// Goes through the stages of one run.
@@ -25,7 +25,11 @@ pub(super) struct Sequencer {
     bounds: Bounds,
     facts: Facts,
     power_on: Duration,
+    meter: Option<Meter>,
 }
+
+/// Reads the CPU time that has been used so far.
+pub(super) type Meter = Arc<dyn Fn() -> CpuSeconds + Send + Sync>;
 
 impl Sequencer {
     /// A sequencer for a board that is switched on now.
@@ -42,6 +46,15 @@ impl Sequencer {
             expectations: Some(expectations),
             bounds,
             facts,
+            meter: None,
+        }
+    }
+
+    /// The same with the CPU time of each stage.
+    pub(super) fn metered(self, meter: Meter) -> Self {
+        Self {
+            meter: Some(meter),
+            ..self
         }
     }
 
@@ -76,6 +89,7 @@ impl Sequencer {
     ) -> (Vec<StageTime>, Result<(), NotReached>) {
         let mut reached = Vec::new();
         let mut last = Duration::ZERO;
+        let mut used = self.used();
         let whole = Instant::now() + self.bounds.whole();
         // Once they have completed, they say so at every stage.
         let (ended, stop) = (ended.shared(), stop.shared());
@@ -83,12 +97,12 @@ impl Sequencer {
             let until = Instant::now() + self.bounds.budget(stage);
             let since = self.power_on + last;
             let budget = self.bounds.budget(stage);
-            let timeline = self.timeline.clone();
+            let (timeline, facts) = (self.timeline.clone(), self.facts.clone());
             let give_up = async {
                 let now = |class, cause| GiveUp::new(timeline.elapsed(), class, cause);
                 tokio::select! {
                     biased;
-                    objection = wait_for_objection(&timeline) => objection,
+                    objection = wait_for_objection(&timeline, &facts) => objection,
                     end = ended.clone() => end,
                     () = stop.clone() => now(Class::Host, "stopped by the user".into()),
                     () = sleep_until(until) => GiveUp::out_of_budget(since, budget),
@@ -99,8 +113,8 @@ impl Sequencer {
                 }
             };
             let evidence = self.wait(stage, give_up).await;
-            let judged =
-                evidence.and_then(|at| judge(at, since, budget, &self.timeline.snapshot()));
+            let judged = evidence
+                .and_then(|at| judge(at, since, budget, &self.timeline.snapshot(), &self.facts));
             match judged {
                 Ok(at) => {
                     let at = at.saturating_sub(self.power_on).max(last);
@@ -108,12 +122,14 @@ impl Sequencer {
                         name: stage.name.clone(),
                         reached: at,
                     });
+                    let used_now = self.used();
                     reached.push(StageTime {
                         name: stage.name.clone(),
                         reached: at.as_secs_f64(),
                         took: (at - last).as_secs_f64(),
+                        cpu: used_now.zip(used).map(|(now, before)| now - before),
                     });
-                    last = at;
+                    (last, used) = (at, used_now);
                 }
                 Err(why) => {
                     let not_reached = NotReached {
@@ -198,19 +214,23 @@ impl Sequencer {
         }
     }
 
+    fn used(&self) -> Option<CpuSeconds> {
+        self.meter.as_ref().map(|meter| meter())
+    }
+
     fn lost(&self, cause: String) -> GiveUp {
         GiveUp::new(self.timeline.elapsed(), Class::Host, cause)
     }
 }
 
 /// The first thing on the timeline that ends the run.
-async fn wait_for_objection(timeline: &Timeline) -> GiveUp {
+async fn wait_for_objection(timeline: &Timeline, facts: &Facts) -> GiveUp {
     loop {
-        let is_objection = |r: &Record| objection(r).is_some();
+        let is_objection = |r: &Record| objection(r, facts).is_some();
         let record = timeline
             .wait_for(&mut Cursor::default(), is_objection)
             .await;
-        if let Some(objection) = objection(&record) {
+        if let Some(objection) = objection(&record, facts) {
             return objection;
         }
     }

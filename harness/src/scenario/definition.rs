@@ -10,7 +10,7 @@ use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Stage};
-use crate::input::{Document, InputError, SourceText, Span, toml_files};
+use crate::input::{Document, InputError, Pattern, SourceText, Span, toml_files};
 
 /// A scenario, read and checked.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Scenario {
     pub registry: Registry,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
+    /// Lines on the console that look like an alarm and belong to this scenario.
+    pub harmless: Vec<Pattern>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
     /// Its file.
@@ -59,6 +61,9 @@ pub(crate) struct ScenarioFile {
     registry: RegistryTable,
     #[serde(default)]
     journal: Vec<AssertionTable>,
+    /// Lines on the console that look like an alarm and belong to this scenario.
+    #[serde(default)]
+    harmless: Vec<Pattern>,
     /// Names of the chain's stages that this scenario does not go through.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -173,6 +178,7 @@ impl Scenario {
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
             journal: Assertion::read_all(file.journal, document)?,
+            harmless: file.harmless,
             without: file.without.into_iter().map(Span::into_inner).collect(),
             source: document.source(),
         })

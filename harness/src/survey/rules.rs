@@ -38,9 +38,9 @@ rules! {
     TABLE_3 "R-TABLE-3" Must "write the logical partitions again, with fdisk";
     TABLE_4 "R-TABLE-4" Must "write the GPT again from its backup: in gdisk, r and then b";
     TABLE_5 "R-TABLE-5" Must "write the backup GPT again at the end of the disk: sgdisk -e";
-    TABLE_6 "R-TABLE-6" Must "make the hybrid MBR again from the GPT: sgdisk -h 1:EE";
+    TABLE_6 "R-TABLE-6" Must "make the hybrid MBR again from the GPT, as for R-ROM-1";
     TABLE_7 "R-TABLE-7" Should "start every partition at a multiple of 1 MiB, better 4 MiB";
-    ROM_1 "R-ROM-1" Must "name the firmware partition in the MBR too: build with --table mbr or --table hybrid, or sgdisk -h 1:EE";
+    ROM_1 "R-ROM-1" Must "name the firmware partition in the MBR too, with a FAT type: build with --table mbr or --table hybrid; or sgdisk -h 1:EE IMAGE, and, since sgdisk gives it type 0x07, sfdisk --label-nested dos --part-type IMAGE 1 c";
     FW_1 "R-FW-1" Must "make the first FAT partition hold a FAT file system with the board's firmware";
     FW_2 "R-FW-2" Should "format the firmware partition as FAT16: mkfs.vfat -F 16";
     FW_3 "R-FW-3" Must "copy bootcode.bin and the start and fixup files from the firmware release";
@@ -70,6 +70,7 @@ rules! {
     TRUST_2 "R-TRUST-2" Must "let the CA be valid from 1970-01-01, for iPXE has no clock, or set the clock by `ntp` in the script";
     CACHE_1 "R-CACHE-1" Must "leave one file system with the label B2C_CACHE, on a Linux partition";
     CACHE_2 "R-CACHE-2" Should "add a Linux partition of 256 MiB or more for containers that do not fit into memory";
+    CACHE_3 "R-CACHE-3" Should "make the file system, mkfs.ext4 -L B2C_CACHE, lest a boot2container format the card as a whole";
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 mod event;
 mod log;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use event::{Event, LinkEvent, Power, Record, RequestEvent, TlsEvent};
 pub use log::{Cursor, Timeline};

@@ -92,12 +92,6 @@ async fn ask(
     let mut answer = Vec::new();
     let answered = guest.until(|guest| {
         let socket = guest.tcp(connection);
-        while tls.wants_write() {
-            let mut out = Vec::new();
-            tls.write_tls(&mut out).unwrap();
-            // A few kilobytes find room in the guest's buffer.
-            assert_eq!(socket.send_slice(&out).unwrap(), out.len());
-        }
         while socket.can_recv() {
             socket
                 .recv(|bytes| {
@@ -109,6 +103,13 @@ async fn ask(
             let mut plain = vec![0; state.plaintext_bytes_to_read()];
             std::io::Read::read_exact(&mut tls.reader(), &mut plain).unwrap();
             answer.extend(plain);
+        }
+        // Behind what has come, since that may call for an answer.
+        while tls.wants_write() {
+            let mut out = Vec::new();
+            tls.write_tls(&mut out).unwrap();
+            // A few kilobytes find room in the guest's buffer.
+            assert_eq!(socket.send_slice(&out).unwrap(), out.len());
         }
         (!socket.may_recv()).then_some(())
     });

@@ -255,6 +255,26 @@ fn provisioned(recipe: &Recipe) {
     let expected = script::autoexec(&parts::boot_source(), None);
     assert_eq!(String::from_utf8(written).unwrap(), expected);
     only_changed_in(&prebuilt, &netboot, &esp.bytes());
+    is_made_for_rom(&prebuilt, recipe.scheme);
+}
+
+/// The ROM of a Raspberry Pi 3 wants an MBR entry with a FAT type. sgdisk has none to give; what the rule says to do helps.
+fn is_made_for_rom(image: &Path, scheme: Scheme) {
+    assert_eq!(parts::is_found_by_rom(image), scheme == Scheme::Mbr);
+    if scheme == Scheme::Hybrid {
+        let remedy = [
+            "-q",
+            "--label-nested",
+            "dos",
+            "--part-type",
+            text(image),
+            "1",
+            "c",
+        ];
+        run("sfdisk", &remedy);
+        assert!(parts::is_found_by_rom(image));
+        conforms(image);
+    }
 }
 
 /// No rule of the specification that binds is broken.

@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use libtest_mimic::Trial;
 use shakedown_harness::image::fat::{FatFormat, FatKind, FatVolume};
 use shakedown_harness::image::partitions::Scheme;
-use shakedown_harness::image::prebuilt::{self, PrebuiltSpec};
-use shakedown_harness::image::{Disk, Sizes};
+use shakedown_harness::image::prebuilt::{self, Cache, PrebuiltSpec};
+use shakedown_harness::image::{Disk, Sizes, ext};
 
 use crate::parts;
 use crate::tools::{run, text, trial};
@@ -20,14 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("ours::image_with_{}", scheme.name());
         trial(
             &name,
-            &[
-                "sfdisk",
-                "sgdisk",
-                "fsck.vfat",
-                "mcopy",
-                "mkfs.ext4",
-                "e2fsck",
-            ],
+            &["sfdisk", "sgdisk", "fsck.vfat", "mcopy", "e2fsck"],
             move || image(scheme),
         )
     });
@@ -43,15 +37,17 @@ pub(crate) fn trials() -> Vec<Trial> {
             volume(kind, mib * MIB)
         })
     });
-    schemes.into_iter().chain(kinds).collect()
+    let caches = [16, 124, 128, 132, 892, 3 << 10, 64 << 10].map(|mib| {
+        let name = format!("ours::ext4_{mib}_mib");
+        trial(&name, &["e2fsck", "dumpe2fs"], move || ext4(mib * MIB))
+    });
+    let trials = schemes.into_iter().chain(kinds);
+    trials.chain(caches).collect()
 }
 
 /// A prebuilt image and a netboot image made of it.
 fn image(scheme: Scheme) {
     let directory = tempfile::tempdir().unwrap();
-    let cache = directory.path().join("cache.ext4");
-    File::create(&cache).unwrap().set_len(64 * MIB).unwrap();
-    run("mkfs.ext4", &["-q", "-L", "B2C_CACHE", text(&cache)]);
     let spec = PrebuiltSpec {
         sizes: Sizes {
             disk: 256 * MIB,
@@ -63,7 +59,7 @@ fn image(scheme: Scheme) {
         config_txt: prebuilt::default_config_txt(),
         firmware_files: parts::sources(directory.path(), &parts::firmware_files()[1..]),
         esp_files: parts::sources(directory.path(), &parts::esp_files()),
-        cache_image: Some(cache),
+        cache: Cache::Ext4,
     };
     let [prebuilt, netboot] =
         ["prebuilt.img", "netboot.img"].map(|name| directory.path().join(name));
@@ -71,6 +67,7 @@ fn image(scheme: Scheme) {
     parts::provision(&prebuilt, &netboot).unwrap();
     for image in [&prebuilt, &netboot] {
         accepted(image, directory.path());
+        assert_eq!(parts::is_found_by_rom(image), scheme != Scheme::Gpt);
     }
 }
 
@@ -148,6 +145,35 @@ pub(crate) fn mtools_read(image: &Path, start: u64, path: &str, directory: &Path
         &["-n", "-o", "-i", &at, &format!("::/{path}"), text(&out)],
     );
     std::fs::read(out).unwrap()
+}
+
+/// An ext4 file system. What was never written of its inode table is not missed, whatever is there.
+fn ext4(size: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("image");
+    let file = File::create_new(&image).unwrap();
+    file.set_len(size).unwrap();
+    ext::format(&file, &(0..size), "B2C_CACHE", *b"0123456789abcdef").unwrap();
+    let blocks = file.metadata().unwrap().blocks();
+    assert!(blocks * 512 < size / 100, "{blocks} blocks are not sparse");
+
+    let said = run("dumpe2fs", &[text(&image)]);
+    for wanted in [
+        "Filesystem volume name:   B2C_CACHE",
+        "Filesystem state:         clean",
+        "Journal features:         (none)",
+    ] {
+        assert!(said.contains(wanted), "no {wanted:?} in {said}");
+    }
+    let unwritten = said
+        .lines()
+        .find_map(|line| line.split_once("Inode table at "))
+        .unwrap()
+        .1;
+    let last = unwritten.split(['-', ' ']).nth(1).unwrap();
+    let last: u64 = last.parse().unwrap();
+    file.write_all_at(&[0xa5; 4096], last * 4096).unwrap();
+    run("e2fsck", &["-f", "-n", text(&image)]);
 }
 
 /// Files written, replaced and removed in a volume of our own.

@@ -90,16 +90,25 @@ pub(crate) fn provision_with(
     provision::provision(&source::open(image)?, boot, None, output)
 }
 
-/// What is wrong with an image for a Raspberry Pi 3 of today.
+/// What is wrong with an image today, for a board that reads a GPT.
 pub(crate) fn violations(image: &Path) -> Result<Vec<Violation>, ImageError> {
+    violations_for(image, false)
+}
+
+fn violations_for(image: &Path, rom_reads_mbr_only: bool) -> Result<Vec<Violation>, ImageError> {
     let options = VerifyOptions {
         models: BoardModel::ALL,
-        // A GPT alone is for boards that read one.
-        rom_reads_mbr_only: false,
+        rom_reads_mbr_only,
         now: SystemTime::now(),
     };
     let verification = verify(&source::open(image)?, &options)?;
     Ok(verification.violations)
+}
+
+/// Whether the ROM of a Raspberry Pi 3 finds the firmware.
+pub(crate) fn is_found_by_rom(image: &Path) -> bool {
+    let broken = violations_for(image, true).unwrap();
+    broken.iter().all(|violation| violation.rule != "R-ROM-1")
 }
 
 /// An identity to provision with.

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use libtest_mimic::Trial;
 
 /// Packages of Debian that have the tools of these tests.
-const PACKAGES: &str = "fdisk gdisk dosfstools mtools e2fsprogs";
+const PACKAGES: &str = "fdisk gdisk dosfstools mtools e2fsprogs openssl";
 
 /// A trial that needs `tools`. Without them it is skipped with a reason, or fails where `CI` is `true`.
 pub(crate) fn trial(name: &str, tools: &[&str], test: impl FnOnce() + Send + 'static) -> Trial {

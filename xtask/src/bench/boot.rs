@@ -4,14 +4,14 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use shakedown_harness::report::{Report, StageTime, Verdict, failure_text};
-use shakedown_harness::run::{Extras, Job, Nic, Start, run as run_job};
+use shakedown_harness::run::{Extras, Job, Nic, Start, on_own_core, peak_memory, run as run_job};
 use shakedown_harness::timeline::Timeline;
 
-use super::figures::{median, write_json};
-use super::host::{Conditions, Observation};
+use super::figures::{Better, Figure, Measured, median};
+use super::host::Observation;
 use super::kernel_line;
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
@@ -58,16 +58,6 @@ struct Run {
     stages: Vec<StageTime>,
 }
 
-/// All figures of an invocation.
-#[derive(Debug, Serialize)]
-struct Figures {
-    scenario: String,
-    board: String,
-    ratio: f64,
-    runs: Vec<Run>,
-    host: Conditions,
-}
-
 /// Runs the command. A run that does not pass ends it, since its figures would compare nothing.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let project = Project::read()?;
@@ -93,7 +83,6 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             scenario.name, board.name
         ),
     };
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let view = View::new(Show::default());
     let observation = Observation::begin()?;
     let mut runs = Vec::new();
@@ -102,7 +91,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         for kind in [Kind::Chain, Kind::Direct] {
             let job = job(kind);
             let label = format!("{kind:?} {}", if counts { "run" } else { "warm-up" });
-            let report = runtime.block_on(measure(&job, &view, &label));
+            let report = on_own_core(async |_| measure(&job, &view, &label).await)?;
             if let Some(failure) = &report.failure {
                 println!("{}", failure_text(&report, failure));
             }
@@ -114,18 +103,23 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             }
         }
     }
-    // Threads of the matcher may still wait for the text of a port that has ended.
-    runtime.shutdown_background();
-    let figures = Figures {
-        scenario: scenario.name.clone(),
-        board: board.name.clone(),
-        ratio: ratio(&runs, Run::cpu_seconds),
-        runs,
-        host: observation.end()?,
-    };
-    println!("\n{}{}", table(&figures.runs), figures.host);
+    let host = observation.end()?;
+    let peak_memory = peak_memory(std::process::id()).unwrap_or_default();
+    println!("\n{}", table(&runs));
+    println!(
+        "harness: at most {:.0} MB of memory",
+        peak_memory as f64 / 1e6
+    );
+    println!("{host}");
     if let Some(path) = &args.json {
-        write_json(path, &figures)?;
+        let measured = Measured {
+            bench: "boot".into(),
+            subject: format!("{} on {}", scenario.name, board.name),
+            figures: figures(&runs, peak_memory),
+            host,
+            details: serde_json::to_value(&runs)?,
+        };
+        measured.write(path)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -145,6 +139,15 @@ async fn measure(job: &Job<'_>, view: &View, label: &str) -> Report {
     };
     line.finish(&report, &job.folder);
     report
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Direct => "direct",
+        }
+    }
 }
 
 impl Run {
@@ -171,6 +174,34 @@ fn median_of(runs: &[Run], kind: Kind, figure: impl Fn(&Run) -> f64) -> f64 {
 /// How many times as much the chain's median of a figure is.
 fn ratio(runs: &[Run], figure: impl Fn(&Run) -> f64) -> f64 {
     median_of(runs, Kind::Chain, &figure) / median_of(runs, Kind::Direct, &figure)
+}
+
+/// The figures that count.
+fn figures(runs: &[Run], peak_memory: u64) -> Vec<Figure> {
+    let less = |name: &str, unit: &str, value| Figure::new(name, unit, value, Better::Less);
+    let harness_share =
+        |kind| median_of(runs, kind, |r| r.harness_cpu_seconds / r.qemu_cpu_seconds);
+    let mut figures = vec![
+        less("chain / direct", "", ratio(runs, Run::cpu_seconds)),
+        less("chain / direct, wall", "", ratio(runs, |r| r.wall_seconds)),
+        less("harness / QEMU, chain", "", harness_share(Kind::Chain)),
+        less("harness / QEMU, direct", "", harness_share(Kind::Direct)),
+        less("harness, peak memory", "MB", peak_memory as f64 / 1e6),
+    ];
+    for kind in [Kind::Chain, Kind::Direct] {
+        let name = kind.name();
+        figures.push(less(name, "CPU s", median_of(runs, kind, Run::cpu_seconds)));
+        figures.push(less(
+            name,
+            "wall s",
+            median_of(runs, kind, |r| r.wall_seconds),
+        ));
+        for stage in stages(runs, kind) {
+            let name = format!("{name}, {stage}");
+            figures.push(less(&name, "CPU s", stage_median(runs, kind, stage, cpu)));
+        }
+    }
+    figures
 }
 
 /// A figure of a run.
@@ -207,11 +238,70 @@ fn table(runs: &[Run]) -> String {
         });
     }
     row("ratio", &|_, figure| format!("{:.2}", ratio(runs, figure)));
+    out.push_str(&stage_table(runs));
     out
+}
+
+/// The medians of each stage: CPU seconds of QEMU and harness, and wall seconds.
+fn stage_table(runs: &[Run]) -> String {
+    let mut out = format!(
+        "\n{:16}  {:>14}  {:>14}  {:>12}  {:>12}\n",
+        "medians", "chain, CPU s", "direct, CPU s", "chain, wall", "direct, wall"
+    );
+    for stage in stages(runs, Kind::Chain) {
+        let cell = |kind, figure| {
+            let median = stage_median(runs, kind, stage, figure);
+            if median.is_nan() {
+                String::new()
+            } else {
+                format!("{median:.2}")
+            }
+        };
+        let row = format!(
+            "{stage:16}  {:>14}  {:>14}  {:>12}  {:>12}",
+            cell(Kind::Chain, cpu),
+            cell(Kind::Direct, cpu),
+            cell(Kind::Chain, wall),
+            cell(Kind::Direct, wall),
+        );
+        out.push_str(row.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Names of the stages that runs of a kind go through.
+fn stages(runs: &[Run], kind: Kind) -> impl Iterator<Item = &str> {
+    let first = runs.iter().find(|r| r.kind == kind);
+    first
+        .into_iter()
+        .flat_map(|r| r.stages.iter().map(|s| s.name.as_str()))
+}
+
+/// The median of a figure of a stage over all runs of a kind.
+fn stage_median(
+    runs: &[Run],
+    kind: Kind,
+    stage: &str,
+    figure: fn(&StageTime) -> Option<f64>,
+) -> f64 {
+    let of_kind = runs.iter().filter(|r| r.kind == kind);
+    let of_stage = of_kind.filter_map(|r| r.stages.iter().find(|s| s.name == stage));
+    median(of_stage.filter_map(figure))
+}
+
+fn cpu(stage: &StageTime) -> Option<f64> {
+    stage.cpu.map(|cpu| cpu.qemu + cpu.harness)
+}
+
+fn wall(stage: &StageTime) -> Option<f64> {
+    Some(stage.took)
 }
 
 #[cfg(test)]
 mod tests {
+    use shakedown_harness::report::CpuSeconds;
+
     use super::*;
 
     fn made(kind: Kind, qemu: f64, harness: f64, wall: f64) -> Run {
@@ -220,7 +310,19 @@ mod tests {
             qemu_cpu_seconds: qemu,
             harness_cpu_seconds: harness,
             wall_seconds: wall,
-            stages: Vec::new(),
+            stages: [("iPXE", kind == Kind::Chain), ("Linux", true)]
+                .into_iter()
+                .filter(|(_, is_there)| *is_there)
+                .map(|(name, _)| StageTime {
+                    name: name.into(),
+                    reached: wall,
+                    took: wall / 2.0,
+                    cpu: Some(CpuSeconds {
+                        qemu: qemu / 4.0,
+                        harness,
+                    }),
+                })
+                .collect(),
         }
     }
 
@@ -247,6 +349,10 @@ mod tests {
         Chain, median            71.0             4.5         75.5    99.0
         Direct, median           42.0             1.5         43.5    61.0
         ratio                    1.69            3.00         1.74    1.62
+
+        medians             chain, CPU s   direct, CPU s   chain, wall  direct, wall
+        iPXE                       22.25                         49.50
+        Linux                      22.25           12.25         49.50         30.50
         "#);
     }
 }

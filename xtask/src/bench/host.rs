@@ -5,7 +5,7 @@
 use std::fmt;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shakedown_harness::run::host_scale;
 
 /// Kernel ticks in a second, as `/proc` counts them on every Linux.
@@ -25,7 +25,7 @@ pub(super) struct Observation {
 }
 
 /// What the host was like during an observation.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Conditions {
     cores: usize,
     /// How many times slower than the reference host.

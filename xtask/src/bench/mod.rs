@@ -5,6 +5,7 @@
 //! host did meanwhile is printed with the figures.
 
 mod boot;
+mod compare;
 mod figures;
 mod guest;
 mod host;
@@ -35,6 +36,8 @@ enum What {
     Net(net::Args),
     /// Let many clients at a time fetch a file from our server, and compare with nginx.
     Serve(serve::Args),
+    /// Compare what two invocations have written by `--json`.
+    Compare(compare::Args),
     /// What `serve` starts: our server.
     #[command(hide = true)]
     ServeFile(serve::ServerArgs),
@@ -49,6 +52,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         What::Boot(args) => boot::run(args),
         What::Net(args) => net::run(args),
         What::Serve(args) => serve::run(args),
+        What::Compare(args) => compare::run(args).map(|()| ExitCode::SUCCESS),
         What::ServeFile(args) => serve::run_server(args),
         What::Fetch(args) => serve::run_clients(args),
     }

@@ -9,21 +9,20 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
-use serde::Serialize;
 use shakedown_harness::board::Board;
 use shakedown_harness::input::ByteSize;
 use shakedown_harness::report::{Class, Failure};
-use shakedown_harness::run::{Extras, Job, Live, Nic, Parts, Start, host_scale};
+use shakedown_harness::run::{Extras, Job, Live, Nic, Parts, Start, host_scale, on_own_core};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::{Blob, Journal, serve};
 use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use super::figures::write_json;
+use super::figures::Measured;
 use super::guest;
-use super::host::{Conditions, Observation};
-use super::rates::{Rates, Ratios, Setup, rate, table};
+use super::host::Observation;
+use super::rates::{Rates, Ratios, Setup, figures, rate, table};
 use super::target::{self, SERVICE};
 use super::transfers::{Course, Transfer};
 use crate::project::{PartsArgs, Project};
@@ -61,15 +60,6 @@ pub(super) struct Args {
     parts: PartsArgs,
 }
 
-/// All figures of an invocation.
-#[derive(Debug, Serialize)]
-struct Figures {
-    board: String,
-    rates: Vec<Rates>,
-    ratios: Ratios,
-    host: Conditions,
-}
-
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let size = args.size;
@@ -88,30 +78,24 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         data: vec![b'x'; usize::try_from(size.0)?].into(),
         times: args.runs,
     };
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let observation = Observation::begin()?;
-    let rates = runtime.block_on(async {
+    let rates = on_own_core(async |_| {
         tokio::select! {
             rates = bench.measure() => rates,
             Ok(()) = tokio::signal::ctrl_c() => bail!("stopped by the user"),
         }
-    });
-    // Threads of the matcher may still wait for the text of a port that has ended.
-    runtime.shutdown_background();
-    let rates = rates?;
-    let figures = Figures {
-        board: board.name.clone(),
-        ratios: Ratios::new(&rates),
-        rates,
-        host: observation.end()?,
-    };
-    println!(
-        "\n{}{}",
-        table(&figures.rates, &figures.ratios),
-        figures.host
-    );
+    })??;
+    let (ratios, host) = (Ratios::new(&rates), observation.end()?);
+    println!("\n{}{host}", table(&rates, &ratios));
     if let Some(path) = &args.json {
-        write_json(path, &figures)?;
+        let measured = Measured {
+            bench: "net".into(),
+            subject: format!("{} on {}", args.size, board.name),
+            figures: figures(&rates, &ratios),
+            host,
+            details: serde_json::to_value(&rates)?,
+        };
+        measured.write(path)?;
     }
     Ok(ExitCode::SUCCESS)
 }

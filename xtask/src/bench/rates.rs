@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::figures::median;
+use super::figures::{Better, Figure, median};
 use super::transfers::{Kind, Transfer};
 
 /// Guest and adapter of a boot.
@@ -85,6 +85,20 @@ impl Ratios {
             upload: ratio(Kind::Upload),
         }
     }
+}
+
+/// The figures that count.
+pub(super) fn figures(rates: &[Rates], ratios: &Ratios) -> Vec<Figure> {
+    let ratio = |name, value| Figure::new(name, "", value, Better::More);
+    let mut figures = vec![
+        ratio("LAN9514 / usb-net, download", ratios.download),
+        ratio("LAN9514 / usb-net, upload", ratios.upload),
+    ];
+    figures.extend(rates.iter().map(|rate| {
+        let name = format!("{}, {}", rate.setup.name(), rate.kind.name());
+        Figure::new(name, "MB/s", rate.median, Better::More)
+    }));
+    figures
 }
 
 /// The rates as people read them: a row for each kind with its median and, in the order of the transfers, its rates; then the ratios.

@@ -20,8 +20,8 @@ use shakedown_harness::services::{Blob, Layer};
 pub(super) use clients::{ClientsArgs, run as run_clients};
 pub(super) use ours::{ServerArgs, run as run_server};
 
-use super::figures::{median, write_json};
-use super::host::{Conditions, Observation};
+use super::figures::{Better, Figure, Measured, median};
+use super::host::Observation;
 use clients::Fetched;
 use process::Tree;
 
@@ -67,15 +67,6 @@ struct Served {
     peak_memory: u64,
 }
 
-/// All figures of an invocation.
-#[derive(Debug, Serialize)]
-struct Figures {
-    clients: u32,
-    bytes: u64,
-    servers: Vec<Served>,
-    host: Conditions,
-}
-
 /// Runs the command.
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let folder = tempfile::tempdir()?;
@@ -105,15 +96,17 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             peak_memory: server.tree.peak_memory()?,
         })
     });
-    let figures = Figures {
-        clients: args.clients,
-        bytes,
-        servers: served.collect::<Result<_>>()?,
-        host,
-    };
-    println!("\n{}{}", table(&figures.servers), figures.host);
+    let served: Vec<_> = served.collect::<Result<_>>()?;
+    println!("\n{}{host}", table(&served));
     if let Some(path) = &args.json {
-        write_json(path, &figures)?;
+        let measured = Measured {
+            bench: "serve".into(),
+            subject: format!("{} clients, {}", args.clients, args.size),
+            figures: figures(&served),
+            host,
+            details: serde_json::to_value(&served)?,
+        };
+        measured.write(path)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -169,9 +162,41 @@ fn layer(file: &Path) -> Result<Layer> {
     Ok(Layer::from_tar_gz("bench", Blob::file(file)?)?)
 }
 
+/// The figures that count.
+fn figures(servers: &[Served]) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    if let [ours, other] = servers {
+        let ratio = |figure| of(ours, figure) / of(other, figure);
+        let name = |what| format!("{} / {}, {what}", ours.name, other.name);
+        figures.extend([
+            Figure::new(name("rate"), "", ratio(|r| r.rate), Better::More),
+            Figure::new(name("CPU"), "", ratio(|r| r.cpu_seconds), Better::Less),
+        ]);
+    }
+    for served in servers {
+        let peak = served.peak_memory as f64 / 1e6;
+        let (rate, cpu) = (of(served, |r| r.rate), of(served, |r| r.cpu_seconds));
+        figures.extend([
+            Figure::new(served.name, "MB/s", rate, Better::More),
+            Figure::new(served.name, "CPU s", cpu, Better::Less),
+            Figure::new(
+                format!("{}, peak memory", served.name),
+                "MB",
+                peak,
+                Better::Less,
+            ),
+        ]);
+    }
+    figures
+}
+
+/// The median of a figure over a server's rounds.
+fn of(served: &Served, figure: fn(&Round) -> f64) -> f64 {
+    median(served.rounds.iter().map(figure))
+}
+
 /// Medians, a row for each server, and the ratios.
 fn table(servers: &[Served]) -> String {
-    let of = |served: &Served, figure: fn(&Round) -> f64| median(served.rounds.iter().map(figure));
     let mut out = format!(
         "{:8}  {:>6}  {:>6}  {:>16}  each, MB/s\n",
         "", "MB/s", "CPU s", "peak memory, MB"

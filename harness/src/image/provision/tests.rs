@@ -23,17 +23,9 @@ impl Bench {
         let ipxe = directory.path().join("ipxe.efi");
         std::fs::write(&ipxe, b"iPXE").unwrap();
         let spec = PrebuiltSpec {
-            sizes: Sizes {
-                disk: 32 << 20,
-                firmware: 4 << 20,
-                esp: 4 << 20,
-            },
-            scheme: Scheme::Mbr,
-            disk_signature: 1,
-            config_txt: String::new(),
-            firmware_files: vec![],
+            sizes: Sizes::SMALL,
             esp_files: vec![SourceFile::new(esp_file, &ipxe)],
-            cache_image: None,
+            ..PrebuiltSpec::default()
         };
         let prebuilt = directory.path().join("disk.img");
         prebuilt::build(&spec, &prebuilt).unwrap();

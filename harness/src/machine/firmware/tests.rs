@@ -32,17 +32,11 @@ fn start_with(
         SourceFile::new(*path, source)
     });
     let spec = PrebuiltSpec {
-        sizes: Sizes {
-            disk: 32 << 20,
-            firmware: 4 << 20,
-            esp: 4 << 20,
-        },
+        sizes: Sizes::SMALL,
         scheme,
-        disk_signature: 1,
         config_txt: config.into(),
         firmware_files: firmware_files.collect(),
-        esp_files: vec![],
-        cache_image: None,
+        ..PrebuiltSpec::default()
     };
     let image = directory.path().join("disk.img");
     prebuilt::build(&spec, &image).unwrap();

@@ -68,6 +68,7 @@ async fn every_script_is_rendered() {
             scratch_endpoint: "http://s3.farm.example:9000".into(),
             token_realm: "https://auth.docker.io/token".into(),
             folder: folder.path().join(&scenario.name),
+            pushed: None,
             secrets: None,
             data: DataRoot::default(),
         };

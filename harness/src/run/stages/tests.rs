@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::board::Limits;
 use crate::console::Console;
-use crate::timeline::{Power, RequestEvent};
+use crate::timeline::{Power, RequestEvent, testing};
 
 /// A run whose board is the test.
 struct Scene {
@@ -34,6 +34,7 @@ fn scene() -> Scene {
     let facts = Facts {
         nonce: "c0ffee".into(),
         layers: vec!["sha256:11".into()],
+        ..Facts::default()
     };
     Scene {
         uart,
@@ -61,17 +62,8 @@ impl Scene {
 
     fn answer(&self, target: &str, status: u16, complete: bool) {
         self.timeline.emit(Event::Request(RequestEvent {
-            service: "registry".into(),
-            client: [10, 42, 1, 0].into(),
-            fingerprint: None,
-            host: "docker.io".into(),
-            method: "GET".into(),
-            target: target.into(),
-            status,
-            offset: None,
-            bytes: 1,
             complete,
-            duration: Duration::ZERO,
+            ..testing::request("registry", target, status)
         }));
     }
 }

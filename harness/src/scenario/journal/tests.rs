@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
+use crate::timeline::testing;
 
 #[derive(Deserialize)]
 struct File {
@@ -30,17 +31,9 @@ fn at(seconds: f64, service: &str, target: &str, status: u16, offset: Option<u64
     Record {
         at: Duration::from_secs_f64(seconds),
         event: Event::Request(RequestEvent {
-            service: service.into(),
-            client: [10, 42, 1, 0].into(),
-            fingerprint: None,
-            host: "host.example".into(),
-            method: "GET".into(),
-            target: target.into(),
-            status,
             offset,
-            bytes: 7,
             complete: offset.is_none(),
-            duration: Duration::ZERO,
+            ..testing::request(service, target, status)
         }),
     }
 }

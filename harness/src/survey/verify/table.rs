@@ -2,7 +2,7 @@
 
 use super::{Findings, VerifyOptions};
 use crate::image::Disk;
-use crate::image::partitions::{Scheme, TableFault, TableProblem};
+use crate::image::partitions::{PartitionTable, TableFault, TableProblem};
 use crate::survey::rules::{self, Rule};
 use crate::survey::violation::Place;
 
@@ -21,9 +21,21 @@ pub(super) fn check(disk: &Disk, options: &VerifyOptions<'_>, found: &mut Findin
             found.add(rules::TABLE_7, Place::entry(partition), what);
         }
     }
-    if options.rom_reads_mbr_only && table.scheme == Scheme::Gpt {
-        let what = "there is only a GPT, and the board's ROM reads an MBR and nothing else";
-        found.add(rules::ROM_1, Place::byte(446), what);
+    // That there is no firmware partition at all breaks another rule.
+    if options.rom_reads_mbr_only && table.mbr_firmware().is_none() && table.firmware().is_some() {
+        found.add(rules::ROM_1, Place::byte(446), what_rom_sees(table));
+    }
+}
+
+/// Why a ROM that reads the four entries of the MBR and nothing else does not find the firmware partition.
+fn what_rom_sees(table: &PartitionTable) -> String {
+    let kinds: Vec<_> = table.mbr.iter().map(|p| p.kind.to_string()).collect();
+    match &kinds[..] {
+        [] => "there is only a GPT, and the board's ROM reads an MBR and nothing else".into(),
+        kinds => format!(
+            "the board's ROM takes none of the MBR's entries for FAT: their types are {}",
+            kinds.join(", ")
+        ),
     }
 }
 

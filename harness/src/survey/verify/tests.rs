@@ -7,7 +7,7 @@ use super::*;
 use crate::image::Sizes;
 use crate::image::fat::FatVolume;
 use crate::image::partitions::Scheme;
-use crate::image::prebuilt::{self, PrebuiltSpec, SourceFile};
+use crate::image::prebuilt::{self, Cache, PrebuiltSpec, SourceFile};
 use crate::image::script::{BootSource, Identity};
 use crate::image::{provision, source};
 use crate::services::testing::{PKI, STRANGER};
@@ -50,12 +50,9 @@ impl Bench {
                     firmware: 4 << 20,
                     esp: 4 << 20,
                 },
-                scheme: Scheme::Mbr,
-                disk_signature: 1,
                 config_txt: prebuilt::default_config_txt(),
-                firmware_files: Vec::new(),
-                esp_files: Vec::new(),
-                cache_image: None,
+                cache: Cache::Ext4,
+                ..PrebuiltSpec::default()
             },
             directory,
         };
@@ -197,7 +194,7 @@ fn all_violations_are_found_at_once() {
     let lines: Vec<_> = found.violations.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
     R-TABLE-5 byte 536870400: the backup GPT is damaged: no header; write the backup GPT again at the end of the disk: sgdisk -e
-    R-ROM-1 byte 446: there is only a GPT, and the board's ROM reads an MBR and nothing else; name the firmware partition in the MBR too: build with --table mbr or --table hybrid, or sgdisk -h 1:EE
+    R-ROM-1 byte 446: there is only a GPT, and the board's ROM reads an MBR and nothing else; name the firmware partition in the MBR too, with a FAT type: build with --table mbr or --table hybrid; or sgdisk -h 1:EE IMAGE, and, since sgdisk gives it type 0x07, sfdisk --label-nested dos --part-type IMAGE 1 c
     R-FW-3 partition 1, /bootcode.bin: for Raspberry Pi 3B: partition 1 has no bootcode.bin (the board's ROM loads it); the real firmware would stop here; copy bootcode.bin and the start and fixup files from the firmware release
     R-FW-6 partition 1, /bcm2710-rpi-3-b.dtb: for Raspberry Pi 3B: this is no device tree; copy the board's device tree, or name it in config.txt under the board's filter
     R-FW-7 partition 1, /config.txt: for Raspberry Pi 3B: nothing turns the serial console on and fixes its clock; put enable_uart=1 into config.txt
@@ -270,6 +267,7 @@ fn what_is_wrong_with_a_prebuilt_image_is_told_by_its_rule() {
         ),
         (|b| b.esp("netboot-image.toml", b"ipxe = 3"), &["R-MAN-1"]),
         (|b| b.spec.sizes.disk = 128 << 20, &["R-CACHE-2"]),
+        (|b| b.spec.cache = Cache::Empty, &["R-CACHE-3"]),
         (|b| b.esp("full", &vec![1; 4_100_000]), &["R-ESP-3"]),
     ];
     for (number, (change, expected)) in cases.iter().enumerate() {
@@ -291,10 +289,14 @@ fn what_is_wrong_with_a_partition_table_is_told_by_its_rule() {
     let cases: &[(u64, &[u8], &[&str])] = &[
         (510, &[0], &["R-TABLE-1"]),
         (esp_type, &[0x0c], &["R-ESP-1"]),
-        (entry(3) + 4, &[0xef], &["R-ESP-1", "R-CACHE-2"]),
+        (
+            entry(3) + 4,
+            &[0xef],
+            &["R-ESP-1", "R-CACHE-1", "R-CACHE-2"],
+        ),
         (entry(1) + 4, &[0x83], &["R-FW-1"]),
         (entry(3) + 12, &[0xff, 0xff, 0xff, 0], &["R-TABLE-2"]),
-        (entry(3) + 8, &[1], &["R-TABLE-2", "R-TABLE-7"]),
+        (entry(3) + 8, &[1], &["R-TABLE-2", "R-TABLE-7", "R-CACHE-3"]),
         (4 << 20, &[0; 512], &["R-FW-1"]),
         (8 << 20, &[0; 512], &["R-ESP-2"]),
     ];

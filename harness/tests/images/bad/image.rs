@@ -8,7 +8,7 @@ use std::path::Path;
 
 use shakedown_harness::image::fat::FatVolume;
 use shakedown_harness::image::partitions::{PartitionTable, Scheme};
-use shakedown_harness::image::prebuilt::{self, PrebuiltSpec};
+use shakedown_harness::image::prebuilt::{self, Cache, PrebuiltSpec};
 use shakedown_harness::image::{Sizes, efivar};
 
 use crate::parts;
@@ -63,7 +63,7 @@ impl Image {
             config_txt: prebuilt::default_config_txt(),
             firmware_files: parts::sources(directory, &parts::firmware_files()[1..]),
             esp_files: parts::sources(directory, &parts::esp_files()),
-            cache_image: None,
+            cache: Cache::Empty,
         };
         prebuilt::build(&spec, &path).unwrap();
         let bytes = std::fs::read(&path).unwrap();

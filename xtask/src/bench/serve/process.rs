@@ -1,12 +1,12 @@
 //! A server's processes: what they use, and that they end with us.
 //!
-//! Source: proc(5), `status` and `task/TID/children`.
+//! Source: proc(5), `task/TID/children`.
 
 use std::fs;
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
-use shakedown_harness::run::cpu_seconds;
+use shakedown_harness::run::{cpu_seconds, peak_memory};
 
 /// A process and its children. Dropping it ends all of them.
 pub(super) struct Tree(Child);
@@ -32,9 +32,7 @@ impl Tree {
     /// Most resident memory in bytes, summed over all processes that are alive.
     pub(super) fn peak_memory(&self) -> Result<u64> {
         let peaks = self.ids().into_iter().map(|id| {
-            let status = fs::read_to_string(format!("/proc/{id}/status"))
-                .with_context(|| format!("cannot read the status of process {id}"))?;
-            peak(&status).with_context(|| format!("process {id} has no VmHWM"))
+            peak_memory(id).with_context(|| format!("cannot tell the memory of process {id}"))
         });
         peaks.sum()
     }
@@ -57,26 +55,5 @@ impl Drop for Tree {
             let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
         }
         let _ = self.0.wait();
-    }
-}
-
-/// The line `VmHWM` of a process' status, in bytes.
-fn peak(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_found_among_the_other_lines() {
-        let status = "Name:\tnginx\nVmPeak:\t  10000 kB\nVmHWM:\t    5120 kB\nVmRSS:\t  300 kB\n";
-        assert_eq!(peak(status), Some(5120 * 1024));
-        assert_eq!(peak("Name:\tkthreadd\n"), None);
     }
 }

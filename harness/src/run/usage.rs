@@ -1,4 +1,4 @@
-//! CPU time of a process, from `/proc` (proc(5), `stat`, fields 14 and 15).
+//! What a process uses, from `/proc` (proc(5): `stat`, fields 14 and 15; `status`, `VmHWM`).
 
 use std::fs;
 
@@ -12,6 +12,20 @@ pub fn cpu_seconds(pid: u32) -> f64 {
         .ok()
         .and_then(|stat| ticks(&stat))
         .map_or(0.0, |ticks| ticks as f64 / TICKS)
+}
+
+/// The most memory in bytes that a process has had resident at a time; `None` for one that is gone.
+#[must_use]
+pub fn peak_memory(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    bytes_of(&status, "VmHWM:")
+}
+
+/// The value of a line as in `VmHWM:    5120 kB`, in bytes.
+pub(super) fn bytes_of(lines: &str, key: &str) -> Option<u64> {
+    let value = lines.lines().find_map(|line| line.strip_prefix(key))?;
+    let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 fn ticks(stat: &str) -> Option<u64> {
@@ -32,5 +46,12 @@ mod tests {
         let stat = "42 (a) b (c) S 1 1 1 0 -1 4194560 1 0 0 0 250 17 0 0 20 0 1 0 5 6 7";
         assert_eq!(ticks(stat), Some(267));
         assert_eq!(ticks("42 (cut"), None);
+    }
+
+    #[test]
+    fn the_peak_is_found_among_the_other_lines() {
+        let status = "Name:\tnginx\nVmPeak:\t  10000 kB\nVmHWM:\t    5120 kB\nVmRSS:\t  300 kB\n";
+        assert_eq!(bytes_of(status, "VmHWM:"), Some(5120 * 1024));
+        assert_eq!(bytes_of("Name:\tkthreadd\n", "VmHWM:"), None);
     }
 }
