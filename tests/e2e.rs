@@ -4,6 +4,7 @@
 //! of the generated one. A trial whose parts cannot be had fails.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,7 @@ use shakedown_harness::report::{Verdict, ending_text, failure_text, journal_text
 use shakedown_harness::run::{Extras, Job, Start, on_own_core, run, runs_at_a_time};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
+use shakedown_harness::shell;
 use shakedown_harness::timeline::Timeline;
 
 /// The scenario that an image with an identity of its own is booted in, in the full tier.
@@ -55,11 +57,22 @@ fn main() -> Result<ExitCode> {
 }
 
 fn trial(scenario: &Scenario, board: &Board) -> Result<()> {
+    let image = std::env::var_os("SHAKEDOWN_IMAGE").map(PathBuf::from);
+    let given = image.as_ref().map(|image| {
+        let image = shell::word(&image.to_string_lossy());
+        format!(" --image {image}")
+    });
+    let again = format!(
+        "cargo xtask e2e {} --board {}{}",
+        scenario.name,
+        board.name,
+        given.unwrap_or_default()
+    );
     let kit = Kit::open(KitOptions {
-        image: std::env::var_os("SHAKEDOWN_IMAGE").map(Into::into),
+        image,
         ..KitOptions::default()
     })?;
-    boot(scenario, board, &kit, &scenario.name)
+    boot(scenario, board, &kit, &scenario.name, again)
 }
 
 /// An image that is provisioned already: the run takes server, identity and script from it, and leaves the file as it is.
@@ -85,15 +98,18 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
         image: Some(image.clone()),
         ..KitOptions::default()
     })?;
-    boot(scenario, board, &kit, "provisioned-image")?;
+    let name = "provisioned-image";
+    // The image is made for the trial alone.
+    let again = format!("SHAKEDOWN_TIER=full cargo test -p shakedown-tests --test e2e {name}");
+    boot(scenario, board, &kit, name, again)?;
     if digest()? != before {
         bail!("the run has changed the image that it was given");
     }
     Ok(())
 }
 
-/// Runs a scenario; `name` is that of the trial and its record.
-fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()> {
+/// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.
+fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String) -> Result<()> {
     let parts = kit.parts(board)?;
     let name = format!("{name}-{}", board.name);
     let folder = shakedown_tests::project_root()
@@ -110,7 +126,7 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str) -> Result<()>
         folder,
         keep: false,
         extras: Extras::default(),
-        reproduce: format!("cargo xtask e2e {} --board {}", scenario.name, board.name),
+        reproduce: again,
     };
     let timeline = Timeline::start();
     let report = on_own_core(async |_| run(&job, &timeline, std::future::pending()).await)?;

@@ -18,6 +18,7 @@ pub mod scenario;
 pub mod schema;
 mod scratch;
 pub mod services;
+pub mod shell;
 pub mod survey;
 pub mod timeline;
 pub mod usb;

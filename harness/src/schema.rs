@@ -6,7 +6,7 @@
 use schemars::{JsonSchema, Schema, schema_for};
 
 use crate::board::{BoardFile, ChainFile};
-use crate::report::Report;
+use crate::report::{Report, StreamLine};
 use crate::scenario::ScenarioFile;
 use crate::timeline::Record;
 
@@ -15,13 +15,14 @@ pub const FOLDER: &str = "docs/schema";
 
 /// File names, and what the files hold.
 #[must_use]
-pub fn all() -> [(&'static str, String); 5] {
+pub fn all() -> [(&'static str, String); 6] {
     [
         ("board.json", text::<BoardFile>()),
         ("chain.json", text::<ChainFile>()),
         ("report.json", text::<Report>()),
         ("scenario.json", text::<ScenarioFile>()),
         // Of a line.
+        ("stream.json", text::<StreamLine<'_>>()),
         ("timeline.json", text::<Record>()),
     ]
 }

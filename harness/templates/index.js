@@ -66,15 +66,34 @@
     const cell = make("th", "", "n");
     const anchor = make("a", name);
     anchor.href = `${run.folder}/report.html`;
-    cell.append(anchor, make("small", ` ${run.scenario} on ${run.board}, ${run.started || run.folder}, ${run.verdict}`));
+    cell.append(anchor, make("small", ` ${run.scenario} on ${run.board}, ${run.name}, ${run.verdict}`));
     return cell;
   };
   const parts = (a, b) => {
-    const before = new Map(a.parts.map(([name, ...rest]) => [name, rest]));
-    const after = new Map(b.parts.map(([name, ...rest]) => [name, rest]));
-    const names = [...new Set([...before.keys(), ...after.keys()])];
-    const show = (part) => (part ? `${part[0]} ${part[1].slice(0, 12)}` : "-");
-    return names.filter((name) => before.get(name)?.[1] !== after.get(name)?.[1]).map((name) => row(make("td", name), make("td", show(before.get(name))), make("td", show(after.get(name)))));
+    // Of some names there are two: one for the board, one for this machine.
+    const key = ([name, , digest]) => `${name} ${digest}`;
+    const without = (run, other) => {
+      const there = new Set(other.parts.map(key));
+      return run.parts.filter((part) => !there.has(key(part)));
+    };
+    const added = without(b, a);
+    const show = (part) => (part ? `${part[1]} ${part[2].slice(0, 12)}` : "-");
+    const line = (name, x, y) => row(make("td", name), make("td", show(x)), make("td", show(y)));
+    const rows = [];
+    const gone = without(a, b).filter((part) => {
+      const at = added.findIndex(([name]) => name === part[0]);
+      if (at >= 0) rows.push(line(part[0], part, added.splice(at, 1)[0]));
+      return at < 0;
+    });
+    rows.push(...gone.slice(0, 5).map((part) => line(part[0], part)), ...added.slice(0, 5).map((part) => line(part[0], undefined, part)));
+    // What a given image or initramfs takes the place of is a crowd.
+    for (const [crowd, place] of [[gone, 1], [added, 2]]) {
+      if (crowd.length <= 5) continue;
+      const cells = [`${crowd.length - 5} more`, "-", "-"];
+      cells[place] = crowd.slice(5).map(([name]) => name).join(", ");
+      rows.push(row(...cells.map((text) => make("td", text))));
+    }
+    return rows;
   };
   const compare = () => {
     const [a, b] = ["a", "b"].map((side) => runs[document.querySelector(`input[name=${side}]:checked`)?.value]);

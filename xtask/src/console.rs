@@ -79,7 +79,11 @@ fn start(args: &Args) -> Result<()> {
             gdb: args.gdb,
             ..Extras::default()
         },
-        reproduce: format!("cargo xtask console {}", scenario.name),
+        reproduce: format!(
+            "cargo xtask console {}{}",
+            scenario.name,
+            args.parts.words()
+        ),
     };
     println!(
         "{} on {}; Ctrl-] pulls the plug",

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_harness::board::Board;
+use shakedown_harness::mac::Mac;
 use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
     Report, Verdict, bundle, ending_text, failure_text, junit, summary_table,
@@ -29,7 +30,7 @@ use crate::view::{RunLine, Show, View};
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Run only scenarios whose name contains one of these.
+    /// Run only the scenarios of these names, or those of the tier whose names contain them.
     filters: Vec<String>,
     /// Run only on this board.
     #[arg(long)]
@@ -73,6 +74,18 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
+    /// How wide the lines may be that people read.
+    fn width(&self) -> usize {
+        /// What a file or a pipeline's log has room for.
+        const USUAL: u16 = 120;
+        let term = if self.json {
+            console::Term::stderr()
+        } else {
+            console::Term::stdout()
+        };
+        term.size_checked().map_or(USUAL, |(_, width)| width).into()
+    }
+
     /// Says something to people: on standard output, unless that belongs to the JSON.
     pub(crate) fn say(&self, text: &str) {
         if self.json {
@@ -96,6 +109,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) board: &'a Board,
     pub(crate) parts: Arc<Parts>,
+    /// The board's hardware address, where it is that of another run.
+    pub(crate) mac: Option<Mac>,
     /// The command that runs the same again.
     pub(crate) reproduce: String,
 }
@@ -126,6 +141,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             scenario,
             board,
             parts,
+            mac: None,
             reproduce: format!(
                 "cargo xtask e2e {} --board {}{}",
                 scenario.name,
@@ -157,7 +173,7 @@ pub(crate) fn carry_out(
         .with_context(|| format!("cannot write {}", junit_file.display()))?;
     let index = write_index(&runs_folder)?;
     let reports: Vec<_> = runs.into_iter().map(|(report, _)| report).collect();
-    let mut text = format!("\n{}\n", summary_table(&reports));
+    let mut text = format!("\n{}\n", summary_table(&reports, args.width()));
     for report in &reports {
         if let Some(failure) = &report.failure {
             text += &failure_text(report, failure);
@@ -260,6 +276,7 @@ async fn run_one(
         scenario,
         board,
         parts,
+        mac,
         reproduce,
     } = planned;
     let folder = project.run_folder(scenario, board);
@@ -272,6 +289,7 @@ async fn run_one(
         keep: args.keep,
         extras: Extras {
             bundle_image: args.bundle_image,
+            mac: *mac,
             ..Extras::default()
         },
         reproduce: reproduce.clone(),

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::scenario::{Scenario, Tier};
+use shakedown_harness::shell;
 
 /// Every board and scenario of the project, read and checked.
 pub(crate) struct Project {
@@ -38,13 +39,21 @@ impl PartsArgs {
     pub(crate) fn words(&self) -> String {
         let files = [
             ("--initramfs", &self.initramfs),
-            ("--image", &self.image),
             ("--container", &self.container),
+            ("--image", &self.image),
         ];
-        files
+        let words: String = files
             .iter()
-            .filter_map(|(option, path)| Some(format!(" {option} {}", path.as_ref()?.display())))
-            .collect()
+            .filter_map(|(option, path)| {
+                let path = path.as_ref()?.to_string_lossy();
+                Some(format!(" {option} {}", shell::word(&path)))
+            })
+            .collect();
+        // What came through a pipe has to come through one again.
+        match self.image.as_deref() {
+            Some(image) if image == Path::new("-") => words + " < IMAGE",
+            _ => words,
+        }
     }
 
     /// Opens the kit of parts that these options describe.
@@ -77,8 +86,8 @@ impl Project {
         })
     }
 
-    /// The pairs of scenario and board up to `tier` that `filters` mean, or all without filters: a filter means the scenario
-    /// of that name, or every scenario whose name contains it.
+    /// The pairs of scenario and board that `filters` mean: the scenario of that name, whatever its tier, or every one up to `tier`
+    /// whose name contains it; without filters every one up to `tier`.
     pub(crate) fn select(
         &self,
         filters: &[String],
@@ -99,13 +108,16 @@ impl Project {
             if is_exact(filter) {
                 scenario.name == *filter
             } else {
-                scenario.name.contains(filter.as_str())
+                scenario.tier <= tier && scenario.name.contains(filter.as_str())
             }
         };
+        let is_wanted = |scenario: &Scenario| match filters {
+            [] => scenario.tier <= tier,
+            _ => filters.iter().any(|f| means(f, scenario)),
+        };
         let wanted: Vec<_> = pairs
-            .filter(|(s, _)| s.tier <= tier)
             .filter(|(_, b)| board.is_none_or(|name| b.name == name))
-            .filter(|(s, _)| filters.is_empty() || filters.iter().any(|f| means(f, s)))
+            .filter(|(s, _)| is_wanted(s))
             .collect();
         if wanted.is_empty() {
             let scenarios: Vec<_> = self.scenarios.iter().map(|s| s.name.as_str()).collect();
@@ -169,5 +181,44 @@ impl Project {
     /// The folder that holds the folders of all runs.
     pub(crate) fn runs_folder(&self) -> PathBuf {
         self.root.join("target").join("shakedown")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_that_is_named_is_meant_whatever_its_tier() {
+        let project = Project::read().unwrap();
+        let names = |filters: &[&str], tier| {
+            let filters: Vec<_> = filters.iter().map(ToString::to_string).collect();
+            let selected = project.select(&filters, None, tier);
+            let names = selected.into_iter().flatten();
+            let names: Vec<_> = names.map(|(s, _)| s.name.clone()).collect();
+            names
+        };
+        assert_eq!(names(&["mirror-empty"], Tier::Smoke), ["mirror-empty"]);
+        assert_eq!(names(&["mirror-emp"], Tier::Smoke), [""; 0]);
+        assert_eq!(names(&["mirror-emp"], Tier::Full), ["mirror-empty"]);
+        assert!(names(&[], Tier::Smoke).len() < names(&[], Tier::Full).len());
+    }
+
+    #[test]
+    fn the_options_are_told_as_a_shell_takes_them() {
+        let args = |image: &str| PartsArgs {
+            offline: true,
+            initramfs: Some("my initramfs".into()),
+            image: Some(image.into()),
+            container: None,
+        };
+        assert_eq!(
+            args("out/a.img").words(),
+            " --initramfs 'my initramfs' --image out/a.img"
+        );
+        assert_eq!(
+            args("-").words(),
+            " --initramfs 'my initramfs' --image - < IMAGE"
+        );
     }
 }

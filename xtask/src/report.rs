@@ -13,16 +13,30 @@ use crate::project::Project;
 pub(crate) struct Args {
     /// Folders of runs whose page is to be made again; without one only the index of all runs is made.
     folders: Vec<PathBuf>,
+    /// Make the index of the runs in this folder, by default `target/shakedown`.
+    #[arg(long, value_name = "FOLDER")]
+    index: Option<PathBuf>,
 }
 
-/// Runs the command and says where the pages are.
+/// Runs the command and says where the pages are; the exit status is 1 when one could not be made.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let mut failed = false;
     for folder in &args.folders {
-        println!("{}", write_page(folder)?.display());
+        match write_page(folder) {
+            Ok(page) => println!("{}", page.display()),
+            Err(e) => {
+                failed = true;
+                eprintln!("error: {e}");
+            }
+        }
     }
-    println!(
-        "{}",
-        write_index(&Project::read()?.runs_folder())?.display()
-    );
-    Ok(ExitCode::SUCCESS)
+    let index = match &args.index {
+        Some(folder) => folder.clone(),
+        None => Project::read()?.runs_folder(),
+    };
+    println!("{}", write_index(&index)?.display());
+    Ok(match failed {
+        false => ExitCode::SUCCESS,
+        true => ExitCode::FAILURE,
+    })
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use shakedown_harness::report::Report;
 use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
 use shakedown_harness::run::Parts;
+use shakedown_harness::shell;
 
 use crate::e2e::{self, Planned, RunArgs};
 use crate::project::{PartsArgs, Project};
@@ -41,7 +42,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         scenario: &scenario,
         board: &board,
         parts: kit.parts(&board)?.into(),
-        reproduce: format!("cargo xtask e2e repro {}", args.bundle.display()),
+        mac: manifest.mac,
+        reproduce: format!(
+            "cargo xtask e2e repro {}{}",
+            shell::word(&args.bundle.to_string_lossy()),
+            args.parts.words()
+        ),
     };
     eprint!("{}", differences(manifest, &planned.parts)?);
     let reports = e2e::carry_out(&Project::read()?, &[planned], &args.run, 1)?;

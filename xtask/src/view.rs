@@ -8,10 +8,11 @@ use std::time::Duration;
 use clap::ValueEnum;
 use console::{Style, style};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
-use serde::Serialize;
 use shakedown_harness::board::Stage;
 use shakedown_harness::report::html::PAGE_FILE;
-use shakedown_harness::report::{Report, Verdict, verdict_sentence};
+use shakedown_harness::report::{
+    End, Report, StreamContent, StreamLine, Verdict, verdict_sentence,
+};
 use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
 use tokio::time::timeout;
 
@@ -68,28 +69,6 @@ pub(crate) struct RunLine {
     show: Show,
 }
 
-/// A line of JSON.
-#[derive(Serialize)]
-struct JsonLine<'a> {
-    /// The run, as in `alpine-https on raspi3b`.
-    run: &'a str,
-    #[serde(flatten)]
-    content: Content<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    /// A line of the run's timeline.
-    Event(&'a Record),
-    /// The last line of a run.
-    End {
-        event: &'static str,
-        folder: &'a Path,
-        report: &'a Report,
-    },
-}
-
 impl View {
     pub(crate) fn new(show: Show) -> Self {
         Self {
@@ -136,7 +115,7 @@ impl RunLine {
     }
 
     fn take(&self, record: &Record, state: &mut State) {
-        self.json(Content::Event(record));
+        self.json(StreamContent::Event(record));
         match &record.event {
             Event::Traffic {
                 from_board,
@@ -154,7 +133,9 @@ impl RunLine {
             Event::Serial { uart, line } if self.show.console => {
                 self.print(&self.console_line(record.at, *uart, line));
             }
-            Event::Alarm { name, .. } => {
+            // A panic says so several times.
+            Event::Alarm { name, .. } if !state.alarms.contains(name) => {
+                state.alarms.push(name.clone());
                 let text = format!("{}: {name} on the console", self.name);
                 self.print(&self.style().red().apply_to(text).to_string());
             }
@@ -182,11 +163,10 @@ impl RunLine {
 
     /// The run has ended; what came of it stays.
     pub(crate) fn finish(&self, report: &Report, folder: &Path) {
-        self.json(Content::End {
-            event: "end",
-            folder,
-            report,
-        });
+        self.json(StreamContent::End(End { folder, report }));
+        // An end of its own would fill the bar first, as if the board had come through.
+        self.bar.disable_steady_tick();
+        self.bars.remove(&self.bar);
         let (mark, look) = match report.verdict {
             Verdict::Passed => ("✔", self.style().green()),
             Verdict::Failed => ("✘", self.style().red()),
@@ -197,12 +177,11 @@ impl RunLine {
         let sentence = verdict_sentence(report);
         self.print(&format!("{mark} {}  {whole:.1} s  {sentence}", self.name));
         self.print(&format!("  {}", folder.join(PAGE_FILE).display()));
-        self.bar.finish_and_clear();
     }
 
-    fn json(&self, content: Content<'_>) {
+    fn json(&self, content: StreamContent<'_>) {
         if self.show.json {
-            let line = JsonLine {
+            let line = StreamLine {
                 run: &self.name,
                 content,
             };
@@ -243,6 +222,8 @@ struct State {
     last: Duration,
     /// Bytes in the last second.
     rate: u64,
+    /// Alarms that have been shown.
+    alarms: Vec<String>,
 }
 
 impl State {
@@ -272,26 +253,5 @@ mod tests {
             state.message("kernel fetched", since),
             "→ kernel fetched  12 s  3.00 MiB/s"
         );
-    }
-
-    #[test]
-    fn a_json_line_names_its_run_and_is_a_line_of_the_timeline() {
-        let record = Record {
-            at: Duration::from_millis(1500),
-            event: Event::Stage {
-                name: "iPXE".into(),
-                reached: Duration::from_secs(1),
-            },
-        };
-        let line = JsonLine {
-            run: "alpine-https on raspi3b",
-            content: Content::Event(&record),
-        };
-        assert_eq!(
-            serde_json::to_string(&line).unwrap(),
-            r#"{"run":"alpine-https on raspi3b","at":1.5,"event":"stage","name":"iPXE","reached":1.0}"#
-        );
-        let text = serde_json::to_string(&line).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
 }

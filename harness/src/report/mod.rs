@@ -2,19 +2,25 @@
 
 pub mod bundle;
 mod failure;
+mod fault;
 pub mod html;
 mod journal;
 mod junit;
 mod model;
 mod recorded;
+mod stream;
+mod table;
 #[cfg(test)]
 mod testing;
 mod text;
 
 pub(crate) use failure::line;
 pub use failure::{Class, Failure};
+pub use fault::{Effect, Fault};
 pub use journal::journal_text;
 pub use junit::junit;
 pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
-pub use text::{ending_text, failure_text, summary_table, verdict_sentence};
+pub use stream::{End, StreamContent, StreamLine};
+pub use table::summary_table;
+pub use text::{ending_text, failure_text, verdict_sentence};

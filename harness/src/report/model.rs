@@ -6,7 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Failure;
+use super::{Failure, Fault};
+use crate::mac::Mac;
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +22,10 @@ pub struct Report {
     /// Names of the board's serial ports, in the order of their numbers.
     #[serde(default)]
     pub uarts: Vec<String>,
+    /// The board's hardware address: of all that chance decides in a run the one thing that the board goes by.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub mac: Option<Mac>,
     /// When the run began, as in `2026-11-24T23:15:00Z`; empty in reports of before this was written down.
     #[serde(default)]
     pub started: String,
@@ -29,6 +34,9 @@ pub struct Report {
     /// Names of the stages that the run was to go through, in order.
     #[serde(default)]
     pub chain: Vec<String>,
+    /// What was done to the board on purpose.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
     /// Every stage that was reached, in order.
     pub stages: Vec<StageTime>,
     /// Why it did not pass.

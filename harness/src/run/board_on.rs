@@ -11,6 +11,7 @@ use crate::mac::Mac;
 use crate::machine::{
     CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, VcpuThreads, kernel_takes_over,
 };
+use crate::shell;
 use crate::timeline::{Cursor, Event, Power, Record, Timeline};
 use crate::usb::{self, lan9514::Lan9514};
 use crate::wire::WireEnd;
@@ -142,20 +143,11 @@ async fn hand_over(monitor: Monitor, nic: usb::Control, timeline: Timeline) {
 fn shell_line(qemu: &QemuProgram, arguments: &[std::ffi::OsString]) -> String {
     let env = qemu.env.iter().map(|(k, v)| {
         let (k, v) = (k.to_string_lossy(), v.to_string_lossy());
-        format!("{k}={}", shell_word(&v))
+        format!("{k}={}", shell::word(&v))
     });
     let words = std::iter::once(qemu.program.as_os_str())
         .chain(qemu.leading_args.iter().map(AsRef::as_ref))
         .chain(arguments.iter().map(AsRef::as_ref))
-        .map(|w| shell_word(&w.to_string_lossy()));
+        .map(|w| shell::word(&w.to_string_lossy()));
     env.chain(words).collect::<Vec<_>>().join(" ") + "\n"
-}
-
-fn shell_word(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::Job;
 use super::live::WORK;
+use crate::mac::Mac;
 use crate::report::bundle::{self, BundleError, ContainerItem, Contents, Item, Manifest};
 
-/// Writes the bundle of a failed run into its folder.
-pub(super) fn write(job: &Job<'_>) -> Result<PathBuf, BundleError> {
+/// Writes the bundle of a failed run into its folder; `mac` is its board's, if it had come to have one.
+pub(super) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleError> {
     let parts = job.parts;
     let layers = parts.container.image.layers();
     let manifest = Manifest {
@@ -15,6 +16,7 @@ pub(super) fn write(job: &Job<'_>) -> Result<PathBuf, BundleError> {
         shakedown: env!("CARGO_PKG_VERSION").into(),
         scenario: job.scenario.name.clone(),
         board: job.board.name.clone(),
+        mac,
         image: Item::of(&parts.image, &*parts.image_source)?,
         image_included: false,
         kernel: Item::of(&parts.kernel, "`cargo xtask fixtures fetch`")?,

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 
 use super::ending;
+use super::faults::faults;
 use super::hold::hold;
 use super::judge::{Bounds, Facts, GiveUp, NotReached};
 use super::live::Live;
@@ -18,9 +19,10 @@ use super::watchdog::Watchdog;
 use super::{Parts, RunError, bundling, cpu_seconds, host_scale};
 use crate::board::{Board, Evidence, Stage};
 use crate::console::Expectations;
+use crate::mac::Mac;
 use crate::report::html::write_page;
 use crate::report::{Class, CpuSeconds, Ending, Failure, Report, StageTime, Verdict};
-use crate::scenario::Scenario;
+use crate::scenario::{Expect, Scenario};
 use crate::services::access_line;
 use crate::timeline::{Event, Record, Timeline};
 
@@ -56,6 +58,8 @@ pub struct Extras {
     pub gdb: bool,
     /// Put the disk image into the bundle of a failed run.
     pub bundle_image: bool,
+    /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
+    pub mac: Option<Mac>,
 }
 
 /// What the board starts with.
@@ -91,9 +95,11 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         title: job.scenario.title.clone(),
         board: job.board.name.clone(),
         uarts: job.board.uarts.iter().map(|u| u.name.clone()).collect(),
+        mac: None,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         verdict: Verdict::CouldNotRun,
         chain: job.stages().into_iter().map(|s| s.name).collect(),
+        faults: faults(job.scenario),
         stages: Vec::new(),
         failure: None,
         ending: None,
@@ -146,18 +152,22 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         report.verdict = Verdict::CouldNotRun;
     }
     // The page is made of what has been written, as it would be made at any later time.
-    if let Err(e) = write_page(&job.folder) {
-        timeline.note("run", e.to_string());
-    }
+    let page = || {
+        if let Err(e) = write_page(&job.folder) {
+            timeline.note("run", e.to_string());
+        }
+    };
+    page();
     let interrupted = report
         .failure
         .as_ref()
         .is_some_and(|f| f.class == Class::Host);
-    if report.verdict != Verdict::Passed
-        && !interrupted
-        && let Err(e) = bundling::write(job)
-    {
-        timeline.note("run", format!("there is no bundle of this run: {e}"));
+    if report.verdict != Verdict::Passed && !interrupted {
+        match bundling::write(job, report.mac) {
+            // The page is in the bundle, and the one beside it leads to it.
+            Ok(_) => page(),
+            Err(e) => timeline.note("run", format!("there is no bundle of this run: {e}")),
+        }
     }
     report
 }
@@ -171,6 +181,7 @@ async fn go(
 ) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
     report.nonce = Some(live.nonce().to_owned());
+    report.mac = Some(live.mac());
     let in_folder = |source| RunError::Folder {
         path: job.folder.clone(),
         source,
@@ -184,7 +195,16 @@ async fn go(
         reached,
         ending,
         failure,
-    } = go_through(&stages, job, &live, expectations, timeline, stop.clone()).await;
+    } = go_through(
+        &stages,
+        job.scenario.expect.as_ref(),
+        job,
+        &live,
+        expectations,
+        timeline,
+        stop.clone(),
+    )
+    .await;
     report.stages = reached;
     report.ending = ending;
     // Before a user sits down at the board.
@@ -218,7 +238,7 @@ pub async fn run_until(
     let last = stages.iter().position(|s| s.name == stage);
     stages.truncate(last.map_or(0, |i| i + 1));
     let never = std::future::pending();
-    let passage = go_through(&stages, job, live, expectations, timeline, never).await;
+    let passage = go_through(&stages, None, job, live, expectations, timeline, never).await;
     passage
         .failure
         .map_or(Ok(()), |failure| Err(Box::new(failure)))
@@ -233,9 +253,10 @@ struct Passage {
     failure: Option<Failure>,
 }
 
-/// Takes a board that has just been switched on through these stages, and to the end that the scenario expects after the last of them.
+/// Takes a board that has just been switched on through these stages, and to the end that is expected after the last of them, if one is.
 async fn go_through(
     stages: &[Stage],
+    expect: Option<&Expect>,
     job: &Job<'_>,
     live: &Live,
     expectations: Expectations,
@@ -249,7 +270,6 @@ async fn go_through(
         harmless: job.scenario.harmless.clone(),
     };
     let mut watchdog = Watchdog::new(activity(live, timeline), &bounds);
-    let (bounds_of_end, facts_of_end) = (bounds.clone(), facts.clone());
     let qemu = live.machine().pid();
     let meter = move || CpuSeconds {
         qemu: cpu_seconds(qemu),
@@ -276,7 +296,7 @@ async fn go_through(
         passage.failure = Some(failure(&not_reached, &timeline.snapshot()));
         return passage;
     }
-    let Some(expect) = &job.scenario.expect else {
+    let Some(expect) = expect else {
         return passage;
     };
     let last = passage.reached.last().map_or(0.0, |stage| stage.reached);
@@ -286,8 +306,8 @@ async fn go_through(
         expect,
         forbidden.as_ref(),
         sequencer.power_on() + Duration::from_secs_f64(last),
-        bounds_of_end.scaled(expect.within),
-        &facts_of_end,
+        sequencer.bounds().scaled(expect.within),
+        sequencer.facts(),
     );
     let (class, cause) = tokio::select! {
         // The last proof may be that the board has powered itself off.

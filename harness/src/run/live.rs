@@ -28,6 +28,7 @@ pub(super) const WORK: &str = "work";
 pub struct Live {
     on: BoardOn,
     network: Network,
+    mac: Mac,
     work: Scratch,
 }
 
@@ -54,7 +55,7 @@ impl Live {
 
         let given = job.parts.given.as_ref();
         let scenario = &scenario_of(job)?;
-        let mac = random_mac(job)?;
+        let mac = job.extras.mac.map_or_else(|| random_mac(job), Ok)?;
         let trust = Trust::generate(scenario, &[])?.knowing(given);
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
@@ -118,6 +119,7 @@ impl Live {
         let live = Self {
             on,
             network,
+            mac,
             work: scratch,
         };
         Ok((live, expectations))
@@ -145,6 +147,12 @@ impl Live {
     #[must_use]
     pub fn nic(&self) -> usb::Control {
         self.on.nic.clone()
+    }
+
+    /// The board's hardware address.
+    #[must_use]
+    pub fn mac(&self) -> Mac {
+        self.mac
     }
 
     /// What the container says if it is the registry's.

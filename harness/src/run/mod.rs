@@ -12,6 +12,7 @@ mod capture;
 mod course;
 mod ending;
 mod error;
+mod faults;
 mod given;
 mod hold;
 mod judge;

@@ -68,6 +68,16 @@ impl Sequencer {
         self.power_on
     }
 
+    /// The bounds that it keeps.
+    pub(super) fn bounds(&self) -> &Bounds {
+        &self.bounds
+    }
+
+    /// What it knows of the run.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Goes through `stages` until one is not reached. `ended` completes when there is nothing more to come, as when QEMU has
     /// ended, `stop` when the user wants the run to end.
     pub(super) async fn go(

@@ -13,6 +13,7 @@ pub(crate) const TRIALS: &[(&str, fn())] = &[
     ("waterfall_and_console_lead_to_each_other", links),
     ("the_console_is_searched_by_keyboard", search),
     ("serial_ports_are_hidden_and_shown", filters),
+    ("faults_lead_to_where_they_took_effect", faults),
     ("text_of_the_board_is_only_text", escapes),
     ("everything_is_there_without_script", no_script),
     ("nothing_is_wider_than_a_phone", phone),
@@ -103,6 +104,34 @@ fn filters() {
     assert_eq!(browser.value(shown), json!(["ev", "u0"]));
     browser.click("#show-marks");
     assert_eq!(browser.value(shown), json!(["u0"]));
+}
+
+fn faults() {
+    let (_folder, page) = sample(sample::failed);
+    let browser = Browser::start(Look::Desk);
+    browser.open(&page);
+    let listed = "[...document.querySelectorAll('.faults li')].map(li => li.textContent.replace(/\\s+/g, ' ').trim())";
+    assert_eq!(
+        browser.value(listed),
+        json!([
+            "the registry is tired took effect at 12.5 s",
+            "the card is bent no server saw it take effect",
+        ])
+    );
+    browser.click(".faults a");
+    assert_eq!(browser.text(ROW), "GET …/manifests/latest");
+    // What nobody has injected looks otherwise.
+    let injected = "document.querySelectorAll('.bar .injected').length";
+    assert_eq!(browser.value(injected), 1);
+    browser.click(".bar .injected rect");
+    let at_work = browser.text(TARGET);
+    assert!(at_work.ends_with("(an injected fault)"), "{at_work}");
+    browser.assert_quiet();
+
+    let (_folder, page) = sample(sample::passed);
+    browser.open(&page);
+    let facts = browser.text("document.querySelector('.facts').textContent");
+    assert!(facts.contains("faults injectednone"), "{facts}");
 }
 
 fn escapes() {

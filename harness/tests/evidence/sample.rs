@@ -22,7 +22,7 @@ pub(crate) fn passed(folder: &Path) {
     write(folder, &report, &timeline(&stages));
 }
 
-/// Writes the folder of a run that failed while it awaited Linux.
+/// Writes the folder of a run that failed while it awaited Linux, under two faults, of which one took effect.
 pub(crate) fn failed(folder: &Path) {
     let stages = [(0.5, 0.5), (3.5, 3.0), (12.0, 8.5)];
     let failure = json!({
@@ -39,7 +39,17 @@ pub(crate) fn failed(folder: &Path) {
     timeline.push(json!({
         "at": 20.0, "event": "alarm", "name": "kernel panic", "line": "Kernel panic - not syncing: <no init>",
     }));
-    write(folder, &report("failed", &stages, failure), &timeline);
+    timeline.push(json!({
+        "at": 13.5, "event": "request", "service": "registry", "client": "10.42.1.0", "fingerprint": null,
+        "host": "registry-1.docker.io", "method": "GET", "target": "/v2/library/alpine/manifests/latest", "status": 429,
+        "bytes": 98, "complete": true, "duration": 0.25,
+    }));
+    let mut report = report("failed", &stages, failure);
+    report["faults"] = json!([
+        { "what": "the registry is tired", "shows": { "answer": { "service": "registry", "host": null, "status": 429 } } },
+        { "what": "the card is bent", "shows": { "refusal": { "service": "boot" } } },
+    ]);
+    write(folder, &report, &timeline);
 }
 
 fn report(verdict: &str, stages: &[(f64, f64)], failure: Value) -> Value {

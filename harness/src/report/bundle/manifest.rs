@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::BundleError;
+use crate::mac::Mac;
 
 /// What a failed run was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Manifest {
     pub scenario: String,
     /// Name of the board.
     pub board: String,
+    /// The board's hardware address: of all that chance decides in a run the one thing that the board goes by.
+    #[serde(default)]
+    pub mac: Option<Mac>,
     /// The disk image.
     pub image: Item,
     /// The image is in the bundle.

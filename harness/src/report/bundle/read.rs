@@ -151,6 +151,7 @@ mod tests {
             shakedown: "0".into(),
             scenario: "s".into(),
             board: "b".into(),
+            mac: None,
             image: item(),
             image_included: false,
             kernel: item(),

@@ -9,6 +9,7 @@ use askama::Template;
 use serde::Serialize;
 
 use super::page::{PAGE_FILE, POLICY, STYLE, verdict_class, write};
+use super::words::begun;
 use crate::report::{Report, Verdict, verdict_sentence};
 
 /// Name of the page in the folder that holds the runs' folders.
@@ -91,7 +92,7 @@ struct Compared<'a> {
     folder: &'a str,
     scenario: &'a str,
     board: &'a str,
-    started: &'a str,
+    name: String,
     verdict: &'a str,
     stages: Vec<(&'a str, f64, f64)>,
     parts: Vec<(&'a str, &'a str, &'a str)>,
@@ -170,6 +171,14 @@ impl Run {
         }
     }
 
+    /// What it is called in the list: its time, or the folder of a run that has none.
+    fn name(&self) -> String {
+        match &*self.report.started {
+            "" => self.folder.clone(),
+            _ => begun(&self.report),
+        }
+    }
+
     fn whole(&self) -> f64 {
         self.report.whole().as_secs_f64()
     }
@@ -183,7 +192,7 @@ fn compared(run: &Run) -> Compared<'_> {
         folder: &run.folder,
         scenario: &report.scenario,
         board: &report.board,
-        started: &report.started,
+        name: run.name(),
         verdict: run.verdict,
         stages: stages
             .map(|s| (s.name.as_str(), s.took, s.reached))
@@ -221,7 +230,7 @@ fn histories(runs: &[Run]) -> Vec<History> {
                 .map(|(n, run)| Bar {
                     href: run.href(),
                     verdict: run.verdict,
-                    title: format!("{}: {}", run.report.started, run.sentence),
+                    title: format!("{}: {}", run.name(), run.sentence),
                     height: (run.whole() / longest * 100.0).max(6.0),
                     x: n * 12,
                 })

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::console::{Entry, listing};
 use super::waterfall::{Mark, Waterfall, requests, waterfall};
-use super::words::size;
-use crate::report::{RecordError, Recorded, Report, Verdict, verdict_sentence};
+use super::words::{begun, size};
+use crate::report::{RecordError, Recorded, Report, Verdict, bundle, verdict_sentence};
 use crate::timeline::Event;
 
 /// Name of the page in a run's folder.
@@ -48,13 +48,24 @@ struct Page<'a> {
     report: &'a Report,
     verdict: &'static str,
     sentence: String,
+    /// When the run began, for people.
+    begun: String,
+    faults: Vec<Injected<'a>>,
     waterfall: Waterfall,
     entries: Vec<Entry>,
     uarts: Vec<String>,
     shots: Vec<Shot>,
     requests: Vec<Asked>,
+    /// The bundle beside the page, if there is one.
+    bundle: Option<&'static str>,
     /// Names of files and what they hold.
     files: Vec<(&'a str, &'static str)>,
+}
+
+/// A fault, and the marks and seconds where it took effect.
+struct Injected<'a> {
+    what: &'a str,
+    seen: Vec<(usize, f64)>,
 }
 
 /// A picture of the framebuffer.
@@ -126,14 +137,36 @@ pub fn page(run: &Recorded) -> Result<String, PageError> {
         report: &run.report,
         verdict: verdict_class(run.report.verdict),
         sentence: verdict_sentence(&run.report),
+        begun: begun(&run.report),
+        faults: injected(&run.report, &waterfall),
         entries,
         uarts: uarts(run),
         shots: shots(run, &waterfall, power_on),
         requests: asked(run, &waterfall),
+        bundle: run
+            .files
+            .iter()
+            .any(|f| f == bundle::FILE_NAME)
+            .then_some(bundle::FILE_NAME),
         files: files(run),
         waterfall,
     };
     Ok(page.render()?)
+}
+
+/// The faults, with the traces of each.
+fn injected<'a>(report: &'a Report, waterfall: &Waterfall) -> Vec<Injected<'a>> {
+    let faults = report.faults.iter().enumerate();
+    let injected = faults.map(|(n, fault)| {
+        let marks = waterfall.marks().filter(|mark| mark.faults.contains(&n));
+        let mut seen: Vec<_> = marks.map(|mark| (mark.id, mark.end)).collect();
+        seen.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        Injected {
+            what: &fault.what,
+            seen,
+        }
+    });
+    injected.collect()
 }
 
 /// The files beside the page, and what they hold.
@@ -152,6 +185,10 @@ fn about(name: &str) -> &'static str {
         "transcript.log" => "the lines of all serial ports",
         "qemu-command.txt" => "the emulator's command line",
         "qemu-stderr.txt" => "what the emulator complained about",
+        "access.log" => "the boot server's requests, as other servers log them",
+        "attach.json" => "where the board's sockets were",
+        bundle::FILE_NAME => "everything that is needed to make the run again elsewhere",
+        "run.txt" => "which run this is",
         "lan.pcapng" => "every frame with the TLS secrets, for Wireshark",
         name if name.ends_with(".cast") => "a serial port, for asciinema play",
         name if name.ends_with(".raw") => "a serial port, byte for byte",

@@ -3,7 +3,7 @@
 //! Times are seconds since the board was switched on. Places are percent of the whole, so that a picture of any width shows them.
 
 use super::words::{lane_event, request_class, request_note, request_text, short_target, size};
-use crate::report::Report;
+use crate::report::{Fault, Report};
 use crate::timeline::{Event, Record, RequestEvent};
 
 /// A bar that is narrower than this, in percent, could not be seen.
@@ -48,6 +48,8 @@ pub(super) struct Mark {
     pub(super) end: f64,
     /// What happened, in a few words.
     pub(super) text: String,
+    /// The numbers of the faults that are at work here.
+    pub(super) faults: Vec<usize>,
     pub(super) left: f64,
     pub(super) width: f64,
 }
@@ -70,6 +72,7 @@ impl Mark {
 /// Makes the picture of a run whose board was switched on at `power_on` seconds.
 pub(super) fn waterfall(report: &Report, records: &[Record], power_on: f64) -> Waterfall {
     let mut builder = Builder {
+        faults: &report.faults,
         next: 0,
         power_on,
         last: 0.0,
@@ -118,6 +121,11 @@ impl Waterfall {
         rows.into_iter().flatten().flat_map(|row| &row.marks)
     }
 
+    /// A fault that the scenario injected took effect.
+    pub(super) fn has_injected(&self) -> bool {
+        self.marks().any(|mark| !mark.faults.is_empty())
+    }
+
     /// The times of the grid's lines.
     pub(super) fn ticks(&self) -> Vec<f64> {
         let count = (self.length / self.step) as usize;
@@ -134,14 +142,15 @@ fn step(length: f64) -> f64 {
     fits.unwrap_or(3600.0)
 }
 
-struct Builder {
+struct Builder<'a> {
+    faults: &'a [Fault],
     next: usize,
     power_on: f64,
     /// The end of the latest mark.
     last: f64,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn mark(&mut self, class: &'static str, start: f64, end: f64, text: String) -> Mark {
         let (start, end) = (start.max(0.0), end.max(0.0));
         self.last = self.last.max(end);
@@ -152,8 +161,32 @@ impl Builder {
             start,
             end,
             text,
+            faults: Vec::new(),
             left: 0.0,
             width: 0.0,
+        }
+    }
+
+    /// The mark of an event, which may be a fault at work.
+    fn mark_of(
+        &mut self,
+        event: &Event,
+        class: &'static str,
+        start: f64,
+        end: f64,
+        text: String,
+    ) -> Mark {
+        let faults = self.faults.iter().enumerate();
+        let at_work = faults.filter(|(_, fault)| fault.shows.is_seen_in(event));
+        let at_work: Vec<_> = at_work.map(|(n, _)| n).collect();
+        let text = if at_work.is_empty() {
+            text
+        } else {
+            text + " (an injected fault)"
+        };
+        Mark {
+            faults: at_work,
+            ..self.mark(class, start, end, text)
         }
     }
 
@@ -221,7 +254,7 @@ impl Builder {
                 continue;
             };
             let at = self.since_power_on(record);
-            let mark = self.mark(class, at - took, at, text);
+            let mark = self.mark_of(&record.event, class, at - took, at, text);
             if let Some(row) = rows
                 .iter_mut()
                 .find(|row| mark.class.starts_with(row.class))
@@ -247,7 +280,8 @@ impl Builder {
                 let at = self.since_power_on(record);
                 let took = request.duration.as_secs_f64();
                 let class = request_class(request);
-                let mark = self.mark(
+                let mark = self.mark_of(
+                    &record.event,
                     class,
                     at - took,
                     at.max(at - took + 1e-6),

@@ -1,5 +1,6 @@
 //! Events in the words of the page, and the classes that give them their colours.
 
+use crate::report::Report;
 use crate::timeline::{Event, LinkEvent, Power, RequestEvent};
 
 /// Class, seconds and text of an event that belongs to a lane.
@@ -106,6 +107,11 @@ pub(super) fn short_target(target: &str) -> String {
         [_, _, _, _, .., kind, name] => format!("…/{kind}/{name}"),
         _ => path,
     }
+}
+
+/// When a run began, as in `2026-11-25 03:13:44 UTC`; empty where that was not written down.
+pub(super) fn begun(report: &Report) -> String {
+    report.started.replace('T', " ").replace('Z', " UTC")
 }
 
 /// Bytes as people read them.

@@ -1,0 +1,245 @@
+//! The table of runs at the end of a command.
+
+use super::{Report, Verdict};
+
+/// So many runs stand beside each other, with a row for each stage; more of them have a row each.
+const SIDE_BY_SIDE: usize = 2;
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// Seconds that each stage of each run took, for a terminal that is `width` wide.
+///
+/// A few runs are shown side by side. More have a row each, with the stages that took longest as columns, as many as there is room for,
+/// and the rest as one.
+#[must_use]
+pub fn summary_table(reports: &[Report], width: usize) -> String {
+    let by_stage = by_stage(reports);
+    if reports.len() <= SIDE_BY_SIDE && wide(&by_stage) <= width {
+        return text(&by_stage);
+    }
+    text(&by_run(reports, width)) + "\n" + &counts(reports)
+}
+
+/// A column of a table.
+struct Column {
+    /// Its head, and a cell for each row.
+    cells: Vec<String>,
+    /// Words stand at the left, numbers at the right.
+    words: bool,
+}
+
+impl Column {
+    fn new<T>(head: impl Into<String>, rows: &[T], cell: impl Fn(&T) -> String) -> Self {
+        let cells = rows.iter().map(cell);
+        Self {
+            cells: std::iter::once(head.into()).chain(cells).collect(),
+            words: false,
+        }
+    }
+
+    fn of_words(self) -> Self {
+        Self {
+            words: true,
+            ..self
+        }
+    }
+
+    fn width(&self) -> usize {
+        let widths = self.cells.iter().map(|cell| cell.chars().count());
+        widths.max().unwrap_or(0)
+    }
+}
+
+/// The width of columns beside each other.
+fn wide(columns: &[Column]) -> usize {
+    let widths = columns.iter().map(|c| c.width() + GAP.len());
+    widths.sum::<usize>().saturating_sub(GAP.len())
+}
+
+fn text(columns: &[Column]) -> String {
+    let rows = columns.iter().map(|c| c.cells.len()).max().unwrap_or(0);
+    let line = |row: usize| {
+        let cells: Vec<_> = columns
+            .iter()
+            .map(|column| {
+                let cell = column.cells.get(row).map_or("", |cell| cell);
+                let width = column.width();
+                match column.words {
+                    true => format!("{cell:width$}"),
+                    false => format!("{cell:>width$}"),
+                }
+            })
+            .collect();
+        cells.join(GAP).trim_end().to_owned() + "\n"
+    };
+    (0..rows).map(line).collect()
+}
+
+/// A row for each stage, a column for each run.
+fn by_stage(reports: &[Report]) -> Vec<Column> {
+    let stages = stage_names(reports);
+    let last = ["whole, s", "CPU s, QEMU", "verdict"];
+    let labels: Vec<_> = stages.iter().copied().chain(last).collect();
+    let mut columns = vec![Column::new("", &labels, |label| (*label).to_owned()).of_words()];
+    columns.extend(reports.iter().map(|report| {
+        let mut column = Column::new(
+            format!("{} on {}", report.scenario, report.board),
+            &stages,
+            |stage| took(report, stage),
+        );
+        let cpu = format!("{:.1}", report.qemu_cpu_seconds);
+        column.cells.extend([whole(report), cpu, verdict(report)]);
+        column
+    }));
+    columns
+}
+
+/// A row for each run, a column for each of the stages that took longest.
+fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
+    let mut boards: Vec<_> = reports.iter().map(|r| &r.board).collect();
+    boards.dedup();
+    let name = Column::new("", reports, |r| match boards.len() {
+        0..=1 => r.scenario.clone(),
+        _ => format!("{} on {}", r.scenario, r.board),
+    });
+    let mut stages: Vec<_> = stage_names(reports).into_iter().enumerate().collect();
+    // No rest is longer than the whole.
+    let rest = Column::new("rest", reports, whole);
+    let mut columns = vec![
+        name.of_words(),
+        rest,
+        Column::new("whole, s", reports, whole),
+        Column::new("verdict", reports, verdict).of_words(),
+    ];
+    let longest = |stage: &str| {
+        let seconds = reports.iter().filter_map(|r| seconds(r, stage));
+        seconds.fold(0.0, f64::max)
+    };
+    stages.sort_by(|(_, a), (_, b)| longest(b).total_cmp(&longest(a)));
+    let count = stages.len();
+    let mut room = width.saturating_sub(wide(&columns));
+    let mut shown = Vec::new();
+    for (place, stage) in stages {
+        let column = Column::new(short(stage), reports, |r| took(r, stage));
+        let Some(left) = room.checked_sub(column.width() + GAP.len()) else {
+            break;
+        };
+        room = left;
+        shown.push((place, stage, column));
+    }
+    // In the order of the chain again.
+    shown.sort_by_key(|(place, ..)| *place);
+    let is_hidden = |name: &str| !shown.iter().any(|(_, stage, _)| *stage == name);
+    let rest = |report: &Report| {
+        let hidden = report.stages.iter().filter(|s| is_hidden(&s.name));
+        format!("{:.1}", hidden.fold(0.0, |sum, s| sum + s.took))
+    };
+    let rest = (shown.len() < count).then(|| Column::new("rest", reports, rest));
+    let shown = shown.into_iter().map(|(.., column)| column);
+    columns.splice(1..2, shown.chain(rest));
+    columns
+}
+
+/// The stages of all runs in the order of the chain: one that a run does not have stands where another run has it.
+fn stage_names(reports: &[Report]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for report in reports {
+        let mut place = 0;
+        for stage in &report.stages {
+            match names.iter().position(|n| *n == stage.name) {
+                Some(index) => place = index + 1,
+                None => {
+                    names.insert(place, &stage.name);
+                    place += 1;
+                }
+            }
+        }
+    }
+    names
+}
+
+/// The first word of a stage's name.
+fn short(stage: &str) -> &str {
+    stage.split(' ').next().unwrap_or(stage)
+}
+
+fn seconds(report: &Report, stage: &str) -> Option<f64> {
+    let stage = report.stages.iter().find(|s| s.name == stage)?;
+    Some(stage.took)
+}
+
+fn took(report: &Report, stage: &str) -> String {
+    seconds(report, stage).map_or_else(|| "-".into(), |took| format!("{took:.1}"))
+}
+
+fn whole(report: &Report) -> String {
+    format!("{:.1}", report.whole().as_secs_f64())
+}
+
+fn verdict(report: &Report) -> String {
+    let refused = report.ending.as_ref().map(|e| e.refused_before.is_some());
+    let awaited = report.chain.get(report.stages.len());
+    match (report.verdict, refused, awaited) {
+        (Verdict::Passed, Some(true), _) => "passed: refused".into(),
+        (Verdict::Passed, ..) => "passed".into(),
+        (Verdict::Failed, _, Some(stage)) => format!("FAILED before {stage}"),
+        (Verdict::Failed, ..) => "FAILED".into(),
+        (Verdict::CouldNotRun, ..) => "COULD NOT RUN".into(),
+    }
+}
+
+/// As in `20 runs: 18 passed, 2 failed`.
+fn counts(reports: &[Report]) -> String {
+    let kinds = [
+        (Verdict::Passed, "passed"),
+        (Verdict::Failed, "failed"),
+        (Verdict::CouldNotRun, "could not run"),
+    ];
+    let counted = kinds.map(|(verdict, name)| {
+        let n = reports.iter().filter(|r| r.verdict == verdict).count();
+        (n > 0).then(|| format!("{n} {name}"))
+    });
+    let counted: Vec<_> = counted.into_iter().flatten().collect();
+    format!("{} runs: {}\n", reports.len(), counted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ending;
+    use super::super::testing::report;
+    use super::*;
+
+    fn two() -> [Report; 2] {
+        let mut failed = report(
+            "alpine-http",
+            &[("U-Boot", 0.9), ("kernel fetched", 5.0)],
+            Verdict::Failed,
+        );
+        failed.chain = ["U-Boot", "kernel fetched", "Linux"].map(Into::into).into();
+        let stages = [("U-Boot", 0.8), ("TLS", 1.25), ("kernel fetched", 6.0)];
+        [failed, report("alpine-https", &stages, Verdict::Passed)]
+    }
+
+    #[test]
+    fn two_runs_stand_side_by_side() {
+        insta::assert_snapshot!(summary_table(&two(), 100));
+    }
+
+    #[test]
+    fn many_runs_have_a_row_each_and_fit() {
+        let mut refused = report(
+            "mtls-refused-client-expired",
+            &[("U-Boot", 0.7)],
+            Verdict::Passed,
+        );
+        refused.ending = Some(Ending {
+            refused_before: Some("TLS".into()),
+            proofs: vec![],
+        });
+        let reports: Vec<_> = two().into_iter().chain([refused]).collect();
+        let tables = [100, 76, 20].map(|width| summary_table(&reports, width));
+        let widest = tables[1].lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(76), "{widest:?}");
+        insta::assert_snapshot!(tables.join("\n"));
+    }
+}

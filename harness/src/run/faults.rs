@@ -1,0 +1,150 @@
+//! What a scenario injects, in words for people, with the traces that each fault leaves in the servers' journal.
+
+use crate::report::{Effect, Fault};
+use crate::scenario::{
+    Auth, ClientCertificate, Registry, Scenario, ServerCertificate, ServerChain, ServerKey, Tls,
+};
+
+/// The faults of a scenario, in the order of its tables.
+pub(super) fn faults(scenario: &Scenario) -> Vec<Fault> {
+    let tls = tls(&scenario.tls).into_iter().map(|what| Fault {
+        what,
+        shows: Effect::Refusal {
+            service: "boot".into(),
+        },
+    });
+    tls.chain(registry(&scenario.registry)).collect()
+}
+
+fn tls(tls: &Tls) -> Vec<String> {
+    let client = match tls.client {
+        ClientCertificate::Valid => None,
+        ClientCertificate::None => Some("the board has no client certificate"),
+        ClientCertificate::UnknownCa => {
+            Some("the board's certificate is of an authority that the boot server does not trust")
+        }
+        ClientCertificate::Expired => Some("the board's certificate has expired"),
+        ClientCertificate::NotYetValid => Some("the board's certificate is not valid yet"),
+        ClientCertificate::Revoked => Some("the board's certificate is revoked"),
+        ClientCertificate::WrongKey => Some("the board's key is not that of its certificate"),
+    };
+    let server = match tls.server {
+        ServerCertificate::Valid => None,
+        ServerCertificate::WrongHost => Some("the boot server's certificate is of another host"),
+        ServerCertificate::UnknownCa => {
+            Some("the boot server's certificate is of an authority that the board does not trust")
+        }
+        ServerCertificate::Expired => Some("the boot server's certificate has expired"),
+        ServerCertificate::NotYetValid => Some("the boot server's certificate is not valid yet"),
+    };
+    let chain = match tls.server_chain {
+        ServerChain::Short => None,
+        ServerChain::Long => Some("the boot server presents more than 4 KiB of certificates"),
+    };
+    let key = match tls.server_key {
+        ServerKey::Rsa2048 => None,
+        ServerKey::Rsa4096 => Some("the boot server's key is RSA with 4096 bits"),
+    };
+    let fragments = tls.max_fragment().map(|bytes| {
+        format!("the boot server's TLS records hold {bytes} bytes, so that its handshake comes in fragments")
+    });
+    let plain = [client, server, chain, key].into_iter().flatten();
+    plain.map(Into::into).chain(fragments).collect()
+}
+
+fn registry(registry: &Registry) -> Vec<Fault> {
+    let Registry {
+        auth,
+        rate_limit,
+        break_off,
+        mirror,
+        // Other forms of the same image.
+        index: _,
+        layer: _,
+    } = registry;
+    let answer = |host: Option<&str>, status| Effect::Answer {
+        service: "registry".into(),
+        host: host.map(Into::into),
+        status,
+    };
+    let auth = match auth {
+        Auth::None => None,
+        Auth::Token => Some("the registry serves only who has fetched a token"),
+        Auth::Login => Some("the registry serves only who has its password; the board has it"),
+        Auth::WrongLogin => {
+            Some("the registry serves only who has its password; the board has another")
+        }
+    };
+    let auth = auth.map(|what| Fault {
+        what: what.into(),
+        shows: answer(None, 401),
+    });
+    let limit = rate_limit.map(|limit| Fault {
+        what: format!(
+            "the registry answers {} for manifests, then none for {} s",
+            counted(limit.requests, "request"),
+            limit.retry_after.as_secs()
+        ),
+        shows: answer(None, 429),
+    });
+    let break_off = break_off.map(|size| Fault {
+        what: format!("the registry breaks off the first transfer of each layer after {size}"),
+        shows: Effect::BreakOff {
+            service: "registry".into(),
+        },
+    });
+    let mirror = mirror.as_ref().filter(|mirror| !mirror.holds);
+    let mirror = mirror.map(|mirror| Fault {
+        what: format!("the mirror {} lacks the image", mirror.host),
+        shows: answer(Some(&mirror.host), 404),
+    });
+    [auth, limit, break_off, mirror]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn counted(n: u32, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        _ => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::board::Board;
+
+    /// The faults of a scenario that consists of these tables.
+    fn faults_of(tables: &str) -> String {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let board = Board::read(&project.join("boards"), "raspi3b").unwrap();
+        let usual = std::fs::read_to_string(project.join("scenarios/alpine-https.toml")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.toml");
+        std::fs::write(&path, format!("{usual}\n{tables}\n")).unwrap();
+        let scenario = Scenario::read_for(&path, &board).unwrap();
+        let lines = faults(&scenario).into_iter();
+        lines
+            .map(|f| format!("{}: {:?}\n", f.what, f.shows))
+            .collect()
+    }
+
+    #[test]
+    fn every_defect_is_told() {
+        let told = faults_of(
+            "[tls]\nclient = \"expired\"\nserver = \"wrong-host\"\nserver_chain = \"long\"\nserver_key = \"rsa-4096\"\nmax_fragment = 512\n\
+             [registry]\nauth = \"wrong-login\"\nindex = true\nlayer = \"zstd\"\nrate_limit = { requests = 1, retry_after = \"2s\" }\n\
+             break_off = \"512KiB\"\nmirror = { host = \"mirror.farm.example\", holds = false }",
+        );
+        insta::assert_snapshot!(told);
+        assert_eq!(faults_of(""), "");
+        assert_eq!(
+            faults_of("[registry]\nmirror = { host = \"mirror.example\" }"),
+            ""
+        );
+    }
+}
