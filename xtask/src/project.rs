@@ -8,6 +8,7 @@ use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::shell;
+use tempfile::TempDir;
 
 /// Every board and scenario of the project, read and checked.
 pub(crate) struct Project {
@@ -63,6 +64,7 @@ impl PartsArgs {
             initramfs: self.initramfs.clone(),
             image: self.image.clone(),
             container: self.container.clone(),
+            ..KitOptions::default()
         })?)
     }
 }
@@ -176,6 +178,15 @@ impl Project {
             board.name
         );
         self.runs_folder().join(name)
+    }
+
+    /// A new folder on the disk of the runs, for what is not to be kept. It goes when it is dropped.
+    pub(crate) fn scratch_folder(&self) -> Result<TempDir> {
+        let folder = self.root.join("target");
+        tempfile::Builder::new()
+            .prefix("scratch-")
+            .tempdir_in(&folder)
+            .with_context(|| format!("cannot make a folder in {}", folder.display()))
     }
 
     /// The folder that holds the folders of all runs.

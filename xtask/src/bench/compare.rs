@@ -44,7 +44,7 @@ fn table(before: &Measured, after: &Measured) -> String {
         let Some(then) = after.figures.iter().find(same) else {
             continue;
         };
-        let cell = |value: Option<f64>| value.map_or("?".into(), |value| format!("{value:.2}"));
+        let cell = |value: Option<f64>| value.map_or("?".into(), number);
         let change = figure.value.zip(then.value).map(|(a, b)| b / a);
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -60,6 +60,13 @@ fn table(before: &Measured, after: &Measured) -> String {
     }
     let _ = writeln!(out, "before, {}\nafter,  {}", before.host, after.host);
     out
+}
+
+/// A value with two digits after the point; small ones, such as a ratio of 0.0012, need more.
+fn number(value: f64) -> String {
+    let is_small = value != 0.0 && value.abs() < 0.1;
+    let digits = if is_small { 4 } else { 2 };
+    format!("{value:.digits$}")
 }
 
 /// What a change means, if it is more than these machines vary by themselves.

@@ -6,9 +6,12 @@
 
 mod boot;
 mod compare;
+mod cost;
 mod figures;
+mod fixtures;
 mod guest;
 mod host;
+mod image;
 mod kernel_line;
 mod net;
 mod rates;
@@ -36,6 +39,10 @@ enum What {
     Net(net::Args),
     /// Let many clients at a time fetch a file from our server, and compare with nginx.
     Serve(serve::Args),
+    /// Build, provision, inspect, verify and unpack disk images, and compare with a plain copy.
+    Image(cost::Args),
+    /// Have the parts of a board's runs, from a filled cache and from downloads alone.
+    Fixtures(cost::Args),
     /// Compare what two invocations have written by `--json`.
     Compare(compare::Args),
     /// What `serve` starts: our server.
@@ -52,6 +59,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         What::Boot(args) => boot::run(args),
         What::Net(args) => net::run(args),
         What::Serve(args) => serve::run(args),
+        What::Image(args) => image::run(args),
+        What::Fixtures(args) => fixtures::run(args),
         What::Compare(args) => compare::run(args).map(|()| ExitCode::SUCCESS),
         What::ServeFile(args) => serve::run_server(args),
         What::Fetch(args) => serve::run_clients(args),
