@@ -20,6 +20,7 @@ use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
 use tokio::sync::watch;
 
 use crate::COULD_NOT_RUN;
+use crate::changed;
 use crate::project::{PartsArgs, Project};
 use crate::repro;
 use crate::view::{RunLine, Show, View};
@@ -38,6 +39,9 @@ pub(crate) struct Args {
     /// Which scenarios.
     #[arg(long, default_value = "smoke")]
     tier: TierArg,
+    /// Of these, run only what has changed since this commit can affect, uncommitted work included; by default since the branch began.
+    #[arg(long, value_name = "BASE")]
+    changed: Option<Option<String>>,
     #[command(flatten)]
     run: RunArgs,
     /// Runs at a time; by default one for each core, if there is memory for as many.
@@ -126,6 +130,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         TierArg::Full => Tier::Full,
     };
     let selected = project.select(&args.filters, args.board.as_deref(), tier)?;
+    let selected = match &args.changed {
+        Some(base) => changed::affected(selected, &Project::root()?, base.as_deref())?,
+        None => selected,
+    };
+    if selected.is_empty() {
+        args.run
+            .say("nothing was run: nothing that has changed can affect any of these runs");
+        return Ok(ExitCode::SUCCESS);
+    }
     let kit = args.parts.kit()?;
     if let Some(warning) = kit.warning() {
         eprintln!("note: {warning}");

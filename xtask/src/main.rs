@@ -4,6 +4,7 @@
 mod bench;
 #[cfg(test)]
 mod book;
+mod changed;
 mod completions;
 mod console;
 mod doctor;
