@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -178,7 +179,9 @@ pub(crate) fn carry_out(
     if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
         eprintln!("note: {}", planned.parts.container.source);
     }
+    let begun = Instant::now();
     let runs = run_all(project, planned, args, jobs)?;
+    let took = begun.elapsed().as_secs_f64();
     let runs_folder = project.runs_folder();
     let junit_file = args.junit.clone();
     let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
@@ -196,6 +199,9 @@ pub(crate) fn carry_out(
             text += &ending_text(report, ending);
             text.push('\n');
         }
+    }
+    if reports.len() > 1 {
+        text += &format!("{took:.0} s, {jobs} at a time\n");
     }
     text += &format!("all runs: {}", index.display());
     args.say(&text);
