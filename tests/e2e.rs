@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_fixtures::{Digest, Kit, KitOptions};
 use shakedown_harness::board::Board;
@@ -16,13 +16,15 @@ use shakedown_harness::image::prebuilt::Cache;
 use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::report::html::PAGE_FILE;
-use shakedown_harness::report::{Verdict, ending_text, failure_text, journal_text};
+use shakedown_harness::report::{Report, Verdict, ending_text, failure_text, journal_text};
 use shakedown_harness::run::{Extras, Job, Start, on_own_core, run, runs_at_a_time};
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
 use shakedown_harness::shell;
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{Event, Timeline};
 
+/// The scenario that is run twice, the second time from the checkpoint of the first.
+const CHECKPOINT_SCENARIO: &str = "layer-zstd";
 /// The scenario that an image with an identity of its own is booted in, in the full tier.
 const PROVISIONED_SCENARIO: &str = "alpine-https";
 
@@ -46,6 +48,12 @@ fn main() -> Result<ExitCode> {
                 let name = format!("provisioned-image::{}", board.name);
                 let run = move || provisioned_trial(&scenario, &board).map_err(failed);
                 trials.push(Trial::test(name, run).with_ignored_flag(tier < Tier::Full));
+            }
+            if scenario.name == CHECKPOINT_SCENARIO {
+                let (scenario, board) = (scenario.clone(), board.clone());
+                let name = format!("checkpoint::{}", board.name);
+                let run = move || checkpoint_trial(&scenario, &board).map_err(failed);
+                trials.push(Trial::test(name, run));
             }
             let ignored = scenario.tier > tier;
             let name = format!("{}::{}", scenario.name, board.name);
@@ -108,28 +116,77 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     Ok(())
 }
 
+/// A board boots in whole and leaves a checkpoint; a second run goes on from it, with a registry and a nonce of its own; a third one is
+/// refused, since the checkpoint is damaged.
+fn checkpoint_trial(scenario: &Scenario, board: &Board) -> Result<()> {
+    let kit = Kit::open(KitOptions::default())?;
+    let checkpoints = tempfile::tempdir_in(kit.cache())?;
+    let run = |name: &str| {
+        let name = format!("checkpoint-{name}");
+        let again = "cargo test -p shakedown-tests --test e2e checkpoint".to_owned();
+        let root = Some(checkpoints.path().to_owned());
+        make_run(scenario, board, &kit, &name, root, again)
+    };
+    let (made, _) = run("made")?;
+    let (restored, timeline) = run("restored")?;
+    for report in [&made, &restored] {
+        if let Some(failure) = &report.failure {
+            bail!("{}", failure_text(report, failure));
+        }
+    }
+    ensure!(made.restored_from.is_none() && made.last_restored().is_none());
+    let stage = restored.last_restored().map(|stage| &stage.name);
+    ensure!(
+        stage == scenario.checkpoint.as_ref(),
+        "went on from {stage:?}"
+    );
+    ensure!(made.nonce != restored.nonce, "both runs had one nonce");
+    let [whole, rest] = [&made, &restored].map(|report| report.qemu_cpu_seconds);
+    ensure!(
+        rest < whole,
+        "the second run took {rest} CPU s, the first {whole}"
+    );
+    let records = timeline.snapshot();
+    let border = records
+        .iter()
+        .position(|r| matches!(r.event, Event::Restored { .. }));
+    let own = records
+        .iter()
+        .skip(border.context("the timeline has no border")?);
+    let booted = own.filter(|r| matches!(&r.event, Event::Request(r) if r.service == "boot"));
+    ensure!(
+        booted.count() == 0,
+        "the second run has asked the boot server"
+    );
+    println!("in whole: {whole:.1} CPU s, from the checkpoint: {rest:.1}");
+
+    let kept: Vec<_> = std::fs::read_dir(checkpoints.path())?.collect::<Result<_, _>>()?;
+    let [kept] = &kept[..] else {
+        bail!("there are {} checkpoints", kept.len());
+    };
+    let memory = File::options()
+        .write(true)
+        .open(kept.path().join("memory"))?;
+    memory.set_len(1 << 20)?;
+    let (refused, _) = run("damaged")?;
+    let cause = refused
+        .failure
+        .map(|failure| failure.cause)
+        .unwrap_or_default();
+    let folder = kept.path().display().to_string();
+    ensure!(
+        refused.verdict == Verdict::CouldNotRun && cause.contains(&folder),
+        "a damaged checkpoint made the run {:?}: {cause}",
+        refused.verdict
+    );
+    println!("{cause}");
+    Ok(())
+}
+
 /// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.
 fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String) -> Result<()> {
-    let parts = kit.parts(board)?;
+    let (report, timeline) = make_run(scenario, board, kit, name, Some(kit.checkpoints()), again)?;
     let name = format!("{name}-{}", board.name);
-    let folder = shakedown_tests::project_root()
-        .join("target/shakedown/trials")
-        .join(&name);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).context("cannot remove the record of the last trial")?;
-    }
-    let job = Job {
-        board,
-        scenario,
-        parts: &parts,
-        start: Start::Card,
-        folder,
-        keep: false,
-        extras: Extras::default(),
-        reproduce: again,
-    };
-    let timeline = Timeline::start();
-    let report = on_own_core(async |_| run(&job, &timeline, std::future::pending()).await)?;
     match &report.ending {
         Some(ending) => print!("{}", ending_text(&report, ending)),
         None => {
@@ -153,6 +210,38 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String
         (Some(failure), _) => bail!("{}", failure_text(&report, failure)),
         (None, verdict) => bail!("{verdict:?} without a reason"),
     }
+}
+
+/// Makes a run. Its record takes the place of the last one of that name.
+fn make_run(
+    scenario: &Scenario,
+    board: &Board,
+    kit: &Kit,
+    name: &str,
+    checkpoints: Option<PathBuf>,
+    again: String,
+) -> Result<(Report, Timeline)> {
+    let parts = kit.parts(board)?;
+    let folder = shakedown_tests::project_root()
+        .join("target/shakedown/trials")
+        .join(format!("{name}-{}", board.name));
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).context("cannot remove the record of the last trial")?;
+    }
+    let job = Job {
+        board,
+        scenario,
+        parts: &parts,
+        start: Start::Card,
+        folder,
+        keep: false,
+        checkpoints,
+        extras: Extras::default(),
+        reproduce: again,
+    };
+    let timeline = Timeline::start();
+    let report = on_own_core(async |_| run(&job, &timeline, std::future::pending()).await)?;
+    Ok((report, timeline))
 }
 
 /// Compares what the servers saw with what they saw before: `journals/TRIAL-BOARD.snap`. Panics with the difference.

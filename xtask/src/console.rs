@@ -75,6 +75,7 @@ fn start(args: &Args) -> Result<()> {
         start: Start::Card,
         folder: project.run_folder(scenario, board),
         keep: false,
+        checkpoints: None,
         extras: Extras {
             gdb: args.gdb,
             ..Extras::default()

@@ -43,6 +43,9 @@ pub(crate) struct Args {
     /// Of these, run only what has changed since this commit can affect, uncommitted work included; by default since the branch began.
     #[arg(long, value_name = "BASE")]
     changed: Option<Option<String>>,
+    /// Boot every board in whole: neither go on from checkpoints nor keep any.
+    #[arg(long)]
+    no_checkpoints: bool,
     #[command(flatten)]
     run: RunArgs,
     /// Runs at a time; by default one for each core, if there is memory for as many.
@@ -114,6 +117,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) board: &'a Board,
     pub(crate) parts: Arc<Parts>,
+    /// Where checkpoints are kept, if they may be used.
+    pub(crate) checkpoints: Option<PathBuf>,
     /// The board's hardware address, where it is that of another run.
     pub(crate) mac: Option<Mac>,
     /// The command that runs the same again.
@@ -155,6 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             scenario,
             board,
             parts,
+            checkpoints: (!args.no_checkpoints).then(|| kit.checkpoints()),
             mac: None,
             reproduce: format!(
                 "cargo xtask e2e {} --board {}{}",
@@ -295,6 +301,7 @@ async fn run_one(
         scenario,
         board,
         parts,
+        checkpoints,
         mac,
         reproduce,
     } = planned;
@@ -306,6 +313,7 @@ async fn run_one(
         start: Start::Card,
         folder: folder.clone(),
         keep: args.keep,
+        checkpoints: checkpoints.clone(),
         extras: Extras {
             bundle_image: args.bundle_image,
             mac: *mac,

@@ -164,6 +164,7 @@ mod tests {
             reached: 12.0,
             took: 12.0,
             cpu: None,
+            restored: false,
         };
         let mut failure = Failure::new(
             Class::Board,

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         scenario: &scenario,
         board: &board,
         parts: kit.parts(&board)?.into(),
+        checkpoints: None,
         mac: manifest.mac,
         reproduce: format!(
             "cargo xtask e2e repro {}{}",

@@ -121,6 +121,19 @@ impl RunLine {
                 from_board,
                 to_board,
             } => state.rate = from_board + to_board,
+            Event::Restored { stage, run } => {
+                let place = self.stages.iter().position(|s| s == stage);
+                state.reached = place.map_or(0, |place| place + 1);
+                state.last = record.at;
+                self.bar.set_position(state.reached as u64);
+                if self.bar.is_hidden() {
+                    let at = record.at.as_secs_f64();
+                    let name = &self.name;
+                    self.print(&format!(
+                        "{name}  {at:6.1} s  goes on at {stage}, where {run} was"
+                    ));
+                }
+            }
             Event::Stage { name, reached } => {
                 state.reached += 1;
                 state.last = record.at;

@@ -40,6 +40,8 @@ pub struct CommandLine<'a> {
     pub append: Option<&'a str>,
     /// The SD card: a qcow2 overlay.
     pub card: Option<&'a Path>,
+    /// What the overlay is over, if not the file that it names.
+    pub card_base: Option<&'a Path>,
     /// The network interface.
     pub network: Network<'a>,
     /// Sockets that QEMU connects its UARTs to, in order.
@@ -50,6 +52,8 @@ pub struct CommandLine<'a> {
     pub user_monitor: Option<&'a Path>,
     /// Where QEMU listens for a debugger.
     pub gdb: Option<&'a Path>,
+    /// The board goes on from a checkpoint, which QEMU is told of by its monitor.
+    pub incoming: bool,
 }
 
 /// How the emulated cores share the host's.
@@ -98,6 +102,9 @@ impl CommandLine<'_> {
         line.flag("-no-shutdown");
         // The machine waits for QMP's `cont`, so that every socket is served before the first instruction.
         line.flag("-S");
+        if self.incoming {
+            line.option("-incoming", "defer");
+        }
         for (property, value) in &self.globals {
             line.option("-global", format!("{property}={value}"));
         }
@@ -126,6 +133,10 @@ impl CommandLine<'_> {
         if let Some(card) = self.card {
             let mut value = OsString::from("if=sd,format=qcow2,file=");
             value.push(escaped(card));
+            if let Some(base) = self.card_base {
+                value.push(",backing.driver=raw,backing.file.filename=");
+                value.push(escaped(base));
+            }
             line.option("-drive", value);
         }
         match &self.network {
@@ -204,11 +215,13 @@ mod tests {
             initrd: None,
             append: None,
             card: Some(Path::new("run/a,b.qcow2")),
+            card_base: None,
             network,
             uarts: vec![Path::new("s/uart0"), Path::new("s/uart1")],
             monitor: Path::new("s/qmp"),
             user_monitor: None,
             gdb: None,
+            incoming: false,
         }
     }
 
@@ -256,6 +269,21 @@ mod tests {
         -chardev socket,id=nic,path=s/usb
         -device usb-redir,chardev=nic,port=1
         ");
+    }
+
+    #[test]
+    fn a_board_that_goes_on_from_a_checkpoint() {
+        let mut line = board(Network::UsbNet { port: 1 });
+        line.card_base = Some(Path::new("run/a,b.img"));
+        line.incoming = true;
+        let text = text(&line);
+        assert!(text.contains("\n-S\n-incoming defer\n"), "{text}");
+        assert!(
+            text.contains(
+                "file=run/a,,b.qcow2,backing.driver=raw,backing.file.filename=run/a,,b.img\n"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

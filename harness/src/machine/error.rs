@@ -46,6 +46,9 @@ pub enum MachineError {
     /// The monitor's connection ended or was not QMP.
     #[error("QEMU's monitor: {0}")]
     Monitor(String),
+    /// There was no moment to save a machine at.
+    #[error("whenever the guest was looked at, it had an interrupt to serve")]
+    NeverQuiet,
     /// The monitor refused a command.
     #[error("QEMU refused {command}: {description}")]
     Refused {

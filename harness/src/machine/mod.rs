@@ -7,6 +7,7 @@ mod command;
 pub mod device_tree;
 mod error;
 pub mod firmware;
+mod memory;
 mod overlay;
 mod power;
 mod process;
@@ -16,6 +17,7 @@ mod timer_slack;
 
 pub use command::{CommandLine, Network, QemuProgram, VcpuThreads};
 pub use error::MachineError;
+pub use memory::{can_be_saved, freeze, save_memory};
 pub use overlay::create_overlay;
 pub use power::{Connectors, Machine, Sockets};
 pub use qmp::{Monitor, QmpEvent};

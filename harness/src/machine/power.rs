@@ -9,6 +9,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::memory::load_memory;
 use super::process::{Process, Timers};
 use super::{MachineError, Monitor, QemuProgram, QmpEvent};
 use crate::scratch::{self, Scratch};
@@ -177,6 +178,21 @@ impl Machine {
     /// Switches the plug on and leaves the first instruction to a debugger's `continue`.
     pub fn power_on_for_debugger(&self) {
         self.timeline.emit(Event::Power { action: Power::On });
+    }
+
+    /// Brings a board that QEMU was told to wait for, and that does not run yet, to where it stood when `memory` was written.
+    ///
+    /// # Errors
+    /// QEMU cannot read the file, or has another machine.
+    pub async fn load_memory(&self, memory: &Path) -> Result<(), MachineError> {
+        match load_memory(&self.monitor, memory).await {
+            // It says why on standard error, and ends.
+            Err(MachineError::Monitor(_)) => Err(MachineError::Ended {
+                status: self.process.ended().await.to_string(),
+                stderr: self.process.last_words(),
+            }),
+            loaded => loaded,
+        }
     }
 
     /// Presses the reset button.

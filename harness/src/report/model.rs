@@ -31,6 +31,9 @@ pub struct Report {
     pub started: String,
     /// The outcome.
     pub verdict: Verdict,
+    /// The folder of another run, by its name, if this one went on from a checkpoint of its board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<String>,
     /// Names of the stages that the run was to go through, in order.
     #[serde(default)]
     pub chain: Vec<String>,
@@ -99,6 +102,9 @@ pub struct StageTime {
     /// What the CPU did meanwhile; unknown of recorded runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<CpuSeconds>,
+    /// Another run went through it, and this one goes on from a checkpoint behind it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
 }
 
 /// Seconds of CPU time that a run has cost its host.
@@ -144,10 +150,17 @@ impl Report {
         Ok(())
     }
 
-    /// Power-on to the last stage.
+    /// Power-on to the last stage; of a run that went on from a checkpoint, from there.
     #[must_use]
     pub fn whole(&self) -> Duration {
-        let last = self.stages.last().map_or(0.0, |s| s.reached);
-        Duration::try_from_secs_f64(last).unwrap_or_default()
+        let reached = |stage: Option<&StageTime>| stage.map_or(0.0, |s| s.reached);
+        let whole = reached(self.stages.last()) - reached(self.last_restored());
+        Duration::try_from_secs_f64(whole).unwrap_or_default()
+    }
+
+    /// The stage at which a checkpoint was made that this run went on from.
+    #[must_use]
+    pub fn last_restored(&self) -> Option<&StageTime> {
+        self.stages.iter().rfind(|stage| stage.restored)
     }
 }

@@ -1,6 +1,6 @@
 //! The table of runs at the end of a command.
 
-use super::{Report, Verdict};
+use super::{Report, StageTime, Verdict};
 
 /// So many runs stand beside each other, with a row for each stage; more of them have a row each.
 const SIDE_BY_SIDE: usize = 2;
@@ -15,9 +15,9 @@ const GAP: &str = "  ";
 pub fn summary_table(reports: &[Report], width: usize) -> String {
     let by_stage = by_stage(reports);
     if reports.len() <= SIDE_BY_SIDE && wide(&by_stage) <= width {
-        return text(&by_stage);
+        return text(&by_stage) + legend(reports);
     }
-    text(&by_run(reports, width)) + "\n" + &counts(reports)
+    text(&by_run(reports, width)) + legend(reports) + "\n" + &counts(reports)
 }
 
 /// A column of a table.
@@ -112,8 +112,9 @@ fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
         Column::new("verdict", reports, verdict).of_words(),
     ];
     let longest = |stage: &str| {
-        let seconds = reports.iter().filter_map(|r| seconds(r, stage));
-        seconds.fold(0.0, f64::max)
+        let times = reports.iter().filter_map(|r| self::stage(r, stage));
+        let own = times.filter(|time| !time.restored);
+        own.map(|time| time.took).fold(0.0, f64::max)
     };
     stages.sort_by(|(_, a), (_, b)| longest(b).total_cmp(&longest(a)));
     let count = stages.len();
@@ -131,7 +132,8 @@ fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
     shown.sort_by_key(|(place, ..)| *place);
     let is_hidden = |name: &str| !shown.iter().any(|(_, stage, _)| *stage == name);
     let rest = |report: &Report| {
-        let hidden = report.stages.iter().filter(|s| is_hidden(&s.name));
+        let own = report.stages.iter().filter(|s| !s.restored);
+        let hidden = own.filter(|s| is_hidden(&s.name));
         format!("{:.1}", hidden.fold(0.0, |sum, s| sum + s.took))
     };
     let rest = (shown.len() < count).then(|| Column::new("rest", reports, rest));
@@ -163,13 +165,25 @@ fn short(stage: &str) -> &str {
     stage.split(' ').next().unwrap_or(stage)
 }
 
-fn seconds(report: &Report, stage: &str) -> Option<f64> {
-    let stage = report.stages.iter().find(|s| s.name == stage)?;
-    Some(stage.took)
+fn stage<'a>(report: &'a Report, name: &str) -> Option<&'a StageTime> {
+    report.stages.iter().find(|s| s.name == name)
 }
 
-fn took(report: &Report, stage: &str) -> String {
-    seconds(report, stage).map_or_else(|| "-".into(), |took| format!("{took:.1}"))
+fn took(report: &Report, name: &str) -> String {
+    match stage(report, name) {
+        Some(stage) if stage.restored => format!("({:.1})", stage.took),
+        Some(stage) => format!("{:.1}", stage.took),
+        None => "-".into(),
+    }
+}
+
+/// What parentheses mean, if there are any.
+fn legend(reports: &[Report]) -> &'static str {
+    if reports.iter().any(|r| r.last_restored().is_some()) {
+        "\n(…) was gone through by another run, whose checkpoint this one went on from\n"
+    } else {
+        ""
+    }
 }
 
 fn whole(report: &Report) -> String {
@@ -223,6 +237,26 @@ mod tests {
     #[test]
     fn two_runs_stand_side_by_side() {
         insta::assert_snapshot!(summary_table(&two(), 100));
+    }
+
+    #[test]
+    fn what_a_run_has_not_gone_through_itself_is_marked() {
+        let stages = [("Linux", 10.0), ("/init", 1.0), ("network", 2.5)];
+        let mut report = report("mirror", &stages, Verdict::Passed);
+        for stage in &mut report.stages[..2] {
+            stage.restored = true;
+        }
+        insta::assert_snapshot!(summary_table(&[report], 100), @r"
+                     mirror on raspi3b
+        Linux                   (10.0)
+        /init                    (1.0)
+        network                    2.5
+        whole, s                   2.5
+        CPU s, QEMU               70.2
+        verdict                 passed
+
+        (…) was gone through by another run, whose checkpoint this one went on from
+        ");
     }
 
     #[test]

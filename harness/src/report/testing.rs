@@ -12,6 +12,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
             reached: at,
             took: *took,
             cpu: None,
+            restored: false,
         }
     });
     Report {
@@ -22,6 +23,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         mac: None,
         started: String::new(),
         verdict,
+        restored_from: None,
         chain: Vec::new(),
         faults: Vec::new(),
         stages: stages.collect(),

@@ -13,10 +13,14 @@ pub fn verdict_sentence(report: &Report) -> String {
             .as_ref()
             .map_or("no reason given", |failure| failure.cause.as_str())
     };
+    // What another run went through is not passed off as this one's.
+    let restored = report.last_restored();
+    let from = restored.map(|stage| format!(" from \"{}\" on", stage.name));
+    let from = from.unwrap_or_default();
     if let (Verdict::Passed, Some(ending)) = (report.verdict, &report.ending) {
         return match &ending.refused_before {
-            Some(stage) => format!("passed: refused before \"{stage}\", as expected"),
-            None => "passed: ended where it was to".into(),
+            Some(stage) => format!("passed{from}: refused before \"{stage}\", as expected"),
+            None => format!("passed{from}: ended where it was to"),
         };
     }
     match report.verdict {
@@ -37,11 +41,11 @@ pub fn verdict_sentence(report: &Report) -> String {
             let start = nonce.get(..8).map(|start| format!("{start}…"));
             let nonce = start.as_deref().unwrap_or(nonce);
             format!(
-                "passed: {system}{stand_in}{} said its nonce {nonce}",
+                "passed{from}: {system}{stand_in}{} said its nonce {nonce}",
                 version.unwrap_or_default()
             )
         }
-        Verdict::Failed => format!("failed: {}", cause()),
+        Verdict::Failed => format!("failed{from}: {}", cause()),
         Verdict::CouldNotRun => format!("could not run: {}", cause()),
     }
 }
@@ -90,6 +94,9 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
         "last network",
         failure.last_network.as_deref().unwrap_or("none"),
     );
+    if let (Some(run), Some(stage)) = (&report.restored_from, report.last_restored()) {
+        field("went on from", &format!("\"{}\" of {run}", stage.name));
+    }
     field("again", &report.reproduce);
     out += "  last serial lines:\n";
     for line in &failure.last_serial {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::checkpoint::Checkpoint;
 use super::{Nic, RunError, Start};
 use crate::board::{Board, NicModel};
 use crate::console::{Console, Expectations};
@@ -22,9 +23,13 @@ pub(super) struct Boot<'a> {
     pub(super) device_tree: &'a Path,
     pub(super) start: &'a Start,
     pub(super) card: &'a Path,
+    /// What the card's overlay is over.
+    pub(super) card_base: &'a Path,
     pub(super) initrd: &'a Path,
     /// Listen for a debugger.
     pub(super) gdb: bool,
+    /// Where the board goes on from, if it does not boot.
+    pub(super) checkpoint: Option<&'a Checkpoint>,
 }
 
 /// A board with everything plugged in. Dropping it pulls the plug.
@@ -71,6 +76,7 @@ impl BoardOn {
             initrd,
             append,
             card: Some(boot.card),
+            card_base: boot.checkpoint.map(|_| boot.card_base),
             network: match sockets.nic() {
                 Some(socket) => Network::Redirected { socket, port },
                 None => Network::UsbNet { port },
@@ -79,6 +85,7 @@ impl BoardOn {
             monitor: sockets.monitor(),
             user_monitor: Some(&user_monitor),
             gdb: boot.gdb.then_some(gdb.as_path()),
+            incoming: boot.checkpoint.is_some(),
         }
         .arguments();
         let in_folder = |source| RunError::Folder {
@@ -96,7 +103,11 @@ impl BoardOn {
         let (console, expectations) =
             Console::start(connectors.uarts, folder, timeline).map_err(in_folder)?;
         let NicModel::Lan9514 = board.nic.model;
-        let session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
+        let mut session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
+        if let Some(checkpoint) = boot.checkpoint {
+            checkpoint.load(&machine).await?;
+            session = session.taking_over();
+        }
         let nic = session.control();
         let plugged_in = connectors.nic.map(|stream| {
             let log = timeline.clone();
@@ -133,7 +144,7 @@ async fn hand_over(monitor: Monitor, nic: usb::Control, timeline: Timeline) {
         )
     };
     while kernel_takes_over(&monitor).await.is_ok() {
-        timeline.note("run", "a kernel has taken over: plugging the NIC in anew");
+        timeline.note("run", "a kernel runs: plugging the NIC in anew");
         nic.replug();
         timeline.wait_for(&mut cursor, is_reset).await;
     }

@@ -44,16 +44,14 @@ pub(super) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleEr
 mod tests {
     use std::path::Path;
 
-    use super::super::{Container, Extras, Parts, Start, run};
+    use super::super::{Extras, Parts, Start, run, testing};
     use super::*;
     use crate::board::Board;
     use crate::image::Sizes;
     use crate::image::prebuilt::{self, EFI_BOOT_FILE, PrebuiltSpec, SourceFile};
-    use crate::machine::QemuProgram;
     use crate::report::Verdict;
     use crate::report::bundle::Bundle;
     use crate::scenario::Scenario;
-    use crate::services::{ConfigSpec, OciImage, Platform};
     use crate::timeline::Timeline;
 
     /// Parts whose image has no firmware: a run of them ends after its card has been provisioned.
@@ -67,22 +65,9 @@ mod tests {
             ..PrebuiltSpec::default()
         };
         prebuilt::build(&spec, &image).unwrap();
-        let config = ConfigSpec::new(Platform::linux_arm64());
         Parts {
-            qemu: QemuProgram::default(),
             image,
-            image_source: "the test".into(),
-            given: None,
-            kernel: file.clone(),
-            initramfs: file,
-            initramfs_source: "the test".into(),
-            files: vec![],
-            container: Container {
-                image: OciImage::new(vec![], &config).unwrap(),
-                source: "nothing".into(),
-                stand_in: true,
-            },
-            versions: vec![],
+            ..testing::parts(&file)
         }
     }
 
@@ -102,6 +87,7 @@ mod tests {
             folder: folder.clone(),
             // The card, with the key on it, stays in the folder.
             keep: true,
+            checkpoints: None,
             extras: Extras::default(),
             reproduce: "cargo xtask e2e alpine-https".into(),
         };

@@ -45,6 +45,8 @@ pub struct Job<'a> {
     /// Leave the card, which holds the board's private key, and the other working files in the folder, and a board that has
     /// failed on until the user stops the run.
     pub keep: bool,
+    /// Where boards are kept that have come to a stage, for other runs to go on from; without it, this one boots in whole.
+    pub checkpoints: Option<PathBuf>,
     /// What is rarely wanted.
     pub extras: Extras,
     /// The command that runs the same again.
@@ -98,6 +100,7 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         mac: None,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         verdict: Verdict::CouldNotRun,
+        restored_from: None,
         chain: job.stages().into_iter().map(|s| s.name).collect(),
         faults: faults(job.scenario),
         stages: Vec::new(),
@@ -182,13 +185,14 @@ async fn go(
     let (live, expectations) = Live::start(job, timeline).await?;
     report.nonce = Some(live.nonce().to_owned());
     report.mac = Some(live.mac());
+    report.restored_from = live.restored().map(|restored| restored.run.clone());
     let in_folder = |source| RunError::Folder {
         path: job.folder.clone(),
         source,
     };
     let recording = Recording::start(&live, &job.folder, timeline);
     let mut recording = recording.map_err(in_folder)?;
-    live.machine().power_on().await?;
+    live.switch_on().await?;
     let stop = stop.shared();
     let stages = job.stages();
     let Passage {
@@ -277,6 +281,9 @@ async fn go_through(
     };
     let mut sequencer =
         Sequencer::new(timeline.clone(), expectations, bounds, facts).metered(Arc::new(meter));
+    if let Some(restored) = live.restored() {
+        sequencer = sequencer.going_on_from(restored.stages.clone());
+    }
     let qemu = || async {
         let words = live.machine().ended().await;
         format!("QEMU has ended; its last words: {words:?}")

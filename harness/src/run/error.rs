@@ -51,6 +51,14 @@ pub enum RunError {
         /// The scenario.
         scenario: String,
     },
+    /// A checkpoint is damaged, or was written by another QEMU.
+    #[error("cannot go on from the checkpoint {}: {source}; remove this folder, or boot the board in whole with --no-checkpoints", folder.display())]
+    BadCheckpoint {
+        /// Its folder.
+        folder: PathBuf,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
     Firmware(#[from] crate::machine::firmware::FirmwareError),
@@ -74,7 +82,7 @@ impl RunError {
     pub fn class(&self) -> Class {
         match self {
             Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => Class::Image,
-            Self::Machine(_) => Class::Emulator,
+            Self::Machine(_) | Self::BadCheckpoint { .. } => Class::Emulator,
             Self::Services(_) | Self::Lan(_) => Class::Server,
             Self::Folder { .. }
             | Self::Cpio(_)

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::board_on::{BoardOn, Boot};
+use super::checkpoint::{Checkpoint, Keeper, Place, Restored};
 use super::network::Network;
 use super::{Given, Job, RunError, Start, Trust};
 use crate::console::{Console, Expectations};
@@ -14,7 +17,7 @@ use crate::image::source;
 use crate::lan::Lan;
 use crate::mac::Mac;
 use crate::machine::device_tree::{self, DeviceTreeEdits};
-use crate::machine::{Machine, create_overlay, firmware};
+use crate::machine::{Machine, MachineError, create_overlay, firmware};
 use crate::scenario::{ClientCertificate, Scenario, Transport};
 use crate::scratch::{self, Scratch};
 use crate::services::Secrets;
@@ -30,6 +33,8 @@ pub struct Live {
     network: Network,
     mac: Mac,
     work: Scratch,
+    restored: Option<Restored>,
+    _keeper: Option<AbortOnDropHandle<()>>,
 }
 
 impl Live {
@@ -55,20 +60,37 @@ impl Live {
 
         let given = job.parts.given.as_ref();
         let scenario = &scenario_of(job)?;
-        let mac = job.extras.mac.map_or_else(|| random_mac(job), Ok)?;
-        let trust = Trust::generate(scenario, &[])?.knowing(given);
+        let place = Place::of(job);
+        let checkpoint = place.as_ref().map(Place::find).transpose()?.flatten();
+        let (mac, trust) = match &checkpoint {
+            Some(checkpoint) => {
+                checkpoint.begin(timeline);
+                let trust = Trust::of_authority(checkpoint.authority_key(), scenario)?;
+                (checkpoint.mac(), trust)
+            }
+            None => {
+                let mac = job.extras.mac.map_or_else(|| random_mac(job), Ok)?;
+                (mac, Trust::generate(scenario, &[])?)
+            }
+        };
+        let trust = trust.knowing(given);
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
         let overlay = work.join("card.qcow2");
-        create_overlay(&card, &overlay)?;
+        match &checkpoint {
+            Some(checkpoint) => checkpoint.copy_card(&overlay)?,
+            None => create_overlay(&card, &overlay)?,
+        }
 
         let hardware = Hardware {
             model: job.board.firmware.model,
             serial: u32::from_be_bytes([0, mac.0[3], mac.0[4], mac.0[5]]),
         };
         let handover = firmware::start(&card, &hardware, work)?;
-        for note in &handover.notes {
-            timeline.note("firmware", note);
+        if checkpoint.is_none() {
+            for note in &handover.notes {
+                timeline.note("firmware", note);
+            }
         }
         for untested in given.map(Given::untested).unwrap_or_default() {
             timeline.note("image", format!("not tested: {untested}"));
@@ -91,10 +113,12 @@ impl Live {
 
         let network = Network::start(scenario, job.parts, &trust, mac, work, timeline)?;
         let wire = network.lan.attach();
-        timeline.emit(Event::Firmware {
-            kernel: handover.kernel_name.clone(),
-            device_tree: handover.device_tree_name.clone(),
-        });
+        if checkpoint.is_none() {
+            timeline.emit(Event::Firmware {
+                kernel: handover.kernel_name.clone(),
+                device_tree: handover.device_tree_name.clone(),
+            });
+        }
         let boot = Boot {
             kernel: match job.start {
                 Start::Card => &handover.kernel,
@@ -103,8 +127,10 @@ impl Live {
             device_tree: &device_tree,
             start: &job.start,
             card: &overlay,
+            card_base: &card,
             initrd: &initrd,
             gdb: job.extras.gdb,
+            checkpoint: checkpoint.as_ref(),
         };
         let (on, expectations) = BoardOn::connect(
             job.board,
@@ -116,13 +142,43 @@ impl Live {
             timeline,
         )
         .await?;
+        let keeper = place.filter(|_| checkpoint.is_none()).map(|place| {
+            let keeper = Keeper {
+                place,
+                monitor: on.machine.monitor().clone(),
+                timeline: timeline.clone(),
+                mac,
+                authority_key: trust.authority.key_pem(),
+                card: overlay,
+                run: job.folder.clone(),
+            };
+            keeper.start()
+        });
         let live = Self {
             on,
             network,
             mac,
             work: scratch,
+            restored: checkpoint.map(Checkpoint::restored),
+            _keeper: keeper,
         };
         Ok((live, expectations))
+    }
+
+    /// Switches the board on, or lets it go on from where it stood.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn switch_on(&self) -> Result<(), MachineError> {
+        match self.restored {
+            Some(_) => self.machine().resume().await,
+            None => self.machine().power_on().await,
+        }
+    }
+
+    /// What another run went through in place of this one, if one did.
+    pub(super) fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
     }
 
     /// The emulated machine.

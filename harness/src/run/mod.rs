@@ -9,6 +9,7 @@ mod bundling;
 mod calibration;
 mod capacity;
 mod capture;
+mod checkpoint;
 mod course;
 mod ending;
 mod error;
@@ -26,6 +27,8 @@ mod replay;
 mod screens;
 mod servers;
 mod stages;
+#[cfg(test)]
+mod testing;
 mod traffic;
 mod trust;
 mod usage;

@@ -15,7 +15,7 @@ use super::watchdog::Watchdog;
 use crate::board::{Evidence, Stage};
 use crate::console::Expectations;
 use crate::report::{Class, CpuSeconds, StageTime};
-use crate::timeline::{Cursor, Event, Record, Timeline};
+use crate::timeline::{Cursor, Event, Power, Record, Timeline};
 
 /// Goes through the stages of one run.
 pub(super) struct Sequencer {
@@ -26,6 +26,7 @@ pub(super) struct Sequencer {
     facts: Facts,
     power_on: Duration,
     meter: Option<Meter>,
+    restored: Vec<StageTime>,
 }
 
 /// Reads the CPU time that has been used so far.
@@ -47,6 +48,7 @@ impl Sequencer {
             bounds,
             facts,
             meter: None,
+            restored: Vec::new(),
         }
     }
 
@@ -61,6 +63,22 @@ impl Sequencer {
     /// The same for a board that was switched on at `power_on` of the timeline's clock.
     pub(super) fn since(self, power_on: Duration) -> Self {
         Self { power_on, ..self }
+    }
+
+    /// The same for a board that goes on from a checkpoint, and for what comes onto the timeline from now on: the first stages of the
+    /// chain have been reached.
+    pub(super) fn going_on_from(self, restored: Vec<StageTime>) -> Self {
+        let records = self.timeline.snapshot();
+        let power_on = records.iter().find_map(|r| match r.event {
+            Event::Power { action: Power::On } => Some(r.at),
+            _ => None,
+        });
+        Self {
+            power_on: power_on.unwrap_or(self.power_on),
+            cursor: Cursor::behind(&records),
+            restored,
+            ..self
+        }
     }
 
     /// When the board was switched on, on the timeline's clock.
@@ -87,13 +105,14 @@ impl Sequencer {
         ended: impl Future<Output = GiveUp>,
         stop: impl Future<Output = ()>,
     ) -> (Vec<StageTime>, Result<(), NotReached>) {
-        let mut reached = Vec::new();
-        let mut last = Duration::ZERO;
+        let mut reached = self.restored.clone();
+        let last = reached.last().map_or(0.0, |stage| stage.reached);
+        let mut last = Duration::from_secs_f64(last);
         let mut used = self.used();
         let whole = Instant::now() + self.bounds.whole();
         // Once they have completed, they say so at every stage.
         let (ended, stop) = (ended.shared(), stop.shared());
-        for stage in stages {
+        for stage in stages.iter().skip(reached.len()) {
             let until = Instant::now() + self.bounds.budget(stage);
             let since = self.power_on + last;
             let budget = self.bounds.budget(stage);
@@ -128,6 +147,7 @@ impl Sequencer {
                         reached: at.as_secs_f64(),
                         took: (at - last).as_secs_f64(),
                         cpu: used_now.zip(used).map(|(now, before)| now - before),
+                        restored: false,
                     });
                     (last, used) = (at, used_now);
                 }

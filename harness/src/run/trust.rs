@@ -13,6 +13,8 @@ use crate::services::{
     Authority, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
 };
 
+/// Common name of every run's authority.
+const AUTHORITY: &str = "Shakedown farm CA";
 /// Common name of every board's certificate.
 const BOARD: &str = "shakedown board";
 /// A host that no scenario's boot server is.
@@ -45,8 +47,23 @@ impl Trust {
     /// # Errors
     /// A key cannot be generated, or a name is no host name.
     pub fn generate(scenario: &Scenario, more_names: &[&str]) -> Result<Self, RunError> {
+        Self::issued_by(Authority::generate(AUTHORITY)?, scenario, more_names)
+    }
+
+    /// New certificates of the authority that has this key, PKCS#8 in PEM, for a run of `scenario`.
+    ///
+    /// # Errors
+    /// As for [`generate`](Self::generate), and for what is no such key.
+    pub(super) fn of_authority(key: &str, scenario: &Scenario) -> Result<Self, RunError> {
+        Self::issued_by(Authority::from_key(AUTHORITY, key)?, scenario, &[])
+    }
+
+    fn issued_by(
+        authority: Authority,
+        scenario: &Scenario,
+        more_names: &[&str],
+    ) -> Result<Self, RunError> {
         let tls = &scenario.tls;
-        let authority = Authority::generate("Shakedown farm CA")?;
         let unknown = [
             tls.client == ClientCertificate::UnknownCa,
             tls.server == ServerCertificate::UnknownCa,

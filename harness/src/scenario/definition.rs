@@ -35,6 +35,8 @@ pub struct Scenario {
     pub journal: Vec<Assertion>,
     /// Lines on the console that look like an alarm and belong to this scenario.
     pub harmless: Vec<Pattern>,
+    /// The stage up to which runs may share one boot.
+    pub checkpoint: Option<String>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
     /// Its file.
@@ -64,6 +66,10 @@ pub(crate) struct ScenarioFile {
     /// Lines on the console that look like an alarm and belong to this scenario.
     #[serde(default)]
     harmless: Vec<Pattern>,
+    /// The stage up to which runs may share one boot: they go on from where a run has brought a board that was given the same until
+    /// then. For what is about later stages alone.
+    #[schemars(with = "Option<String>")]
+    checkpoint: Option<Span<String>>,
     /// Names of the chain's stages that this scenario does not go through.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -168,7 +174,8 @@ impl Scenario {
         }
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
-        Ok(Self {
+        let checkpoint = file.checkpoint;
+        let scenario = Self {
             name: document.name(),
             title: file.title,
             tier: file.tier,
@@ -179,9 +186,34 @@ impl Scenario {
             registry: file.registry.check(document)?,
             journal: Assertion::read_all(file.journal, document)?,
             harmless: file.harmless,
+            checkpoint: checkpoint.as_ref().map(|c| c.get_ref().clone()),
             without: file.without.into_iter().map(Span::into_inner).collect(),
             source: document.source(),
-        })
+        };
+        if let Some(checkpoint) = &checkpoint {
+            let checked = scenario.check_checkpoint(checkpoint.get_ref(), boards);
+            checked.map_err(|message| document.error_at(checkpoint.span(), &message))?;
+        }
+        Ok(scenario)
+    }
+
+    /// A checkpoint is at a stage that boards go on from, and holds nobody's identity.
+    fn check_checkpoint(&self, name: &str, boards: &[&Board]) -> Result<(), String> {
+        if self.boot.transport == Transport::Https {
+            return Err("a board with an identity of its own boots in whole: say transport = \"http\" or leave checkpoint out".into());
+        }
+        let goes_on = |board: &&Board| {
+            let stages = self.stages(board);
+            let place = stages.iter().position(|stage| stage.name == name);
+            place.is_some_and(|place| place + 1 < stages.len())
+        };
+        if boards.iter().all(goes_on) {
+            Ok(())
+        } else {
+            Err(format!(
+                "this scenario does not go on from any stage \"{name}\""
+            ))
+        }
     }
 
     /// The stages that a run of this scenario on `board` must go through, in order.
@@ -258,6 +290,16 @@ mod tests {
         scenarios/s.toml:8:1: there is no TLS over plain HTTP: say transport = "https" or leave [tls] out
           | [tls]
           | ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]", "checkpoint = \"init\"\n[boot]"), @r#"
+        scenarios/s.toml:8:14: this scenario does not go on from any stage "init"
+          | checkpoint = "init"
+          |              ^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[boot]\ntransport = \"http\"", "checkpoint = \"/init\"\n[boot]\ntransport = \"https\""), @r#"
+        scenarios/s.toml:8:14: a board with an identity of its own boots in whole: say transport = "http" or leave checkpoint out
+          | checkpoint = "/init"
+          |              ^^^^^^^
         "#);
         insta::assert_snapshot!(error("[boot]", "[expect]\nuntil = \"TSL\"\n[boot]"), @r#"
         scenarios/s.toml:9:9: this scenario goes through no stage "TSL"

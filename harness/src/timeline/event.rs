@@ -93,6 +93,14 @@ pub enum Event {
         /// The picture below the run's folder, as in `screens/02-U-Boot.png`.
         file: String,
     },
+    /// The board stands where that of another run had come to. What is before this on the timeline happened in that run, on its clock,
+    /// which goes on here.
+    Restored {
+        /// The stage that it had reached.
+        stage: String,
+        /// The folder of that run, by its name.
+        run: String,
+    },
     /// A stage of the scenario was reached.
     Stage {
         /// The stage's name as its definition says.

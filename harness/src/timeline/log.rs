@@ -1,6 +1,6 @@
 //! The log itself: append, read from a cursor, wait.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -14,6 +14,8 @@ pub struct Timeline(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     started: Instant,
+    /// What the clock had shown when another run's timeline became the beginning of this one, if one has.
+    ahead: OnceLock<Duration>,
     records: Mutex<Vec<Record>>,
     length: watch::Sender<usize>,
 }
@@ -22,15 +24,19 @@ struct Inner {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor(usize);
 
+impl Cursor {
+    /// The place behind these records of a log's beginning.
+    #[must_use]
+    pub fn behind(records: &[Record]) -> Self {
+        Self(records.len())
+    }
+}
+
 impl Timeline {
     /// An empty log whose clock starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self(Arc::new(Inner {
-            started: Instant::now(),
-            records: Mutex::new(Vec::new()),
-            length: watch::Sender::new(0),
-        }))
+        Self::of_records(Vec::new())
     }
 
     /// A log of what was recorded before, to be judged again; its clock starts now and has nothing to do with theirs.
@@ -38,15 +44,29 @@ impl Timeline {
     pub fn of_records(records: Vec<Record>) -> Self {
         Self(Arc::new(Inner {
             started: Instant::now(),
+            ahead: OnceLock::new(),
             length: watch::Sender::new(records.len()),
             records: Mutex::new(records),
         }))
     }
 
-    /// Time since the log was started.
+    /// Goes on from another log, of which these are the records: from `at`, which its clock showed. For once, and before anything has
+    /// been recorded here.
+    pub fn go_on_from(&self, before: Vec<Record>, at: Duration) {
+        let length = {
+            let mut records = self.records();
+            self.0.ahead.get_or_init(|| at);
+            records.extend(before);
+            records.len()
+        };
+        self.0.length.send_replace(length);
+    }
+
+    /// Time since the log was started, or since the one was that it goes on from.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.0.started.elapsed()
+        let ahead = self.0.ahead.get().copied().unwrap_or_default();
+        self.0.started.elapsed() + ahead
     }
 
     /// How many records there are.
@@ -146,6 +166,19 @@ mod tests {
         let record = wait.await.unwrap();
         assert!(record.at <= timeline.elapsed());
         assert_eq!(timeline.read(&mut Cursor::default()).len(), 3);
+    }
+
+    #[test]
+    fn a_log_goes_on_from_another() {
+        let before = Timeline::start();
+        before.note("test", "one");
+        let at = Duration::from_secs(100);
+        let timeline = Timeline::start();
+        timeline.go_on_from(before.snapshot(), at);
+        timeline.note("test", "two");
+        let records = timeline.snapshot();
+        assert!(is_note("one")(&records[0]) && records[0].at < at);
+        assert!(is_note("two")(&records[1]) && records[1].at >= at);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct Session<D> {
     wire: WireEnd,
     control: Control,
     commands: mpsc::UnboundedReceiver<Command>,
+    greets: bool,
 }
 
 impl<D: Nic> Session<D> {
@@ -47,6 +48,16 @@ impl<D: Nic> Session<D> {
             wire,
             control,
             commands,
+            greets: true,
+        }
+    }
+
+    /// The same for a QEMU that goes on from a checkpoint: it exchanges no hellos, and its guest finds the device plugged in anew.
+    #[must_use]
+    pub fn taking_over(self) -> Self {
+        Self {
+            greets: false,
+            ..self
         }
     }
 
@@ -88,7 +99,11 @@ impl<D: Nic> Session<D> {
         while let Ok(command) = self.commands.try_recv() {
             self.port.command(command);
         }
-        self.port.hello();
+        if self.greets {
+            self.port.hello();
+        } else {
+            self.port.take_over();
+        }
         loop {
             let deadline = self.port.deadline();
             if let Some(deadline) = deadline.filter(|&deadline| deadline != timer.deadline()) {

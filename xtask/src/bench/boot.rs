@@ -77,6 +77,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         },
         folder: project.run_folder(scenario, board),
         keep: false,
+        checkpoints: None,
         extras: Extras::default(),
         reproduce: format!(
             "cargo xtask bench boot --scenario {} --board {}",
@@ -321,6 +322,7 @@ mod tests {
                         qemu: qemu / 4.0,
                         harness,
                     }),
+                    restored: false,
                 })
                 .collect(),
         }

@@ -165,6 +165,7 @@ impl Bench<'_> {
             start,
             folder: self.project.run_folder(scenario, self.board),
             keep: false,
+            checkpoints: None,
             extras: Extras::default(),
             reproduce: "cargo xtask bench net".into(),
         }

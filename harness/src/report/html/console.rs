@@ -90,10 +90,9 @@ pub(super) fn listing(
     }));
     entries.extend(waterfall.marks().map(|mark| Entry::Mark {
         // A stage is proven at its end; everything else begins.
-        at: if mark.class == "stage" || mark.class == "missed" {
-            mark.end
-        } else {
-            mark.start
+        at: match mark.class {
+            "stage" | "restored" | "missed" => mark.end,
+            _ => mark.start,
         },
         id: mark.id,
         class: mark.class,

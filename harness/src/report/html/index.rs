@@ -186,7 +186,7 @@ impl Run {
 
 fn compared(run: &Run) -> Compared<'_> {
     let report = &run.report;
-    let stages = report.stages.iter();
+    let stages = report.stages.iter().filter(|stage| !stage.restored);
     let parts = report.parts.iter();
     Compared {
         folder: &run.folder,
@@ -214,11 +214,12 @@ fn histories(runs: &[Run]) -> Vec<History> {
     }
     let histories = kinds.into_iter().map(|((scenario, board), runs)| {
         let is = |verdict| move |run: &&&Run| run.report.verdict == verdict;
-        let mut passed = runs
-            .iter()
-            .filter(is(Verdict::Passed))
-            .map(|run| run.whole());
-        let (newest, before) = (passed.next(), passed.next());
+        let mut passed = runs.iter().filter(is(Verdict::Passed));
+        let newest = passed.next();
+        // A boot in whole and one that went on from a checkpoint cannot be compared.
+        let begins = |run: &Run| run.report.last_restored().map(|stage| stage.name.clone());
+        let before = passed.find(|run| newest.is_some_and(|new| begins(new) == begins(run)));
+        let [newest, before] = [newest, before].map(|run| run.map(|run| run.whole()));
         let longest = runs.iter().map(|run| run.whole()).fold(1.0, f64::max);
         let shown = runs.iter().take(HISTORY).rev().enumerate();
         History {

@@ -50,6 +50,8 @@ struct Page<'a> {
     sentence: String,
     /// When the run began, for people.
     begun: String,
+    /// How many stages another run went through.
+    restored: usize,
     faults: Vec<Injected<'a>>,
     waterfall: Waterfall,
     entries: Vec<Entry>,
@@ -138,6 +140,7 @@ pub fn page(run: &Recorded) -> Result<String, PageError> {
         verdict: verdict_class(run.report.verdict),
         sentence: verdict_sentence(&run.report),
         begun: begun(&run.report),
+        restored: run.report.stages.iter().filter(|s| s.restored).count(),
         faults: injected(&run.report, &waterfall),
         entries,
         uarts: uarts(run),

@@ -200,11 +200,15 @@ impl Builder<'_> {
         for stage in &report.stages {
             at = stage.reached;
             let text = format!("{} reached after {:.1} s", stage.name, stage.took);
-            let mark = self.mark("stage", at - stage.took, at, text);
+            let (class, text, note) = match stage.restored {
+                true => ("restored", text + ", by another run", ", another run's"),
+                false => ("stage", text, ""),
+            };
+            let mark = self.mark(class, at - stage.took, at, text);
             rows.push(Row {
-                class: "stage",
+                class,
                 label: stage.name.clone(),
-                note: format!("{:.1} s", stage.took),
+                note: format!("{:.1} s{note}", stage.took),
                 marks: vec![mark],
             });
         }

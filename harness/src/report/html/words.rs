@@ -8,6 +8,10 @@ pub(super) fn lane_event(event: &Event) -> Option<(&'static str, f64, String)> {
     Some(match event {
         Event::Alarm { name, line } => ("alarm", 0.0, format!("{name}: {line}")),
         Event::Power { action } => ("power", 0.0, power_text(*action).into()),
+        Event::Restored { stage, run } => {
+            let text = format!("goes on at {stage}, where {run} had brought the board");
+            ("power", 0.0, text)
+        }
         Event::Usb { link } => ("usb", 0.0, link_text(*link).into()),
         Event::Lease {
             address,

@@ -10,36 +10,9 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::board::Board;
-use crate::machine::QemuProgram;
-use crate::run::Container;
-use crate::services::testing;
+use crate::run::testing::parts;
 
 const MAC: &str = "b8:27:eb:00:00:01";
-
-/// Parts whose content does not matter.
-fn parts(file: &Path) -> Parts {
-    Parts {
-        qemu: QemuProgram {
-            program: file.into(),
-            version: String::new(),
-            leading_args: vec![],
-            env: vec![],
-        },
-        image: file.into(),
-        image_source: String::new(),
-        given: None,
-        kernel: file.into(),
-        initramfs: file.into(),
-        initramfs_source: String::new(),
-        files: vec![],
-        container: Container {
-            image: testing::image(),
-            source: "a test".into(),
-            stand_in: true,
-        },
-        versions: vec![],
-    }
-}
 
 async fn get(servers: &Servers<'_>, host: &str, target: &str, peer: &Peer) -> (StatusCode, String) {
     let request = Request::get(target)

@@ -155,3 +155,46 @@ async fn a_board_that_powers_off_early_has_failed() {
             .contains("powered itself off")
     );
 }
+
+#[tokio::test]
+async fn what_another_run_has_seen_proves_no_stage_of_this_one() {
+    let lease = || Event::Lease {
+        mac: "b8:27:eb:00:00:01".into(),
+        address: std::net::Ipv4Addr::new(10, 42, 1, 0),
+        vendor_class: None,
+    };
+    let other = Timeline::start();
+    other.emit(Event::Power { action: Power::On });
+    other.emit(lease());
+    let restored = StageTime {
+        name: "DHCP".into(),
+        reached: 2.5,
+        took: 2.5,
+        cpu: None,
+        restored: true,
+    };
+    let chain = stages(
+        "[[stage]]\nname = \"DHCP\"\nevidence = \"lease\"\nbudget = \"20s\"\n\
+         [[stage]]\nname = \"network\"\nevidence = \"lease\"\nbudget = \"100ms\"\n",
+    );
+    for is_leased in [false, true] {
+        let mut scene = scene();
+        let at = Duration::from_secs(10);
+        scene.timeline.go_on_from(other.snapshot(), at);
+        scene.sequencer = scene.sequencer.going_on_from(vec![restored.clone()]);
+        if is_leased {
+            scene.timeline.emit(lease());
+        }
+        let never = std::future::pending();
+        let (reached, outcome) = scene
+            .sequencer
+            .go(&chain, &mut scene.watchdog, never, std::future::pending())
+            .await;
+        assert_eq!(outcome.is_ok(), is_leased);
+        assert_eq!(reached[0], restored);
+        assert_eq!(reached.len(), 1 + usize::from(is_leased));
+        if let Some(network) = reached.get(1) {
+            assert!(!network.restored && network.reached > 9.0, "{network:?}");
+        }
+    }
+}

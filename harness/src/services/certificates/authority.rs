@@ -26,8 +26,22 @@ impl Authority {
     /// # Errors
     /// [`Error::Certificate`] when the library cannot generate a key or sign.
     pub fn generate(common_name: &str) -> Result<Self, Error> {
-        let params = authority_params(common_name)?;
         let key = generate_key(common_name, KeySize::default())?;
+        Self::of_key(common_name, key)
+    }
+
+    /// The authority of this name whose key an earlier one has [given away](Self::key_pem): who trusts that one trusts this one. Its
+    /// own certificate is another.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`] when that is no such key, or the library cannot sign.
+    pub fn from_key(common_name: &str, key_pem: &str) -> Result<Self, Error> {
+        let key = KeyPair::from_pem(key_pem).map_err(refused(common_name))?;
+        Self::of_key(common_name, key)
+    }
+
+    fn of_key(common_name: &str, key: KeyPair) -> Result<Self, Error> {
+        let params = authority_params(common_name)?;
         let certificate = params.self_signed(&key).map_err(refused(common_name))?;
         Ok(Self {
             certificate: certificate.der().clone(),
@@ -47,6 +61,12 @@ impl Authority {
     #[must_use]
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
+    }
+
+    /// The authority's private key, PKCS#8 in PEM.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// A sound server certificate for these host names and IP addresses; the first becomes the common name.
@@ -276,6 +296,28 @@ mod tests {
         assert_eq!(other.key_pem(), PKI.server.key_pem());
         assert_ne!(other.fingerprint(), PKI.server.fingerprint());
         assert_ne!(PKI.client.key_pem(), PKI.server.key_pem());
+    }
+
+    #[test]
+    fn who_trusts_an_authority_trusts_the_one_that_has_its_key() {
+        use rustls::client::WebPkiServerVerifier;
+        use rustls::client::danger::ServerCertVerifier;
+        use rustls::pki_types::{ServerName, UnixTime};
+
+        let heir = Authority::from_key("Test authority", &PKI.authority.key_pem()).unwrap();
+        assert_ne!(heir.certificate_der(), PKI.authority.certificate_der());
+        let server = heir.issue_server(&["a.example"]).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(PKI.authority.certificate_der().clone()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider().into();
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(std::sync::Arc::new(roots), provider)
+                .build()
+                .unwrap();
+        let name = ServerName::try_from("a.example").unwrap();
+        verifier
+            .verify_server_cert(server.certificate_der(), &[], &name, &[], UnixTime::now())
+            .unwrap();
     }
 
     #[test]

@@ -85,6 +85,16 @@ impl<D: Nic> Port<D> {
         }
     }
 
+    /// Takes the place of another port that the guest had its device in: QEMU, which goes on from a checkpoint, says no hello and wants
+    /// none. The device is plugged in anew.
+    pub(super) fn take_over(&mut self) {
+        // Every QEMU that can write checkpoints offers all that we do.
+        self.codec = Codec::agreed_on(OFFERED);
+        self.greeted = true;
+        self.send(0, Message::DeviceDisconnect);
+        self.settle_plug();
+    }
+
     /// Says hello, the first message each way.
     pub(super) fn hello(&mut self) {
         let version = VERSION.into();

@@ -20,6 +20,8 @@ pub(super) const BULK_IN: Endpoint = Endpoint(0x81);
 pub(super) const BULK_OUT: Endpoint = Endpoint(0x02);
 /// All that QEMU offers, streams and filters included.
 const QEMU: Caps = Caps(0xff);
+/// What the session offers of it.
+const AGREED: Caps = Caps(0x72);
 /// Bounds every wait; paused time makes it free.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,15 +44,24 @@ pub(super) struct Rig {
 impl Rig {
     /// A session whose guest has not said anything yet.
     pub(super) fn silent() -> Self {
+        Self::of(|session| session, Codec::new(QEMU))
+    }
+
+    /// A session whose guest goes on from a checkpoint.
+    pub(super) fn going_on() -> Self {
+        Self::of(Session::taking_over, Codec::agreed_on(AGREED))
+    }
+
+    fn of(begin: impl FnOnce(Session<Lan9514>) -> Session<Lan9514>, codec: Codec) -> Self {
         let (stream, other) = tokio::io::duplex(64 * 1024);
         let (network, wire) = cable(64);
         let timeline = Timeline::start();
-        let session = Session::new(Lan9514::new(MAC), wire, timeline.clone());
+        let session = begin(Session::new(Lan9514::new(MAC), wire, timeline.clone()));
         let control = session.control();
         let task = tokio::spawn(session.run(other));
         let guest = Guest {
             stream,
-            codec: Codec::new(QEMU),
+            codec,
             input: BytesMut::new(),
             id: 0x1_0000_0000,
         };
@@ -107,7 +118,7 @@ impl Guest {
         let Message::Hello { caps, .. } = hello else {
             panic!("{hello:?}")
         };
-        assert_eq!(caps, Caps(0x72));
+        assert_eq!(caps, AGREED);
     }
 
     pub(super) async fn expect_connect(&mut self) {

@@ -50,6 +50,14 @@ async fn a_device_left_behind_is_plugged_in_again_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_guest_that_goes_on_from_a_checkpoint_finds_the_device_anew() {
+    let mut rig = Rig::going_on();
+    expect_replug(&mut rig.guest).await;
+    rig.guest.start(0x1022).await;
+    assert_eq!(rig.events(), [Plugged, Reset, Configured, Started]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn enumerating_again_is_no_handover() {
     // As after `usb stop; usb start`, or after a reset of the whole board.
     let mut rig = Rig::started(0x22).await;

@@ -66,6 +66,14 @@ impl Codec {
         }
     }
 
+    /// A codec for a connection whose hellos are over, with these in common.
+    pub(in crate::usb) const fn agreed_on(common: Caps) -> Self {
+        Self {
+            ours: common,
+            agreed: common,
+        }
+    }
+
     /// Takes the next packet off the front of `input`; `None` until it is there in full. A hello changes how everything
     /// after it is read and written.
     pub(in crate::usb) fn decode(
