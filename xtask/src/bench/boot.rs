@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use shakedown_harness::report::{Report, StageTime, Verdict, failure_text};
 use shakedown_harness::run::{Extras, Job, Nic, Start, on_own_core, peak_memory, run as run_job};
@@ -13,6 +14,7 @@ use shakedown_harness::timeline::Timeline;
 use super::figures::{Better, Figure, Measured, median};
 use super::host::Observation;
 use super::kernel_line;
+use super::page_cache::drop_cached;
 use crate::COULD_NOT_RUN;
 use crate::project::{PartsArgs, Project};
 use crate::view::{Show, View};
@@ -20,7 +22,7 @@ use crate::view::{Show, View};
 /// Arguments of `bench boot`.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Runs of each kind.
+    /// Runs of each kind, after a first one whose parts are read from the disk.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// The scenario.
@@ -29,9 +31,6 @@ pub(super) struct Args {
     /// The board.
     #[arg(long)]
     board: Option<String>,
-    /// First make a run of each kind that does not count.
-    #[arg(long)]
-    warm_up: bool,
     /// Write the figures to this file too.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -51,10 +50,14 @@ enum Kind {
 #[derive(Debug, Clone, Serialize)]
 struct Run {
     kind: Kind,
+    /// Its parts were not in the page cache.
+    cold: bool,
     qemu_cpu_seconds: f64,
     harness_cpu_seconds: f64,
     /// Power-on to the last stage.
     wall_seconds: f64,
+    /// From nothing to the report.
+    whole_seconds: f64,
     stages: Vec<StageTime>,
 }
 
@@ -63,7 +66,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let project = Project::read()?;
     let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
     let append = kernel_line::of_script(&scenario.boot.script)?;
-    let parts = args.parts.kit()?.parts(board)?;
+    let kit = args.parts.kit()?;
+    let parts = kit.parts(board)?;
     let job = |kind| Job {
         board,
         scenario,
@@ -87,18 +91,25 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let view = View::new(Show::default());
     let observation = Observation::begin()?;
     let mut runs = Vec::new();
-    for round in 0..args.runs + u32::from(args.warm_up) {
-        let counts = !args.warm_up || round > 0;
+    for round in 0..=args.runs {
+        let cold = round == 0;
         for kind in [Kind::Chain, Kind::Direct] {
+            if cold {
+                for path in [kit.cache(), &parts.image, &parts.initramfs] {
+                    drop_cached(path)
+                        .with_context(|| format!("cannot drop {} from memory", path.display()))?;
+                }
+            }
             let job = job(kind);
-            let label = format!("{kind:?} {}", if counts { "run" } else { "warm-up" });
+            let label = format!("{kind:?}{}", if cold { ", cold" } else { "" });
+            let begun = Instant::now();
             let report = on_own_core(async |_| measure(&job, &view, &label).await)?;
+            let whole = begun.elapsed();
             if let Some(failure) = &report.failure {
                 println!("{}", failure_text(&report, failure));
             }
             match report.verdict {
-                Verdict::Passed if counts => runs.push(Run::new(kind, report)),
-                Verdict::Passed => {}
+                Verdict::Passed => runs.push(Run::new(kind, cold, whole, report)),
                 Verdict::Failed => return Ok(ExitCode::FAILURE),
                 Verdict::CouldNotRun => return Ok(ExitCode::from(COULD_NOT_RUN)),
             }
@@ -152,9 +163,11 @@ impl Kind {
 }
 
 impl Run {
-    fn new(kind: Kind, report: Report) -> Self {
+    fn new(kind: Kind, cold: bool, whole: Duration, report: Report) -> Self {
         Self {
             kind,
+            cold,
+            whole_seconds: whole.as_secs_f64(),
             qemu_cpu_seconds: report.qemu_cpu_seconds,
             harness_cpu_seconds: report.harness_cpu_seconds,
             wall_seconds: report.whole().as_secs_f64(),
@@ -167,9 +180,19 @@ impl Run {
     }
 }
 
-/// The median of a figure over all runs of a kind.
+/// The runs of a kind that found their parts in memory.
+fn warm(runs: &[Run], kind: Kind) -> impl Iterator<Item = &Run> {
+    runs.iter().filter(move |r| r.kind == kind && !r.cold)
+}
+
+/// The one that did not.
+fn cold(runs: &[Run], kind: Kind) -> Option<&Run> {
+    runs.iter().find(|r| r.kind == kind && r.cold)
+}
+
+/// The median of a figure over all warm runs of a kind.
 fn median_of(runs: &[Run], kind: Kind, figure: impl Fn(&Run) -> f64) -> f64 {
-    median(runs.iter().filter(|r| r.kind == kind).map(figure))
+    median(warm(runs, kind).map(figure))
 }
 
 /// How many times as much the chain's median of a figure is.
@@ -197,6 +220,10 @@ fn figures(runs: &[Run], peak_memory: u64) -> Vec<Figure> {
             "wall s",
             median_of(runs, kind, |r| r.wall_seconds),
         ));
+        if let Some(run) = cold(runs, kind) {
+            let name = format!("{name}, cold");
+            figures.push(less(&name, "wall s", run.wall_seconds));
+        }
         for stage in stages(runs, kind) {
             let name = format!("{name}, {stage}");
             figures.push(less(&name, "CPU s", stage_median(runs, kind, stage, cpu)));
@@ -210,11 +237,12 @@ type Column = fn(&Run) -> f64;
 
 /// The figures as people read them: the ratio that counts, then all runs in their order, medians and ratios.
 fn table(runs: &[Run]) -> String {
-    let columns: [(&str, Column); 4] = [
+    let columns: [(&str, Column); 5] = [
         ("CPU s, QEMU", |r| r.qemu_cpu_seconds),
         ("CPU s, harness", |r| r.harness_cpu_seconds),
         ("CPU s, both", Run::cpu_seconds),
         ("wall s", |r| r.wall_seconds),
+        ("with set-up", |r| r.whole_seconds),
     ];
     let mut out = format!(
         "chain / direct: {:.2}, medians of CPU seconds of QEMU and harness\n\n",
@@ -229,7 +257,7 @@ fn table(runs: &[Run]) -> String {
     };
     row("", &|name, _| name.into());
     for run in runs {
-        let label = format!("{:?}", run.kind);
+        let label = format!("{:?}{}", run.kind, if run.cold { ", cold" } else { "" });
         row(&label, &|_, figure| format!("{:.1}", figure(run)));
     }
     for kind in [Kind::Chain, Kind::Direct] {
@@ -243,12 +271,13 @@ fn table(runs: &[Run]) -> String {
     out
 }
 
-/// The medians of each stage: CPU seconds of QEMU and harness, and wall seconds.
+/// The medians of each stage: CPU seconds of QEMU and harness, and wall seconds; and what the cold chain took.
 fn stage_table(runs: &[Run]) -> String {
     let mut out = format!(
-        "\n{:16}  {:>14}  {:>14}  {:>12}  {:>12}\n",
-        "medians", "chain, CPU s", "direct, CPU s", "chain, wall", "direct, wall"
+        "\n{:16}  {:>14}  {:>14}  {:>12}  {:>12}  {:>12}\n",
+        "medians", "chain, CPU s", "direct, CPU s", "chain, wall", "direct, wall", "chain, cold"
     );
+    let cold = cold(runs, Kind::Chain);
     for stage in stages(runs, Kind::Chain) {
         let cell = |kind, figure| {
             let median = stage_median(runs, kind, stage, figure);
@@ -258,12 +287,14 @@ fn stage_table(runs: &[Run]) -> String {
                 format!("{median:.2}")
             }
         };
+        let cold = cold.and_then(|run| run.stages.iter().find(|s| s.name == stage));
         let row = format!(
-            "{stage:16}  {:>14}  {:>14}  {:>12}  {:>12}",
+            "{stage:16}  {:>14}  {:>14}  {:>12}  {:>12}  {:>12}",
             cell(Kind::Chain, cpu),
             cell(Kind::Direct, cpu),
             cell(Kind::Chain, wall),
             cell(Kind::Direct, wall),
+            cold.map_or_else(String::new, |s| format!("{:.2}", s.took)),
         );
         out.push_str(row.trim_end());
         out.push('\n');
@@ -286,8 +317,7 @@ fn stage_median(
     stage: &str,
     figure: fn(&StageTime) -> Option<f64>,
 ) -> f64 {
-    let of_kind = runs.iter().filter(|r| r.kind == kind);
-    let of_stage = of_kind.filter_map(|r| r.stages.iter().find(|s| s.name == stage));
+    let of_stage = warm(runs, kind).filter_map(|r| r.stages.iter().find(|s| s.name == stage));
     median(of_stage.filter_map(figure))
 }
 
@@ -308,6 +338,8 @@ mod tests {
     fn made(kind: Kind, qemu: f64, harness: f64, wall: f64) -> Run {
         Run {
             kind,
+            cold: false,
+            whole_seconds: wall + 1.0,
             qemu_cpu_seconds: qemu,
             harness_cpu_seconds: harness,
             wall_seconds: wall,
@@ -330,7 +362,10 @@ mod tests {
 
     #[test]
     fn ratios_are_of_medians() {
+        let cold = |run| Run { cold: true, ..run };
         let runs = [
+            cold(made(Kind::Chain, 90.0, 5.0, 200.0)),
+            cold(made(Kind::Direct, 80.0, 5.0, 100.0)),
             made(Kind::Chain, 70.0, 4.0, 98.25),
             made(Kind::Direct, 42.0, 1.5, 61.0),
             made(Kind::Chain, 71.0, 4.5, 120.0),
@@ -341,20 +376,22 @@ mod tests {
         insta::assert_snapshot!(table(&runs), @r#"
         chain / direct: 1.74, medians of CPU seconds of QEMU and harness
 
-                          CPU s, QEMU  CPU s, harness  CPU s, both  wall s
-        Chain                    70.0             4.0         74.0    98.2
-        Direct                   42.0             1.5         43.5    61.0
-        Chain                    71.0             4.5         75.5   120.0
-        Direct                   43.0             1.5         44.5    60.0
-        Chain                   700.0             4.5        704.5    99.0
-        Direct                   41.0             2.0         43.0    62.0
-        Chain, median            71.0             4.5         75.5    99.0
-        Direct, median           42.0             1.5         43.5    61.0
-        ratio                    1.69            3.00         1.74    1.62
+                          CPU s, QEMU  CPU s, harness  CPU s, both  wall s  with set-up
+        Chain, cold              90.0             5.0         95.0   200.0        201.0
+        Direct, cold             80.0             5.0         85.0   100.0        101.0
+        Chain                    70.0             4.0         74.0    98.2         99.2
+        Direct                   42.0             1.5         43.5    61.0         62.0
+        Chain                    71.0             4.5         75.5   120.0        121.0
+        Direct                   43.0             1.5         44.5    60.0         61.0
+        Chain                   700.0             4.5        704.5    99.0        100.0
+        Direct                   41.0             2.0         43.0    62.0         63.0
+        Chain, median            71.0             4.5         75.5    99.0        100.0
+        Direct, median           42.0             1.5         43.5    61.0         62.0
+        ratio                    1.69            3.00         1.74    1.62         1.61
 
-        medians             chain, CPU s   direct, CPU s   chain, wall  direct, wall
-        iPXE                       22.25                         49.50
-        Linux                      22.25           12.25         49.50         30.50
+        medians             chain, CPU s   direct, CPU s   chain, wall  direct, wall   chain, cold
+        iPXE                       22.25                         49.50                      100.00
+        Linux                      22.25           12.25         49.50         30.50        100.00
         "#);
     }
 }

@@ -14,6 +14,7 @@ mod host;
 mod image;
 mod kernel_line;
 mod net;
+mod page_cache;
 mod rates;
 mod serve;
 mod target;
