@@ -53,6 +53,9 @@ pub struct Report {
     pub container_version: Option<String>,
     /// The random number that the registry put into the image; the run passed only if the container said it.
     pub nonce: Option<String>,
+    /// Digests of the layers that the registry served; empty in reports of before they were written down.
+    #[serde(default)]
+    pub layers: Vec<String>,
     /// What the registry served, and whether it is a stand-in for the real image.
     pub container_source: String,
     /// The container image is a stand-in.

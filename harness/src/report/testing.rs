@@ -32,6 +32,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         container_system: None,
         container_version: None,
         nonce: None,
+        layers: Vec::new(),
         container_source: "Alpine 3.20.3".into(),
         stand_in: false,
         qemu_cpu_seconds: 70.25,

@@ -109,6 +109,7 @@ pub async fn run(job: &Job<'_>, timeline: &Timeline, stop: impl Future<Output = 
         container_system: None,
         container_version: None,
         nonce: None,
+        layers: Vec::new(),
         container_source: job.parts.container.source.clone(),
         stand_in: job.parts.container.stand_in,
         qemu_cpu_seconds: 0.0,
@@ -184,6 +185,7 @@ async fn go(
 ) -> Result<Option<Failure>, RunError> {
     let (live, expectations) = Live::start(job, timeline).await?;
     report.nonce = Some(live.nonce().to_owned());
+    report.layers = live.layers().to_vec();
     report.mac = Some(live.mac());
     report.restored_from = live.restored().map(|restored| restored.run.clone());
     let in_folder = |source| RunError::Folder {

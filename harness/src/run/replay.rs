@@ -44,12 +44,21 @@ impl Recording {
         #[derive(serde::Deserialize)]
         struct Known {
             nonce: Option<String>,
+            #[serde(default)]
+            layers: Vec<String>,
             host_scale: f64,
         }
         let file = |name| bundle.run_file(name).unwrap_or_default();
         let bad = |file| move |source| BadRecord { file, source };
-        let Known { nonce, host_scale } =
-            serde_json::from_slice(file("report.json")).map_err(bad("report.json"))?;
+        let Known {
+            nonce,
+            mut layers,
+            host_scale,
+        } = serde_json::from_slice(file("report.json")).map_err(bad("report.json"))?;
+        if layers.is_empty() {
+            // A report of before they were written down; a scenario may have had them packed in another way.
+            layers.clone_from(&bundle.manifest.container.layers);
+        }
         let records: Result<_, _> = serde_json::Deserializer::from_slice(file("timeline.jsonl"))
             .into_iter::<Record>()
             .collect();
@@ -57,7 +66,7 @@ impl Recording {
             records: records.map_err(bad("timeline.jsonl"))?,
             origin: Origin::Run {
                 nonce,
-                layers: bundle.manifest.container.layers.clone(),
+                layers,
                 host_scale,
             },
         })

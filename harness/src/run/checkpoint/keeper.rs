@@ -15,7 +15,7 @@ use crate::scratch;
 use crate::timeline::{Cursor, Event, LinkEvent, Record, Timeline};
 
 /// So many checkpoints are kept, of 250 MB each: those that were used last.
-const KEPT: usize = 6;
+const KEPT: usize = 8;
 
 /// Makes a checkpoint when its stage is reached.
 #[derive(Debug)]
