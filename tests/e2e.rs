@@ -21,7 +21,7 @@ use shakedown_harness::run::{Extras, Job, Start, on_own_core, run, runs_at_a_tim
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
 use shakedown_harness::shell;
-use shakedown_harness::timeline::{Event, Timeline};
+use shakedown_harness::timeline::{Event, Record, Timeline};
 
 /// The scenario that is run twice, the second time from the checkpoint of the first.
 const CHECKPOINT_SCENARIO: &str = "layer-zstd";
@@ -120,67 +120,74 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
 /// refused, since the checkpoint is damaged.
 fn checkpoint_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let kit = Kit::open(KitOptions::default())?;
-    let checkpoints = tempfile::tempdir_in(kit.cache())?;
+    let folder = shakedown_tests::project_root().join("target/shakedown");
+    std::fs::create_dir_all(&folder)?;
+    let checkpoints = tempfile::tempdir_in(folder)?;
     let run = |name: &str| {
         let name = format!("checkpoint-{name}");
         let again = "cargo test -p shakedown-tests --test e2e checkpoint".to_owned();
         let root = Some(checkpoints.path().to_owned());
         make_run(scenario, board, &kit, &name, root, again)
     };
-    let (made, _) = run("made")?;
-    let (restored, timeline) = run("restored")?;
-    for report in [&made, &restored] {
+    let made = run("made")?;
+    let restored = run("restored")?;
+    for (report, _) in [&made, &restored] {
         if let Some(failure) = &report.failure {
             bail!("{}", failure_text(report, failure));
         }
     }
-    ensure!(made.restored_from.is_none() && made.last_restored().is_none());
-    let stage = restored.last_restored().map(|stage| &stage.name);
-    ensure!(
-        stage == scenario.checkpoint.as_ref(),
-        "went on from {stage:?}"
-    );
-    ensure!(made.nonce != restored.nonce, "both runs had one nonce");
-    let [whole, rest] = [&made, &restored].map(|report| report.qemu_cpu_seconds);
-    ensure!(
-        rest < whole,
-        "the second run took {rest} CPU s, the first {whole}"
-    );
-    let records = timeline.snapshot();
-    let border = records
-        .iter()
-        .position(|r| matches!(r.event, Event::Restored { .. }));
-    let own = records
-        .iter()
-        .skip(border.context("the timeline has no border")?);
-    let booted = own.filter(|r| matches!(&r.event, Event::Request(r) if r.service == "boot"));
-    ensure!(
-        booted.count() == 0,
-        "the second run has asked the boot server"
-    );
-    println!("in whole: {whole:.1} CPU s, from the checkpoint: {rest:.1}");
+    check_restored(scenario, &made, &restored)?;
 
-    let kept: Vec<_> = std::fs::read_dir(checkpoints.path())?.collect::<Result<_, _>>()?;
-    let [kept] = &kept[..] else {
-        bail!("there are {} checkpoints", kept.len());
-    };
-    let memory = File::options()
-        .write(true)
-        .open(kept.path().join("memory"))?;
+    let kept = std::fs::read_dir(checkpoints.path())?.next();
+    let kept = kept.context("there is no checkpoint any more")??.path();
+    let memory = File::options().write(true).open(kept.join("memory"))?;
     memory.set_len(1 << 20)?;
     let (refused, _) = run("damaged")?;
-    let cause = refused
-        .failure
-        .map(|failure| failure.cause)
-        .unwrap_or_default();
-    let folder = kept.path().display().to_string();
+    let cause = refused.failure.map(|failure| failure.cause);
+    let cause = cause.unwrap_or_default();
     ensure!(
-        refused.verdict == Verdict::CouldNotRun && cause.contains(&folder),
+        refused.verdict == Verdict::CouldNotRun && cause.contains(&kept.display().to_string()),
         "a damaged checkpoint made the run {:?}: {cause}",
         refused.verdict
     );
     println!("{cause}");
     Ok(())
+}
+
+/// The second run began where the first had left its checkpoint, and did the rest itself.
+fn check_restored(
+    scenario: &Scenario,
+    (made, made_timeline): &(Report, Timeline),
+    (restored, timeline): &(Report, Timeline),
+) -> Result<()> {
+    ensure!(made.restored_from.is_none() && made.last_restored().is_none());
+    let stage = restored.last_restored().map(|stage| &stage.name);
+    ensure!(
+        stage == scenario.checkpoint.as_ref(),
+        "went on from {stage:?}; the first run said: {:?}",
+        notes(made_timeline)
+    );
+    ensure!(made.nonce != restored.nonce, "both runs had one nonce");
+    let [whole, rest] = [made, restored].map(|report| report.qemu_cpu_seconds);
+    ensure!(rest < whole, "first {whole} CPU s, then {rest}");
+    let records = timeline.snapshot();
+    let is_border = |r: &Record| matches!(r.event, Event::Restored { .. });
+    let border = records.iter().position(is_border);
+    let own = records.iter().skip(border.context("there is no border")?);
+    let booted = own.filter(|r| matches!(&r.event, Event::Request(r) if r.service == "boot"));
+    ensure!(booted.count() == 0, "the boot server was asked again");
+    println!("in whole: {whole:.1} CPU s, from the checkpoint: {rest:.1}");
+    Ok(())
+}
+
+/// What a run said of itself.
+fn notes(timeline: &Timeline) -> Vec<String> {
+    let records = timeline.snapshot().into_iter();
+    let notes = records.filter_map(|r| match r.event {
+        Event::Note { room, text } => Some(format!("{room}: {text}")),
+        _ => None,
+    });
+    notes.collect()
 }
 
 /// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.

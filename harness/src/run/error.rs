@@ -52,7 +52,7 @@ pub enum RunError {
         scenario: String,
     },
     /// A checkpoint is damaged, or was written by another QEMU.
-    #[error("cannot go on from the checkpoint {}: {source}; remove this folder, or boot the board in whole with --no-checkpoints", folder.display())]
+    #[error("cannot go on from the checkpoint {}; remove this folder, or boot the board in whole with --no-checkpoints: {source}", folder.display())]
     BadCheckpoint {
         /// Its folder.
         folder: PathBuf,

@@ -1,9 +1,9 @@
 //! Checkpoints: boards that have come to a stage, kept for later runs that are given the same until then.
 //!
-//! A board that stands still is a file of QEMU's ([`save_memory`](crate::machine::save_memory)), its card's overlay, and what its run knew: the hardware address, the
-//! key of the authority that its guest trusts, and what had happened to it. Two things cannot be kept, and must not be there: a
-//! connection, whose other end is in this process, and a USB transfer under way. A guest that has not touched its NIC since it was last
-//! plugged in has neither.
+//! A board that stands still is a file of QEMU's ([`save_memory`](crate::machine::save_memory)), its card's overlay, and what its run
+//! knew: the hardware address, the key of the authority that its guest trusts, and what had happened to it. Two things cannot be kept,
+//! and must not be there: a connection, whose other end is in this process, and a USB transfer under way. A guest that has not touched
+//! its NIC since it was last plugged in has neither.
 //!
 //! A checkpoint is found by everything that can have had an influence on the board: its definition, its parts, the boot script, what the
 //! initramfs is extended by, and the program that plays its surroundings.
