@@ -120,9 +120,8 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
 /// refused, since the checkpoint is damaged.
 fn checkpoint_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let kit = Kit::open(KitOptions::default())?;
-    let folder = shakedown_tests::project_root().join("target/shakedown");
-    std::fs::create_dir_all(&folder)?;
-    let checkpoints = tempfile::tempdir_in(folder)?;
+    std::fs::create_dir_all(records_folder())?;
+    let checkpoints = tempfile::tempdir_in(records_folder())?;
     let run = |name: &str| {
         let name = format!("checkpoint-{name}");
         let again = "cargo test -p shakedown-tests --test e2e checkpoint".to_owned();
@@ -192,7 +191,8 @@ fn notes(timeline: &Timeline) -> Vec<String> {
 
 /// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.
 fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String) -> Result<()> {
-    let (report, timeline) = make_run(scenario, board, kit, name, Some(kit.checkpoints()), again)?;
+    let checkpoints = Some(records_folder().join("checkpoints"));
+    let (report, timeline) = make_run(scenario, board, kit, name, checkpoints, again)?;
     let name = format!("{name}-{}", board.name);
     match &report.ending {
         Some(ending) => print!("{}", ending_text(&report, ending)),
@@ -219,6 +219,11 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String
     }
 }
 
+/// Where runs are recorded.
+fn records_folder() -> PathBuf {
+    shakedown_tests::project_root().join("target/shakedown")
+}
+
 /// Makes a run. Its record takes the place of the last one of that name.
 fn make_run(
     scenario: &Scenario,
@@ -229,8 +234,8 @@ fn make_run(
     again: String,
 ) -> Result<(Report, Timeline)> {
     let parts = kit.parts(board)?;
-    let folder = shakedown_tests::project_root()
-        .join("target/shakedown/trials")
+    let folder = records_folder()
+        .join("trials")
         .join(format!("{name}-{}", board.name));
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("cannot remove the record of the last trial")?;

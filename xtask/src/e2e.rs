@@ -160,7 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             scenario,
             board,
             parts,
-            checkpoints: (!args.no_checkpoints).then(|| kit.checkpoints()),
+            checkpoints: (!args.no_checkpoints).then(|| project.checkpoints_folder()),
             mac: None,
             reproduce: format!(
                 "cargo xtask e2e {} --board {}{}",

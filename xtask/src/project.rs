@@ -180,6 +180,11 @@ impl Project {
         self.runs_folder().join(name)
     }
 
+    /// The folder for checkpoints. They are of use to the program that has made them only, so they go with it.
+    pub(crate) fn checkpoints_folder(&self) -> PathBuf {
+        self.runs_folder().join("checkpoints")
+    }
+
     /// A new folder on the disk of the runs, for what is not to be kept. It goes when it is dropped.
     pub(crate) fn scratch_folder(&self) -> Result<TempDir> {
         let folder = self.root.join("target");
