@@ -268,7 +268,10 @@ fn run_all(
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let work = || -> Result<Vec<(usize, (Report, PathBuf))>> {
         let mut made = Vec::new();
-        while let Some((number, planned)) = next() {
+        // Once the user has had enough, no other run begins.
+        while !*stop.borrow()
+            && let Some((number, planned)) = next()
+        {
             let stop = stop.clone();
             let run = async |_| run_one(project, planned, args, &view, stop).await;
             made.push((number, on_own_core(run)?));
