@@ -38,11 +38,11 @@ pub fn can_be_saved(machine: &str) -> bool {
 /// QEMU refuses, or the guest always has an interrupt pending. The machine runs on then.
 pub async fn freeze(monitor: &Monitor) -> Result<(), MachineError> {
     for _ in 0..PATIENCE {
-        monitor.execute("stop", json!({})).await?;
+        monitor.pause().await?;
         if !is_interrupt_pending(monitor).await? {
             return Ok(());
         }
-        monitor.execute("cont", json!({})).await?;
+        monitor.resume().await?;
         sleep(SERVE).await;
     }
     Err(MachineError::NeverQuiet)
@@ -50,9 +50,8 @@ pub async fn freeze(monitor: &Monitor) -> Result<(), MachineError> {
 
 async fn is_interrupt_pending(monitor: &Monitor) -> Result<bool, MachineError> {
     for source in SOURCES {
-        let arguments = json!({ "command-line": format!("xp /1wx {source:#x}") });
-        let answer = monitor.execute("human-monitor-command", arguments).await?;
-        if word(answer.as_str().unwrap_or_default()) != Some(0) {
+        let answer = monitor.human(&format!("xp /1wx {source:#x}")).await?;
+        if word(&answer) != Some(0) {
             return Ok(true);
         }
     }

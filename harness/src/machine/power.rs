@@ -236,8 +236,7 @@ impl Machine {
     /// # Errors
     /// QEMU refuses.
     pub async fn pause(&self) -> Result<(), MachineError> {
-        self.monitor.execute("stop", json!({})).await?;
-        Ok(())
+        self.monitor.pause().await
     }
 
     /// Lets the board go on after [`pause`](Self::pause).
@@ -245,8 +244,7 @@ impl Machine {
     /// # Errors
     /// QEMU refuses.
     pub async fn resume(&self) -> Result<(), MachineError> {
-        self.monitor.execute("cont", json!({})).await?;
-        Ok(())
+        self.monitor.resume().await
     }
 
     /// QEMU's monitor, for commands that have no method here.

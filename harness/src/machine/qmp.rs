@@ -114,6 +114,34 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// Makes the machine stand still: its clock stops too.
+    ///
+    /// # Errors
+    /// As for [`execute`](Self::execute).
+    pub async fn pause(&self) -> Result<(), MachineError> {
+        self.execute("stop", json!({})).await.map(drop)
+    }
+
+    /// Lets the machine go on.
+    ///
+    /// # Errors
+    /// As for [`execute`](Self::execute).
+    pub async fn resume(&self) -> Result<(), MachineError> {
+        self.execute("cont", json!({})).await.map(drop)
+    }
+
+    /// Executes a line of the monitor for people, for what QMP has no command for, and returns what it says.
+    ///
+    /// # Errors
+    /// As for [`execute`](Self::execute).
+    pub async fn human(&self, line: &str) -> Result<String, MachineError> {
+        let arguments = json!({ "command-line": line });
+        let answer = self.execute("human-monitor-command", arguments).await?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
+    }
+}
+
 impl std::fmt::Debug for Monitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Monitor").finish_non_exhaustive()

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{MachineError, Monitor};
@@ -24,10 +23,8 @@ pub async fn kernel_takes_over(monitor: &Monitor) -> Result<(), MachineError> {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        let arguments = json!({ "command-line": "info registers" });
-        let answer = monitor.execute("human-monitor-command", arguments).await?;
-        let registers = answer.as_str().unwrap_or_default();
-        if program_counter(registers).is_some_and(is_upper_half) {
+        let registers = monitor.human("info registers").await?;
+        if program_counter(&registers).is_some_and(is_upper_half) {
             return Ok(());
         }
     }

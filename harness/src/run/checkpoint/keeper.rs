@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{BOARD, CARD, MEMORY, Place, Saved};
@@ -49,7 +48,7 @@ impl Keeper {
     async fn keep(&self) -> Result<(), NotKept> {
         freeze(&self.monitor).await?;
         let kept = self.write().await;
-        self.monitor.execute("cont", json!({})).await?;
+        self.monitor.resume().await?;
         kept
     }
 
