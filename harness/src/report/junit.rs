@@ -36,7 +36,7 @@ fn test_case(report: &Report, folder: &Path, root: &Path) -> TestCase {
     );
     case.set_classname(format!("shakedown.{}", report.scenario));
     case.set_time(report.whole());
-    for stage in report.stages.iter().filter(|stage| !stage.restored) {
+    for stage in report.own_stages() {
         let name = format!("stage.{}.seconds", stage.name);
         case.add_property((name.as_str(), format!("{:.3}", stage.took).as_str()));
     }

@@ -161,6 +161,11 @@ impl Report {
         Duration::try_from_secs_f64(whole).unwrap_or_default()
     }
 
+    /// The stages that the run went through itself.
+    pub fn own_stages(&self) -> impl Iterator<Item = &StageTime> {
+        self.stages.iter().filter(|stage| !stage.restored)
+    }
+
     /// The stage at which a checkpoint was made that this run went on from.
     #[must_use]
     pub fn last_restored(&self) -> Option<&StageTime> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::console::{Style, StyledLine, read_cast, styled_lines};
-use crate::timeline::{Event, Power, Record};
+use crate::timeline::{Event, Record, power_on};
 
 /// A recorded run.
 #[derive(Debug, Clone)]
@@ -82,11 +82,7 @@ impl Recorded {
     /// When the board was switched on, on the timeline's clock.
     #[must_use]
     pub fn power_on(&self) -> Duration {
-        let on = self
-            .records
-            .iter()
-            .find(|r| matches!(r.event, Event::Power { action: Power::On }));
-        on.map_or(Duration::ZERO, |r| r.at)
+        power_on(&self.records).unwrap_or_default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The table of runs at the end of a command.
 
-use super::{Report, StageTime, Verdict};
+use super::{Report, Verdict};
 
 /// So many runs stand beside each other, with a row for each stage; more of them have a row each.
 const SIDE_BY_SIDE: usize = 2;
@@ -112,9 +112,9 @@ fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
         Column::new("verdict", reports, verdict).of_words(),
     ];
     let longest = |stage: &str| {
-        let times = reports.iter().filter_map(|r| self::stage(r, stage));
-        let own = times.filter(|time| !time.restored);
-        own.map(|time| time.took).fold(0.0, f64::max)
+        let own = reports.iter().flat_map(Report::own_stages);
+        let times = own.filter(|s| s.name == stage).map(|s| s.took);
+        times.fold(0.0, f64::max)
     };
     stages.sort_by(|(_, a), (_, b)| longest(b).total_cmp(&longest(a)));
     let count = stages.len();
@@ -132,8 +132,7 @@ fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
     shown.sort_by_key(|(place, ..)| *place);
     let is_hidden = |name: &str| !shown.iter().any(|(_, stage, _)| *stage == name);
     let rest = |report: &Report| {
-        let own = report.stages.iter().filter(|s| !s.restored);
-        let hidden = own.filter(|s| is_hidden(&s.name));
+        let hidden = report.own_stages().filter(|s| is_hidden(&s.name));
         format!("{:.1}", hidden.fold(0.0, |sum, s| sum + s.took))
     };
     let rest = (shown.len() < count).then(|| Column::new("rest", reports, rest));
@@ -165,12 +164,8 @@ fn short(stage: &str) -> &str {
     stage.split(' ').next().unwrap_or(stage)
 }
 
-fn stage<'a>(report: &'a Report, name: &str) -> Option<&'a StageTime> {
-    report.stages.iter().find(|s| s.name == name)
-}
-
 fn took(report: &Report, name: &str) -> String {
-    match stage(report, name) {
+    match report.stages.iter().find(|s| s.name == name) {
         Some(stage) if stage.restored => format!("({:.1})", stage.took),
         Some(stage) => format!("{:.1}", stage.took),
         None => "-".into(),

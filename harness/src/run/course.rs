@@ -240,9 +240,7 @@ pub async fn run_until(
     expectations: Expectations,
     timeline: &Timeline,
 ) -> Result<(), Box<Failure>> {
-    let mut stages = job.stages();
-    let last = stages.iter().position(|s| s.name == stage);
-    stages.truncate(last.map_or(0, |i| i + 1));
+    let stages = job.stages_until(stage);
     let never = std::future::pending();
     let passage = go_through(&stages, None, job, live, expectations, timeline, never).await;
     passage
@@ -352,6 +350,14 @@ impl Job<'_> {
 }
 
 impl Job<'_> {
+    /// The stages of this run up to the one of this name; none if it has no such stage.
+    pub(super) fn stages_until(&self, name: &str) -> Vec<Stage> {
+        let mut stages = self.stages();
+        let last = stages.iter().position(|s| s.name == name);
+        stages.truncate(last.map_or(0, |i| i + 1));
+        stages
+    }
+
     /// What the scenario states of the journal and the journal does not show. A direct start leaves the boot server alone, so nothing is
     /// stated of it.
     fn violated(&self, records: &[Record]) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::console::{Transcript, recorded};
 use crate::input::Pattern;
 use crate::report::bundle::Bundle;
 use crate::report::{Class, Failure, StageTime};
-use crate::timeline::{Event, Power, Record, Timeline};
+use crate::timeline::{Event, Record, Timeline, power_on};
 
 /// What was recorded, and what is known of it.
 #[derive(Debug, Clone)]
@@ -208,11 +208,7 @@ async fn judge_records(
     let is_stage = |r: &Record| matches!(r.event, Event::Stage { .. });
     let before: Vec<_> = records.iter().filter(|r| !is_stage(r)).cloned().collect();
     let (expectations, records) = recorded(&before);
-    let is_on = |r: &&Record| {
-        let on = Event::Power { action: Power::On };
-        r.event == on
-    };
-    let power_on = records.iter().find(is_on).map_or(Duration::ZERO, |r| r.at);
+    let power_on = power_on(&records).unwrap_or_default();
     let end = records.last().map_or(Duration::ZERO, |r| r.at);
     let ended = async { GiveUp::new(end, Class::Board, "the record ends before") };
     let timeline = Timeline::of_records(records);

@@ -15,7 +15,7 @@ use super::watchdog::Watchdog;
 use crate::board::{Evidence, Stage};
 use crate::console::Expectations;
 use crate::report::{Class, CpuSeconds, StageTime};
-use crate::timeline::{Cursor, Event, Power, Record, Timeline};
+use crate::timeline::{Cursor, Event, Record, Timeline, power_on};
 
 /// Goes through the stages of one run.
 pub(super) struct Sequencer {
@@ -69,12 +69,8 @@ impl Sequencer {
     /// chain have been reached.
     pub(super) fn going_on_from(self, restored: Vec<StageTime>) -> Self {
         let records = self.timeline.snapshot();
-        let power_on = records.iter().find_map(|r| match r.event {
-            Event::Power { action: Power::On } => Some(r.at),
-            _ => None,
-        });
         Self {
-            power_on: power_on.unwrap_or(self.power_on),
+            power_on: power_on(&records).unwrap_or(self.power_on),
             cursor: Cursor::behind(&records),
             restored,
             ..self

@@ -19,6 +19,13 @@ pub struct Record {
     pub event: Event,
 }
 
+/// When the board of these records was switched on, if it was.
+#[must_use]
+pub fn power_on(records: &[Record]) -> Option<Duration> {
+    let is_on = |r: &&Record| matches!(r.event, Event::Power { action: Power::On });
+    records.iter().find(is_on).map(|r| r.at)
+}
+
 /// What can happen in a run. Serialised as one JSON object with the tag `event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]

@@ -8,5 +8,5 @@ mod log;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use event::{Event, LinkEvent, Power, Record, RequestEvent, TlsEvent};
+pub use event::{Event, LinkEvent, Power, Record, RequestEvent, TlsEvent, power_on};
 pub use log::{Cursor, Timeline};

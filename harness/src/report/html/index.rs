@@ -186,7 +186,7 @@ impl Run {
 
 fn compared(run: &Run) -> Compared<'_> {
     let report = &run.report;
-    let stages = report.stages.iter().filter(|stage| !stage.restored);
+    let stages = report.own_stages();
     let parts = report.parts.iter();
     Compared {
         folder: &run.folder,

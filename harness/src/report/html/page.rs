@@ -140,7 +140,7 @@ pub fn page(run: &Recorded) -> Result<String, PageError> {
         verdict: verdict_class(run.report.verdict),
         sentence: verdict_sentence(&run.report),
         begun: begun(&run.report),
-        restored: run.report.stages.iter().filter(|s| s.restored).count(),
+        restored: run.report.stages.len() - run.report.own_stages().count(),
         faults: injected(&run.report, &waterfall),
         entries,
         uarts: uarts(run),

@@ -25,11 +25,8 @@ pub(super) fn key(job: &Job<'_>, stage: &str) -> String {
     ];
     let files = files.map(|path| Stamp::of(path));
     let told = registries::guest_files(&scenario.registry);
-    let mut stages = job.stages();
-    let last = stages.iter().position(|s| s.name == stage);
-    stages.truncate(last.map_or(0, |i| i + 1));
     let all: [&dyn Debug; 7] = [
-        &stages,
+        &job.stages_until(stage),
         &files,
         &parts.qemu.version,
         &parts.versions,

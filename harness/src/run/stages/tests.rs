@@ -48,12 +48,15 @@ fn scene() -> Scene {
 
 impl Scene {
     async fn go(&mut self, stages: &[Stage]) -> (Vec<String>, Result<(), NotReached>) {
-        let never = std::future::pending();
-        let (reached, outcome) = self
-            .sequencer
-            .go(stages, &mut self.watchdog, never, std::future::pending())
-            .await;
+        let (reached, outcome) = self.go_timed(stages).await;
         (reached.into_iter().map(|s| s.name).collect(), outcome)
+    }
+
+    async fn go_timed(&mut self, stages: &[Stage]) -> (Vec<StageTime>, Result<(), NotReached>) {
+        let never = std::future::pending();
+        self.sequencer
+            .go(stages, &mut self.watchdog, never, std::future::pending())
+            .await
     }
 
     async fn say(&mut self, text: &str) {
@@ -185,11 +188,7 @@ async fn what_another_run_has_seen_proves_no_stage_of_this_one() {
         if is_leased {
             scene.timeline.emit(lease());
         }
-        let never = std::future::pending();
-        let (reached, outcome) = scene
-            .sequencer
-            .go(&chain, &mut scene.watchdog, never, std::future::pending())
-            .await;
+        let (reached, outcome) = scene.go_timed(&chain).await;
         assert_eq!(outcome.is_ok(), is_leased);
         assert_eq!(reached[0], restored);
         assert_eq!(reached.len(), 1 + usize::from(is_leased));
