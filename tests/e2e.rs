@@ -28,6 +28,9 @@ const CHECKPOINT_SCENARIO: &str = "layer-zstd";
 /// The scenario that an image with an identity of its own is booted in, in the full tier.
 const PROVISIONED_SCENARIO: &str = "alpine-https";
 
+/// What a trial does.
+type Run = fn(&Scenario, &Board) -> Result<()>;
+
 fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert_with(runs_at_a_time);
@@ -42,23 +45,19 @@ fn main() -> Result<ExitCode> {
     let mut trials = Vec::new();
     for scenario in scenarios {
         for board in boards.iter().filter(|b| scenario.boards.contains(&b.name)) {
-            let (scenario, board) = (scenario.clone(), board.clone());
-            if scenario.name == PROVISIONED_SCENARIO {
+            let mut add = |name: &str, run: Run, tier_of_trial| {
+                let name = format!("{name}::{}", board.name);
                 let (scenario, board) = (scenario.clone(), board.clone());
-                let name = format!("provisioned-image::{}", board.name);
-                let run = move || provisioned_trial(&scenario, &board).map_err(failed);
-                trials.push(Trial::test(name, run).with_ignored_flag(tier < Tier::Full));
+                let trial = Trial::test(name, move || run(&scenario, &board).map_err(failed));
+                trials.push(trial.with_ignored_flag(tier_of_trial > tier));
+            };
+            if scenario.name == PROVISIONED_SCENARIO {
+                add("provisioned-image", provisioned_trial, Tier::Full);
             }
             if scenario.name == CHECKPOINT_SCENARIO {
-                let (scenario, board) = (scenario.clone(), board.clone());
-                let name = format!("checkpoint::{}", board.name);
-                let run = move || checkpoint_trial(&scenario, &board).map_err(failed);
-                trials.push(Trial::test(name, run));
+                add("checkpoint", checkpoint_trial, Tier::Smoke);
             }
-            let ignored = scenario.tier > tier;
-            let name = format!("{}::{}", scenario.name, board.name);
-            let trial = Trial::test(name, move || trial(&scenario, &board).map_err(failed));
-            trials.push(trial.with_ignored_flag(ignored));
+            add(&scenario.name, trial, scenario.tier);
         }
     }
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
@@ -125,7 +124,7 @@ fn checkpoint_trial(scenario: &Scenario, board: &Board) -> Result<()> {
     let run = |name: &str| {
         let name = format!("checkpoint-{name}");
         let again = "cargo test -p shakedown-tests --test e2e checkpoint".to_owned();
-        let root = Some(checkpoints.path().to_owned());
+        let root = checkpoints.path().to_owned();
         make_run(scenario, board, &kit, &name, root, again)
     };
     let made = run("made")?;
@@ -191,7 +190,7 @@ fn notes(timeline: &Timeline) -> Vec<String> {
 
 /// Runs a scenario; `name` is that of the trial and its record, `again` the command that runs it again.
 fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String) -> Result<()> {
-    let checkpoints = Some(records_folder().join("checkpoints"));
+    let checkpoints = records_folder().join("checkpoints");
     let (report, timeline) = make_run(scenario, board, kit, name, checkpoints, again)?;
     let name = format!("{name}-{}", board.name);
     match &report.ending {
@@ -230,7 +229,7 @@ fn make_run(
     board: &Board,
     kit: &Kit,
     name: &str,
-    checkpoints: Option<PathBuf>,
+    checkpoints: PathBuf,
     again: String,
 ) -> Result<(Report, Timeline)> {
     let parts = kit.parts(board)?;
@@ -247,7 +246,7 @@ fn make_run(
         start: Start::Card,
         folder,
         keep: false,
-        checkpoints,
+        checkpoints: Some(checkpoints),
         extras: Extras::default(),
         reproduce: again,
     };
