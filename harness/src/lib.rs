@@ -1,25 +1,18 @@
 //! Shakedown's harness: boots netboot images in emulation, plays everything around the board, and proves by serial console and
 //! server journal that the chain reaches its container.
 //!
-//! One room per concept; [`wire`] and [`timeline`] are all that the rooms on the data path share.
+//! The leaf rooms are crates of their own, which the compiler keeps apart; they are re-exported here under their names.
 
 pub mod board;
-pub mod console;
-pub mod cpio;
-pub mod image;
-pub mod input;
-pub mod lan;
-pub mod mac;
-pub mod machine;
-pub mod pcapng;
 pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schema;
-mod scratch;
-pub mod services;
-pub mod shell;
-pub mod survey;
-pub mod timeline;
-pub mod usb;
-pub mod wire;
+#[cfg(test)]
+mod testing;
+
+pub use shakedown_base::{digest, fingerprint, input, mac, scratch, shell, timeline, wire};
+pub use shakedown_image::{self as image, boot, cpio, survey};
+pub use shakedown_net::{lan, pcapng, usb};
+pub use shakedown_services as services;
+pub use shakedown_target::{console, qemu as machine};

@@ -79,7 +79,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::timeline::testing;
+    use crate::testing;
 
     fn request(service: &str, target: &str, status: u16, offset: Option<u64>) -> Event {
         Event::Request(RequestEvent {

@@ -61,10 +61,10 @@ pub enum RunError {
     },
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
-    Firmware(#[from] crate::machine::firmware::FirmwareError),
+    Firmware(#[from] crate::image::boot::FirmwareError),
     /// The device tree could not be edited.
     #[error(transparent)]
-    DeviceTree(#[from] crate::machine::device_tree::DeviceTreeError),
+    DeviceTree(#[from] crate::image::boot::device_tree::DeviceTreeError),
     /// The emulator could not be started.
     #[error(transparent)]
     Machine(#[from] crate::machine::MachineError),

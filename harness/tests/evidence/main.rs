@@ -9,7 +9,7 @@
 
 mod browser;
 #[expect(dead_code, reason = "the tests of the LAN use more of the guest")]
-#[path = "../lan/guest.rs"]
+#[path = "../../net/tests/lan/guest.rs"]
 mod guest;
 mod pages;
 mod sample;

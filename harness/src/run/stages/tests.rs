@@ -8,7 +8,8 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::board::Limits;
 use crate::console::Console;
-use crate::timeline::{Power, RequestEvent, testing};
+use crate::testing;
+use crate::timeline::{Power, RequestEvent};
 
 /// A run whose board is the test.
 struct Scene {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
-use crate::timeline::testing;
+use crate::testing;
 
 #[derive(Deserialize)]
 struct File {

@@ -1,0 +1,13 @@
+//! What every room of the harness shares, and nothing that belongs to one of them.
+
+pub mod digest;
+pub mod fingerprint;
+pub mod input;
+pub mod mac;
+pub mod scratch;
+pub mod shell;
+mod syntax;
+pub mod timeline;
+pub mod wire;
+
+pub use syntax::SyntaxError;

@@ -1,0 +1,300 @@
+//! Makes a prebuilt image: firmware, boot loader and iPXE on a partitioned disk, without identity.
+//!
+//! Partition 1 (FAT16) is what the board's ROM and VideoCore firmware read, partition 2 (FAT16) is the EFI system partition,
+//! partition 3 (ext4) is for boot2container's cache. Equal inputs give equal bytes.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::fat::{FatFormat, FatKind, FatVolume};
+use super::guid::Guid;
+use super::partitions::Scheme;
+use super::sparse::Output;
+use super::{ImageError, Layout, Sizes, ext};
+
+/// Where UEFI firmware looks for the boot loader of a removable disk on 64-bit ARM (UEFI specification, section 3.5.1.1).
+pub const EFI_BOOT_FILE: &str = "EFI/BOOT/BOOTAA64.EFI";
+
+/// What [`default_config_txt`] starts.
+pub const BOOT_LOADER: &str = "u-boot.bin";
+
+/// boot2container keeps container images in the file system with this label.
+pub const CACHE_LABEL: &str = "B2C_CACHE";
+
+/// A file of the host and its place in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path in the partition, separated by `/`.
+    pub path: String,
+    /// The file to copy.
+    pub source: PathBuf,
+}
+
+impl SourceFile {
+    /// `source`, to be copied to `path`.
+    pub fn new(path: impl Into<String>, source: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            source: source.into(),
+        }
+    }
+}
+
+/// What is on the cache partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Cache {
+    /// Nothing: boot2container formats it on the first boot, if it does.
+    #[default]
+    Empty,
+    /// An empty ext4 file system with the label that boot2container looks for.
+    Ext4,
+}
+
+impl Cache {
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Ext4 => "ext4",
+        }
+    }
+}
+
+/// What a prebuilt image is made of.
+#[derive(Debug, Clone, Default)]
+pub struct PrebuiltSpec {
+    /// Sizes of disk and partitions.
+    pub sizes: Sizes,
+    /// The kind of partition table.
+    pub scheme: Scheme,
+    /// The disk's signature, from which the volumes have their serial numbers and a GPT its GUIDs.
+    pub disk_signature: u32,
+    /// Contents of `config.txt` on the firmware partition.
+    pub config_txt: String,
+    /// The other files of the firmware partition: VideoCore firmware, boot loader, device trees.
+    pub firmware_files: Vec<SourceFile>,
+    /// The files of the EFI system partition: at least iPXE as [`EFI_BOOT_FILE`].
+    pub esp_files: Vec<SourceFile>,
+    /// What is on the cache partition.
+    pub cache: Cache,
+}
+
+/// Makes the image `output`, replacing a file of that name at the very end.
+///
+/// # Errors
+/// [`ImageError`] that names the file or partition concerned; `output` is then as it was.
+pub fn build(spec: &PrebuiltSpec, output: &Path) -> Result<Layout, ImageError> {
+    let layout = Layout::new(spec.sizes, spec.scheme)?;
+    let image = Output::create(output, layout.disk, 0o666)?;
+    let mut file = image.file();
+    layout
+        .table(spec.disk_signature)
+        .write(&mut file)
+        .map_err(ImageError::io("write", output))?;
+
+    let firmware = format(file, &layout.firmware, spec, 1, *b"FIRMWARE   ")
+        .map_err(ImageError::fat(output, 1))?;
+    firmware
+        .write("config.txt", spec.config_txt.as_bytes())
+        .map_err(ImageError::fat(output, 1))?;
+    fill(firmware, &spec.firmware_files, output, 1)?;
+
+    let esp =
+        format(file, &layout.esp, spec, 2, *b"ESP        ").map_err(ImageError::fat(output, 2))?;
+    fill(esp, &spec.esp_files, output, 2)?;
+
+    if spec.cache == Cache::Ext4 {
+        let size = layout.cache.end - layout.cache.start;
+        if size < ext::SMALLEST {
+            let text = "a file system needs a cache partition of 16 MiB; make the disk larger, or leave it empty";
+            return Err(ImageError::Sizes(text.into()));
+        }
+        let Guid(id) = Guid::derived(&format!(
+            "shakedown {:08x} cache file system",
+            spec.disk_signature
+        ));
+        ext::format(file, &layout.cache, CACHE_LABEL, id)
+            .map_err(ImageError::io("write", output))?;
+    }
+    image.commit()?;
+    Ok(layout)
+}
+
+/// The `config.txt` of a prebuilt image for Raspberry Pi 3B and 3B+.
+#[must_use]
+pub fn default_config_txt() -> String {
+    format!(
+        "\
+# Read by the VideoCore firmware, which starts U-Boot; U-Boot starts iPXE from the EFI system partition.
+arm_64bit=1
+kernel={BOOT_LOADER}
+
+# The mini UART's baud rate follows the core clock. This turns the UART on and fixes that clock
+# (core_freq=250), without which its output is garbled.
+enable_uart=1
+
+# U-Boot and Linux are mainline, so are the device trees. A 3B+ reads the lines of [pi3], too.
+[pi3]
+device_tree=bcm2837-rpi-3-b.dtb
+[pi3+]
+device_tree=bcm2837-rpi-3-b-plus.dtb
+[all]
+"
+    )
+}
+
+fn format<'a>(
+    image: &'a File,
+    window: &Range<u64>,
+    spec: &PrebuiltSpec,
+    number: u32,
+    label: [u8; 11],
+) -> Result<FatVolume<&'a File>, super::fat::FatError> {
+    let format = FatFormat {
+        // FAT16 for both: there are boards that do not read FAT32.
+        kind: FatKind::Fat16,
+        volume_id: spec.disk_signature.wrapping_add(number),
+        label,
+    };
+    FatVolume::format(image, window, &format)
+}
+
+/// Copies `files` into the volume and completes it.
+fn fill(
+    volume: FatVolume<&File>,
+    files: &[SourceFile],
+    output: &Path,
+    partition: u32,
+) -> Result<(), ImageError> {
+    let failed = ImageError::fat(output, partition);
+    for SourceFile { path, source } in files {
+        let contents = File::open(source).map_err(ImageError::io("open", source))?;
+        volume.write(path, contents).map_err(&failed)?;
+    }
+    volume.finish().map_err(&failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::Disk;
+    use crate::config_txt::{self, BoardModel, Hardware};
+
+    fn spec(directory: &Path) -> PrebuiltSpec {
+        let source = directory.join("source");
+        std::fs::write(&source, vec![0x5a; 100_000]).unwrap();
+        PrebuiltSpec {
+            sizes: Sizes {
+                disk: 64 << 20,
+                firmware: 8 << 20,
+                esp: 8 << 20,
+            },
+            scheme: Scheme::Mbr,
+            disk_signature: 0x5eed_0000,
+            config_txt: default_config_txt(),
+            firmware_files: vec![
+                SourceFile::new("start.elf", &source),
+                SourceFile::new("overlays/a.dtbo", &source),
+            ],
+            esp_files: vec![SourceFile::new(EFI_BOOT_FILE, &source)],
+            cache: Cache::Ext4,
+        }
+    }
+
+    #[test]
+    fn an_image_has_its_partitions_and_files_and_is_reproducible() {
+        let directory = tempfile::tempdir().unwrap();
+        let spec = spec(directory.path());
+        let paths = ["one.img", "two.img"].map(|name| directory.path().join(name));
+        for path in &paths {
+            build(&spec, path).unwrap();
+        }
+        let bytes = std::fs::read(&paths[0]).unwrap();
+        assert!(
+            bytes == std::fs::read(&paths[1]).unwrap(),
+            "two builds differ"
+        );
+        assert!(
+            paths[0].metadata().unwrap().blocks() * 512 < 4 << 20,
+            "the image is not sparse"
+        );
+
+        let disk = Disk::open(&paths[0]).unwrap();
+        let [firmware, esp, cache] = &disk.table.partitions[..] else {
+            panic!("{:?}", disk.table)
+        };
+        assert!(firmware.kind.is_fat() && esp.kind.is_esp() && cache.kind.is_linux());
+        let files = |partition| {
+            let volume = disk.volume(partition).unwrap();
+            assert_eq!(volume.kind(), FatKind::Fat16);
+            volume
+                .list()
+                .unwrap()
+                .into_iter()
+                .map(|(path, _)| path)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            files(firmware),
+            ["/config.txt", "/start.elf", "/overlays/a.dtbo"]
+        );
+        assert_eq!(files(esp), ["/EFI/BOOT/BOOTAA64.EFI"]);
+        let label = ext::read(disk.file(), &cache.bytes()).unwrap().label;
+        assert_eq!(label, CACHE_LABEL);
+    }
+
+    #[test]
+    fn failures_name_the_file_and_leave_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = directory.path().join("out.img");
+        let good = spec(directory.path());
+        let before = std::fs::read_dir(&directory).unwrap().count();
+        let failure = |change: &dyn Fn(&mut PrebuiltSpec)| {
+            let mut spec = good.clone();
+            change(&mut spec);
+            build(&spec, &output).unwrap_err().to_string()
+        };
+        assert!(
+            failure(&|spec| spec.esp_files.push(SourceFile::new("x", "/nonexistent/x")))
+                .contains("/nonexistent/x")
+        );
+        let full = failure(&|spec| {
+            spec.firmware_files = (0..100)
+                .map(|n| SourceFile::new(format!("{n}.bin"), &spec.firmware_files[0].source))
+                .collect()
+        });
+        assert!(
+            full.contains("partition 1") && full.contains(".bin"),
+            "{full}"
+        );
+        let cache = failure(&|spec| spec.sizes.esp = 52 << 20);
+        assert!(cache.contains("no room"), "{cache}");
+        let cache = failure(&|spec| spec.sizes.esp = 44 << 20);
+        assert!(cache.contains("16 MiB"), "{cache}");
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), before);
+    }
+
+    #[test]
+    fn both_boards_find_their_device_tree() {
+        let text = default_config_txt();
+        assert!(
+            text.lines()
+                .all(|line| line.starts_with('#') || line.len() <= 98)
+        );
+        for (model, device_tree) in [
+            (BoardModel::Pi3B, "bcm2837-rpi-3-b.dtb"),
+            (BoardModel::Pi3BPlus, "bcm2837-rpi-3-b-plus.dtb"),
+        ] {
+            let hardware = Hardware { model, serial: 1 };
+            let config =
+                config_txt::parse(text.as_bytes(), "config.txt", &hardware, &mut |_| None).unwrap();
+            assert!(config.arm_64bit && config.enable_uart && config.notes.is_empty());
+            assert_eq!(config.kernel.unwrap().value, BOOT_LOADER);
+            assert_eq!(config.device_tree.unwrap().value, device_tree);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! From whatever the user has to a raw image.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+use rustix::stdio;
+
+use super::format::{Format, MAGIC_LENGTH};
+use super::qcow2;
+use crate::sparse::{self, Output};
+use crate::{ImageError, LIMITS};
+
+/// What stands for standard input on a command line.
+pub const STDIN: &str = "-";
+
+/// Formats that may be in each other, as in `disk.qcow2.xz`.
+const MAX_DEPTH: usize = 3;
+/// Memory that a decoder may take: xz at its highest preset wants 65 MiB, zstd with `--long` 128 MiB.
+const DECODER_MEMORY: u64 = 256 << 20;
+
+/// An image that was opened.
+#[derive(Debug)]
+pub struct Source {
+    file: File,
+    /// What messages call it.
+    pub name: PathBuf,
+    /// How it was packed, outermost first; empty for a raw image.
+    pub formats: Vec<Format>,
+    /// The file itself is the raw image.
+    is_original: bool,
+}
+
+impl Source {
+    /// The raw image, open for reading.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes the raw image to `output`, which appears when it is complete. Holes stay holes.
+    ///
+    /// # Errors
+    /// [`ImageError::Io`].
+    pub fn save(&self, output: &Path, mode: u32) -> Result<(), ImageError> {
+        let failed = ImageError::io("copy", &self.name);
+        let size = self.file.metadata().map_err(&failed)?.len();
+        let image = Output::create(output, size, mode)?;
+        sparse::copy(&self.file, image.file(), 0).map_err(&failed)?;
+        image.commit()
+    }
+
+    /// A path to the raw image, which is good as long as this lives: the file itself, or that of a file without a name.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        match self.is_original {
+            true => self.name.clone(),
+            false => format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into(),
+        }
+    }
+}
+
+/// Opens an image for reading; the path `-` is standard input.
+///
+/// # Errors
+/// [`ImageError::Io`], [`ImageError::Packed`] for what cannot be unpacked, [`ImageError::Qcow2`].
+pub fn open(path: &Path) -> Result<Source, ImageError> {
+    let is_stdin = path == Path::new(STDIN);
+    let name = if is_stdin {
+        "standard input".into()
+    } else {
+        path.to_path_buf()
+    };
+    let file = if is_stdin {
+        stdio::stdin()
+            .try_clone_to_owned()
+            .map(|descriptor: OwnedFd| File::from(descriptor))
+    } else {
+        File::open(path)
+    };
+    let file = file.map_err(ImageError::io("open", &name))?;
+    let metadata = file.metadata().map_err(ImageError::io("read", &name))?;
+    // A redirected file may have been read from already, and has no name to give to an emulator.
+    let is_original = metadata.is_file() && !is_stdin;
+    unpack(file, name, is_original)
+}
+
+fn unpack(mut file: File, name: PathBuf, is_original: bool) -> Result<Source, ImageError> {
+    let mut formats = Vec::new();
+    let mut is_whole = is_original;
+    loop {
+        let mut start = Vec::new();
+        (&file)
+            .take(MAGIC_LENGTH as u64)
+            .read_to_end(&mut start)
+            .map_err(ImageError::io("read", &name))?;
+        let format = Format::of(&start);
+        if format == Format::Raw && is_whole {
+            break;
+        }
+        if formats.len() == MAX_DEPTH {
+            return Err(ImageError::Packed {
+                path: name,
+                format,
+                source: io::Error::other("it is packed more than three times over"),
+            });
+        }
+        let input: Box<dyn Read> = match is_whole {
+            true => {
+                file.rewind().map_err(ImageError::io("read", &name))?;
+                Box::new(file)
+            }
+            // What has been taken from a pipe does not come again.
+            false => Box::new(Cursor::new(start).chain(file)),
+        };
+        file = decode(input, format, &name)?;
+        if format != Format::Raw {
+            formats.push(format);
+        }
+        is_whole = true;
+    }
+    Ok(Source {
+        is_original: is_original && formats.is_empty(),
+        file,
+        name,
+        formats,
+    })
+}
+
+/// The contents of `input` in a new file.
+fn decode(input: Box<dyn Read>, format: Format, name: &Path) -> Result<File, ImageError> {
+    let output = tempfile::tempfile().map_err(ImageError::io("unpack", name))?;
+    let failed = |source| ImageError::Packed {
+        path: name.into(),
+        format,
+        source,
+    };
+    let mut plain: Box<dyn Read> = match format {
+        Format::Raw => input,
+        Format::Qcow2 => {
+            let whole = decode(input, Format::Raw, name)?;
+            qcow2::convert(&whole, &output).map_err(|source| ImageError::Qcow2 {
+                path: name.into(),
+                source,
+            })?;
+            return rewound(output, name);
+        }
+        Format::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Format::Zstd => Box::new(zstd::Decoder::new(input).map_err(failed)?),
+        Format::Xz => {
+            let stream = Stream::new_stream_decoder(DECODER_MEMORY, CONCATENATED)
+                .map_err(|error| failed(error.into()))?;
+            Box::new(XzDecoder::new_stream(input, stream))
+        }
+    };
+    sparse::copy_stream(&mut plain, &output, LIMITS.image).map_err(failed)?;
+    rewound(output, name)
+}
+
+fn rewound(mut file: File, name: &Path) -> Result<File, ImageError> {
+    file.rewind().map_err(ImageError::io("read", name))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! Holds an image to every rule of the specification.
+
+mod cache;
+mod esp;
+mod firmware;
+mod identity;
+mod table;
+mod volume;
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::rules::{self, Level};
+use super::violation::{Place, Violation};
+use crate::config_txt::BoardModel;
+use crate::partitions::TableError;
+use crate::source::Source;
+use crate::{Disk, ImageError};
+
+/// What to hold an image to beside what binds all.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyOptions<'a> {
+    /// Boards that the image is to start on.
+    pub models: &'a [BoardModel],
+    /// The boards' ROM reads an MBR and nothing else.
+    pub rom_reads_mbr_only: bool,
+    /// The time that certificates must be valid at.
+    pub now: SystemTime,
+}
+
+/// What kind of image it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageKind {
+    /// Boot loader and iPXE, without a boot script.
+    Prebuilt,
+    /// With a boot script, and an identity where it needs one.
+    Netboot,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// The kind of image; unknown when there is no EFI system partition to see it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ImageKind>,
+    /// All violations, in the order of the rules' chapters.
+    pub violations: Vec<Violation>,
+}
+
+impl Verification {
+    /// Whether no rule that binds is broken.
+    #[must_use]
+    pub fn conforms(&self) -> bool {
+        self.violations.iter().all(|v| v.level == Level::Should)
+    }
+}
+
+/// Holds an image to the specification.
+///
+/// # Errors
+/// [`ImageError::Io`] when the image cannot be read. What is wrong with its contents is a violation.
+pub fn verify(source: &Source, options: &VerifyOptions<'_>) -> Result<Verification, ImageError> {
+    let mut found = Findings::default();
+    let disk = match Disk::of(source) {
+        Ok(disk) => disk,
+        Err(ImageError::Table {
+            source: TableError::Fault(fault),
+            ..
+        }) => {
+            found.add(
+                table::rule_of(&fault),
+                Place::byte(fault.offset),
+                fault.problem,
+            );
+            return Ok(found.verification(None));
+        }
+        Err(error) => return Err(error),
+    };
+    table::check(&disk, options, &mut found);
+    firmware::check(&disk, options, &mut found);
+    let esp = esp::check(&disk, &mut found);
+    let kind = esp.as_ref().map(|esp| match esp.script {
+        Some(_) => ImageKind::Netboot,
+        None => ImageKind::Prebuilt,
+    });
+    if let Some(esp) = &esp {
+        identity::check(&disk, esp, options.now, &mut found)?;
+    }
+    cache::check(&disk, &mut found);
+    Ok(found.verification(kind))
+}
+
+/// Violations in the making.
+#[derive(Default)]
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    fn add(&mut self, rule: rules::Rule, place: Place, what: impl std::fmt::Display) {
+        let violation = Violation::new(rule, place, what);
+        // Two boards may trip over the same thing.
+        if !self.0.contains(&violation) {
+            self.0.push(violation);
+        }
+    }
+
+    fn verification(self, kind: Option<ImageKind>) -> Verification {
+        Verification {
+            kind,
+            violations: self.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The rules R-ESP, R-FAT, R-MAN, R-IPXE, R-VAR and R-SCRIPT: what is on the EFI system partition.
+
+use std::fs::File;
+
+use super::{Findings, volume};
+use crate::binary::{self, MACHINE_AARCH64};
+use crate::fat::{FatError, FatVolume};
+use crate::manifest::{self, Manifest};
+use crate::netboot::{self, BootScript};
+use crate::partitions::{Partition, PartitionType};
+use crate::survey::rules;
+use crate::survey::violation::Place;
+use crate::{Disk, LIMITS, efivar, script};
+
+/// Bytes that identity, trust and script may take.
+const ROOM: u64 = 64 * 1024;
+
+/// The EFI system partition, as far as the other rules need it.
+pub(super) struct Esp<'a> {
+    pub(super) partition: &'a Partition,
+    pub(super) volume: FatVolume<&'a File>,
+    pub(super) script: Option<BootScript>,
+    /// The certificates that iPXE trusts; none when the store cannot be read.
+    pub(super) trusted: Vec<Vec<u8>>,
+    has_https: bool,
+}
+
+pub(super) fn check<'a>(disk: &'a Disk, found: &mut Findings) -> Option<Esp<'a>> {
+    let mut all = disk.table.find(PartitionType::is_esp);
+    let Some(partition) = all.next() else {
+        found.add(
+            rules::ESP_1,
+            Place::byte(446),
+            "there is no EFI system partition",
+        );
+        return None;
+    };
+    for other in all {
+        let what = format!(
+            "it is an EFI system partition, and so is partition {}",
+            partition.number
+        );
+        found.add(rules::ESP_1, Place::entry(other), what);
+    }
+    let volume = volume::open(disk, partition, rules::ESP_2, found)?;
+    let mut esp = Esp {
+        partition,
+        volume,
+        script: None,
+        trusted: Vec::new(),
+        has_https: false,
+    };
+    esp.check_volume(found);
+    let manifest = esp.manifest(found);
+    esp.check_ipxe(&manifest, found);
+    esp.read_variables(found);
+    esp.read_script(found);
+    Some(esp)
+}
+
+impl Esp<'_> {
+    fn check_volume(&self, found: &mut Findings) {
+        let place = || Place::partition(self.partition);
+        match self.volume.free_bytes() {
+            Ok(free) if free < ROOM && !self.volume.has_file(script::FILE_NAME) => {
+                found.add(rules::ESP_3, place(), format!("{free} bytes are free"));
+            }
+            Ok(_) => {}
+            Err(error) => found.add(rules::FAT_1, place(), error),
+        }
+    }
+
+    /// A file that need not be there.
+    fn optional(&self, path: &str, limit: u64, found: &mut Findings) -> Option<Vec<u8>> {
+        match self.volume.read(path, limit) {
+            Ok(contents) => Some(contents),
+            Err(FatError::NotFound(_)) => None,
+            Err(error) => {
+                found.add(rules::FAT_1, Place::file(self.partition, path), error);
+                None
+            }
+        }
+    }
+
+    fn manifest(&self, found: &mut Findings) -> Manifest {
+        let file = self.optional(manifest::FILE_NAME, manifest::LIMIT, found);
+        match file.as_deref().map(Manifest::parse) {
+            Some(Ok(manifest)) => manifest,
+            Some(Err(error)) => {
+                let place = Place::file(self.partition, manifest::FILE_NAME);
+                found.add(rules::MAN_1, place, error);
+                Manifest::default()
+            }
+            None => Manifest::default(),
+        }
+    }
+
+    fn check_ipxe(&mut self, manifest: &Manifest, found: &mut Findings) {
+        let place = || Place::file(self.partition, &manifest.ipxe);
+        let beside = format!("{}/{}", manifest.ipxe_folder(), script::FILE_NAME);
+        if !manifest.ipxe_folder().is_empty() && self.volume.has_file(&beside) {
+            let what = "iPXE looks for its script in its own folder first";
+            found.add(rules::IPXE_5, Place::file(self.partition, &beside), what);
+        }
+        let file = match self.optional(&manifest.ipxe, LIMITS.program, found) {
+            Some(file) if !file.is_empty() => file,
+            Some(_) => return found.add(rules::IPXE_1, place(), "the file is empty"),
+            None => return found.add(rules::IPXE_1, place(), "there is no such file"),
+        };
+        match binary::efi_machine(&file) {
+            Some(MACHINE_AARCH64) => {}
+            Some(other) => {
+                let what = format!(
+                    "it is an EFI program for machine {other:#06x}, not for 64-bit ARM (0xaa64)"
+                );
+                found.add(rules::IPXE_2, place(), what);
+            }
+            None => found.add(rules::IPXE_2, place(), "it is no EFI program (PE32+)"),
+        }
+        match binary::ipxe(&file) {
+            Some(ipxe) => self.has_https = ipxe.features.contains(&"HTTPS"),
+            None => found.add(rules::IPXE_3, place(), "it does not call itself iPXE"),
+        }
+    }
+
+    fn read_variables(&mut self, found: &mut Findings) {
+        if let Some(store) = self.optional(efivar::FILE_NAME, LIMITS.small_file, found) {
+            match netboot::trusted(&store) {
+                Ok(trusted) => self.trusted = trusted,
+                Err(error) => {
+                    let place = Place::file(self.partition, efivar::FILE_NAME);
+                    found.add(rules::VAR_1, place, error);
+                }
+            }
+        }
+    }
+
+    fn read_script(&mut self, found: &mut Findings) {
+        let file = self.optional(script::FILE_NAME, LIMITS.small_file, found);
+        let Some(script) = file.as_deref().map(BootScript::new) else {
+            return;
+        };
+        if !script.has_magic() {
+            let place = Place::file(self.partition, script::FILE_NAME);
+            found.add(rules::SCRIPT_1, place, "it does not begin with #!ipxe");
+        }
+        if !script.servers().is_empty() && !self.has_https {
+            let what = "the boot script needs HTTPS, which iPXE does not name among its features";
+            found.add(rules::IPXE_4, Place::partition(self.partition), what);
+        }
+        self.script = Some(script);
+    }
+}

@@ -1,0 +1,241 @@
+//! The gateway as a host: what it does with a frame that is for it.
+//!
+//! It answers ARP for itself and for servers on the segment, echo requests for every address that has a service, and hands
+//! UDP to the services. TCP it only recognises. Everything else (IPv6, LLDP, VLANs, multicast) is ignored quietly.
+//!
+//! Sources: RFC 826, 792, 1122 section 3.2.2 (when not to send ICMP errors).
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetFrame, EthernetProtocol, Icmpv4Packet, Icmpv4Repr,
+    IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
+};
+
+use super::Config;
+use super::frame::{self, ETHERNET_HEADER, Mac};
+use super::lock::lock;
+use super::observe::{Counters, count};
+use super::tcp::Registry;
+use super::udp::{Answer, Datagram, Service, To};
+use shakedown_base::timeline::Timeline;
+
+/// What becomes of a frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// This frame goes back over the same cable.
+    Reply(Bytes),
+    /// An IPv4 packet for the TCP engine.
+    Tcp(Bytes),
+    /// Nothing.
+    Done,
+}
+
+/// A UDP port that somebody serves.
+pub(super) struct Binding {
+    pub(super) port: u16,
+    pub(super) addresses: Vec<Ipv4Addr>,
+    /// Datagrams to everybody are for the service too.
+    pub(super) takes_broadcast: bool,
+    pub(super) service: Mutex<Box<dyn Service>>,
+}
+
+/// The gateway.
+pub(super) struct Host {
+    pub(super) config: Config,
+    pub(super) bindings: Vec<Binding>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) timeline: Timeline,
+}
+
+/// A frame's payload makes no sense.
+struct Malformed;
+
+impl From<smoltcp::wire::Error> for Malformed {
+    fn from(_: smoltcp::wire::Error) -> Self {
+        Self
+    }
+}
+
+impl Host {
+    /// Takes a frame that is addressed to the gateway or to everybody.
+    pub(super) fn receive(&self, frame: &Bytes, now: Duration) -> Verdict {
+        self.try_receive(frame, now).unwrap_or_else(|Malformed| {
+            count(&self.counters.malformed, 1);
+            Verdict::Done
+        })
+    }
+
+    fn try_receive(&self, frame: &Bytes, now: Duration) -> Result<Verdict, Malformed> {
+        let ethernet = EthernetFrame::new_checked(&frame[..])?;
+        match ethernet.ethertype() {
+            EthernetProtocol::Arp => self.arp(ethernet.payload()),
+            EthernetProtocol::Ipv4 => self.ipv4(frame, ethernet.src_addr(), now),
+            _ => Ok(Verdict::Done),
+        }
+    }
+
+    fn arp(&self, payload: &[u8]) -> Result<Verdict, Malformed> {
+        let ArpRepr::EthernetIpv4 {
+            operation,
+            source_hardware_addr: asker,
+            source_protocol_addr: asker_address,
+            target_protocol_addr: wanted,
+            ..
+        } = ArpRepr::parse(&ArpPacket::new_checked(payload)?)?
+        else {
+            return Ok(Verdict::Done);
+        };
+        // Who announces its own address asks for it too, and must not learn that somebody has it.
+        let is_ours =
+            self.config.subnet.contains(wanted) && self.is_host(wanted) && asker_address != wanted;
+        if operation != ArpOperation::Request || !asker.is_unicast() || !is_ours {
+            return Ok(Verdict::Done);
+        }
+        Ok(Verdict::Reply(frame::arp_reply(
+            wanted,
+            asker,
+            asker_address,
+        )))
+    }
+
+    fn ipv4(&self, frame: &Bytes, from: Mac, now: Duration) -> Result<Verdict, Malformed> {
+        let bytes = frame.slice(ETHERNET_HEADER..);
+        let packet = Ipv4Packet::new_checked(&bytes[..])?;
+        if packet.version() == 4 && (packet.more_frags() || packet.frag_offset() != 0) {
+            if count(&self.counters.fragments, 1) == 0 {
+                let (source, destination) = (packet.src_addr(), packet.dst_addr());
+                let text = format!(
+                    "dropped an IPv4 fragment from {source} to {destination}, and shall drop every other"
+                );
+                self.timeline.note("lan", text);
+            }
+            return Ok(Verdict::Done);
+        }
+        let header = Ipv4Repr::parse(&packet, &ChecksumCapabilities::default())?;
+        let is_unicast = self.is_unicast(header.dst_addr);
+        match header.next_header {
+            IpProtocol::Tcp if is_unicast => {
+                Ok(Verdict::Tcp(bytes.slice(..usize::from(packet.total_len()))))
+            }
+            IpProtocol::Icmp if is_unicast => self.icmp(header, packet.payload(), from),
+            IpProtocol::Udp => self.udp(header, packet.payload(), from, now),
+            _ => Ok(Verdict::Done),
+        }
+    }
+
+    fn icmp(&self, header: Ipv4Repr, payload: &[u8], from: Mac) -> Result<Verdict, Malformed> {
+        let packet = Icmpv4Packet::new_checked(payload)?;
+        if !packet.verify_checksum() {
+            return Err(Malformed);
+        }
+        match Icmpv4Repr::parse(&packet, &ChecksumCapabilities::default()) {
+            Ok(Icmpv4Repr::EchoRequest {
+                ident,
+                seq_no,
+                data,
+            }) if self.is_host(header.dst_addr) => {
+                let reply = Icmpv4Repr::EchoReply {
+                    ident,
+                    seq_no,
+                    data,
+                };
+                Ok(reply_with(frame::icmp(
+                    from,
+                    header.dst_addr,
+                    header.src_addr,
+                    &reply,
+                )))
+            }
+            // Messages that smoltcp does not know are none of ours.
+            _ => Ok(Verdict::Done),
+        }
+    }
+
+    fn udp(
+        &self,
+        header: Ipv4Repr,
+        payload: &[u8],
+        from: Mac,
+        now: Duration,
+    ) -> Result<Verdict, Malformed> {
+        let packet = UdpPacket::new_checked(payload)?;
+        let (source, destination) = (header.src_addr, header.dst_addr);
+        let ports = UdpRepr::parse(
+            &packet,
+            &source.into(),
+            &destination.into(),
+            &ChecksumCapabilities::default(),
+        )?;
+        let is_unicast = self.is_unicast(destination);
+        let is_bound = |b: &&Binding| {
+            b.port == ports.dst_port
+                && (b.addresses.contains(&destination)
+                    || b.takes_broadcast && self.is_broadcast(destination))
+        };
+        let Some(binding) = self.bindings.iter().find(is_bound) else {
+            let may_complain = is_unicast && self.is_unicast(source);
+            let complaint = may_complain
+                .then(|| frame::port_unreachable(from, header, payload))
+                .flatten();
+            return Ok(reply_with(complaint));
+        };
+        let datagram = Datagram {
+            source: SocketAddrV4::new(source, ports.src_port),
+            destination: SocketAddrV4::new(destination, ports.dst_port),
+            payload: packet.payload(),
+        };
+        let answer = lock(&binding.service)
+            .answer(&datagram, now)
+            .ok_or(Malformed)?;
+        Ok(self.carry_out(answer, &datagram, from))
+    }
+
+    fn carry_out(&self, answer: Answer, request: &Datagram<'_>, from: Mac) -> Verdict {
+        if let Some(event) = answer.event {
+            self.timeline.emit(event);
+        }
+        let Some((to, payload)) = answer.reply else {
+            return Verdict::Done;
+        };
+        let here = if self.is_unicast(*request.destination.ip()) {
+            *request.destination.ip()
+        } else {
+            self.config.gateway
+        };
+        let here = SocketAddrV4::new(here, request.destination.port());
+        let (mac, there) = match to {
+            To::Sender => (from, request.source),
+            To::Machine(mac, address, port) => (mac, SocketAddrV4::new(address, port)),
+            To::Everybody(port) => (Mac::BROADCAST, SocketAddrV4::new(Ipv4Addr::BROADCAST, port)),
+        };
+        reply_with(frame::udp(mac, here, there, &payload))
+    }
+
+    /// Whether some service is at this address.
+    fn is_host(&self, address: Ipv4Addr) -> bool {
+        address == self.config.gateway
+            || self
+                .bindings
+                .iter()
+                .any(|binding| binding.addresses.contains(&address))
+            || self.registry.has_host(address)
+    }
+
+    fn is_broadcast(&self, address: Ipv4Addr) -> bool {
+        address.is_broadcast() || address == self.config.subnet.broadcast()
+    }
+
+    fn is_unicast(&self, address: Ipv4Addr) -> bool {
+        !self.is_broadcast(address) && !address.is_multicast() && !address.is_unspecified()
+    }
+}
+
+fn reply_with(frame: Option<Bytes>) -> Verdict {
+    frame.map_or(Verdict::Done, Verdict::Reply)
+}

@@ -1,0 +1,193 @@
+//! The LAN as a whole: starting it, plugging NICs in, opening ports.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::config::check_unicast;
+use super::dhcp;
+use super::dns::{self, Zone};
+use super::host::{Binding, Host};
+use super::ntp::{self, Clock, Ntp};
+use super::observe::Counters;
+use super::port::{Outlet, Port};
+use super::switch::Switch;
+use super::tcp::{Link, TcpListener};
+use super::udp::Service;
+use super::{Config, Error, Observed, Statistics};
+use shakedown_base::timeline::Timeline;
+use shakedown_base::wire::{self, WireEnd};
+
+/// Frames that a cable holds in each direction: more than two connections have under way, and what a guest sends in 60 ms at
+/// wire speed while this process waits for a processor.
+const CABLE: usize = 512;
+/// Frames that an observer may be behind.
+const OBSERVED: usize = 8192;
+
+/// A running LAN. Dropping it ends its tasks and breaks its connections.
+pub struct Lan {
+    host: Arc<Host>,
+    switch: Arc<Switch>,
+    observers: broadcast::Sender<Observed>,
+    next_port: AtomicU32,
+    started: Instant,
+    runtime: Handle,
+    running: CancellationToken,
+    _stop: DropGuard,
+}
+
+impl std::fmt::Debug for Lan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lan")
+            .field("config", &self.host.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lan {
+    /// Starts a LAN whose NTP servers tell the time of this machine.
+    ///
+    /// # Errors
+    /// What [`Config::check`] finds.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with a timer.
+    pub fn start(config: Config, timeline: Timeline) -> Result<Self, Error> {
+        Self::start_with_clock(config, timeline, Arc::new(SystemTime::now))
+    }
+
+    /// Starts a LAN whose NTP servers tell another time.
+    ///
+    /// # Errors
+    /// What [`Config::check`] finds.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with a timer.
+    pub fn start_with_clock(
+        config: Config,
+        timeline: Timeline,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let zone = Arc::new(Zone::new(&config.names));
+        let gateway = vec![config.gateway];
+        let bind = |port, addresses, takes_broadcast, service: Box<dyn Service>| Binding {
+            port,
+            addresses,
+            takes_broadcast,
+            service: Mutex::new(service),
+        };
+        let bindings = vec![
+            bind(
+                dhcp::PORT,
+                gateway.clone(),
+                true,
+                Box::new(dhcp::Server::new(&config)),
+            ),
+            bind(dns::PORT, gateway, false, Box::new(Arc::clone(&zone))),
+            bind(
+                ntp::PORT,
+                config.ntp.clone(),
+                false,
+                Box::new(Ntp { clock }),
+            ),
+        ];
+        let running = CancellationToken::new();
+        let lan = Self {
+            host: Arc::new(Host {
+                config,
+                bindings,
+                registry: Arc::default(),
+                counters: Arc::new(Counters::default()),
+                timeline: timeline.clone(),
+            }),
+            switch: Arc::default(),
+            observers: broadcast::Sender::new(OBSERVED),
+            next_port: AtomicU32::new(0),
+            started: Instant::now(),
+            runtime: Handle::current(),
+            _stop: running.clone().drop_guard(),
+            running,
+        };
+        let names = lan.listen(lan.host.config.gateway, dns::PORT)?;
+        lan.spawn(dns::serve(names, zone, timeline));
+        Ok(lan)
+    }
+
+    /// Plugs a cable into a new switch port and returns its other end, for a NIC. The port is gone when that end is dropped.
+    #[must_use]
+    pub fn attach(&self) -> WireEnd {
+        let (near, far) = wire::cable(CABLE);
+        let (wire, frames) = near.split();
+        let number = self.next_port.fetch_add(1, Ordering::Relaxed);
+        let outlet = Arc::new(Outlet {
+            port: number,
+            wire,
+            observers: self.observers.clone(),
+            counters: Arc::clone(&self.host.counters),
+            timeline: self.host.timeline.clone(),
+        });
+        self.switch.plug(Arc::clone(&outlet));
+        let registry = Arc::clone(&self.host.registry);
+        let port = Port {
+            link: Link::new(Arc::clone(&outlet), registry),
+            outlet,
+            host: Arc::clone(&self.host),
+            switch: Arc::clone(&self.switch),
+            started: self.started,
+        };
+        self.spawn(port.run(frames));
+        far
+    }
+
+    /// Opens a TCP port at any unicast address outside the DHCP pool. Addresses off the segment are reached through the gateway.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::InPool`], [`Error::Unicast`].
+    pub fn listen(&self, address: Ipv4Addr, port: u16) -> Result<TcpListener, Error> {
+        check_unicast("listening address", address)?;
+        if self.host.config.in_pool(address) {
+            return Err(Error::InPool(address));
+        }
+        let local = SocketAddrV4::new(address, port);
+        let registry = Arc::clone(&self.host.registry);
+        Ok(TcpListener::new(local, registry.open(local)?, registry))
+    }
+
+    /// Sees every frame from now on. An observer that falls thousands of frames behind misses the oldest and is told how many.
+    #[must_use]
+    pub fn observe(&self) -> broadcast::Receiver<Observed> {
+        self.observers.subscribe()
+    }
+
+    /// Counters since the start.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.host.counters.read()
+    }
+
+    /// The configuration it was started with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.host.config
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let running = self.running.clone();
+        self.runtime.spawn(async move {
+            running.run_until_cancelled_owned(task).await;
+        });
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        self.host.registry.close_all();
+    }
+}

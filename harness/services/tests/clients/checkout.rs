@@ -1,0 +1,171 @@
+//! `/update-cfg` on real git checkouts.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use shakedown_services::{BootServer, DataRoot};
+
+use crate::site::{Site, text};
+use crate::tool::{Outcome, Tool};
+use crate::{Case, case};
+
+const TOOLS: &[Tool] = &[Tool::Curl, Tool::Git];
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case(
+            "update_cfg::follows_its_upstream",
+            TOOLS,
+            follows_its_upstream,
+        ),
+        case("update_cfg::says_why_it_cannot", TOOLS, says_why_it_cannot),
+        case(
+            "update_cfg::ends_a_git_that_hangs",
+            TOOLS,
+            ends_a_git_that_hangs,
+        ),
+    ]
+}
+
+/// An upstream repository with one commit, and a data root that is a clone of it.
+struct Repositories {
+    folder: tempfile::TempDir,
+}
+
+impl Repositories {
+    fn new() -> Self {
+        let this = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        git(
+            this.folder.path(),
+            &["init", "--quiet", "--initial-branch=main", "upstream"],
+        );
+        this.commit("one");
+        git(
+            this.folder.path(),
+            &["clone", "--quiet", "upstream", "root"],
+        );
+        this
+    }
+
+    fn upstream(&self) -> PathBuf {
+        self.folder.path().join("upstream")
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// A commit at the upstream after which the file `boot` has this content.
+    fn commit(&self, content: &str) {
+        fs::write(self.upstream().join("boot"), content).unwrap();
+        git(&self.upstream(), &["add", "boot"]);
+        git(
+            &self.upstream(),
+            &["commit", "--quiet", "--message", content],
+        );
+    }
+
+    fn site(&self, limit: Duration) -> Site {
+        let server = BootServer::new(DataRoot::on_disk(&self.root()).unwrap());
+        Site::plain(server.update_limit(limit).http())
+    }
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut git = Tool::Git.command();
+    git.current_dir(folder)
+        .args(["-c", "user.name=Trial", "-c", "user.email=trial@example"]);
+    Outcome::of(git.args(arguments)).success()
+}
+
+/// Status and transcript.
+fn update(site: &Site) -> (String, String) {
+    let answer = site
+        .curl(None, "/update-cfg", &["--write-out", "%{http_code}"])
+        .success();
+    let (transcript, status) = answer.split_at(answer.len() - 3);
+    (status.into(), transcript.into())
+}
+
+fn follows_its_upstream() {
+    let repositories = Repositories::new();
+    let site = repositories.site(Duration::from_secs(60));
+    let boot = repositories.root().join("boot");
+    repositories.commit("two");
+    let (status, transcript) = update(&site);
+    assert_eq!(status, "200", "{transcript}");
+    assert!(
+        transcript.starts_with("$ git fetch") && transcript.contains("two"),
+        "{transcript}"
+    );
+    assert_eq!(fs::read_to_string(&boot).unwrap(), "two");
+
+    // The upstream's history is another, and somebody has been at the files.
+    git(
+        &repositories.upstream(),
+        &["commit", "--quiet", "--amend", "--message", "three"],
+    );
+    fs::write(&boot, "changed by hand").unwrap();
+    let (status, transcript) = update(&site);
+    assert_eq!(status, "200", "{transcript}");
+    assert_eq!(fs::read_to_string(&boot).unwrap(), "two");
+    let head = |folder: &Path| git(folder, &["rev-parse", "HEAD"]);
+    assert_eq!(head(&repositories.root()), head(&repositories.upstream()));
+}
+
+fn says_why_it_cannot() {
+    let repositories = Repositories::new();
+    let site = repositories.site(Duration::from_secs(60));
+    fs::rename(
+        repositories.upstream(),
+        repositories.folder.path().join("gone"),
+    )
+    .unwrap();
+    let (status, transcript) = update(&site);
+    assert_eq!(status, "500", "{transcript}");
+    assert!(
+        transcript.contains("does not appear to be a git repository"),
+        "{transcript}"
+    );
+}
+
+fn ends_a_git_that_hangs() {
+    let repositories = Repositories::new();
+    let (script, pid) = (
+        repositories.folder.path().join("hang"),
+        repositories.folder.path().join("pid"),
+    );
+    fs::write(
+        &script,
+        format!("#!/bin/sh\necho $$ >{}\nexec sleep 600\n", text(&pid)),
+    )
+    .unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    git(
+        &repositories.root(),
+        &["config", "remote.origin.uploadpack", text(&script)],
+    );
+    let site = repositories.site(Duration::from_secs(2));
+    let (status, transcript) = update(&site);
+    assert_eq!(status, "504", "{transcript}");
+    assert!(transcript.contains("took longer than 2s"), "{transcript}");
+    let pid = fs::read_to_string(pid).unwrap();
+    let started = Instant::now();
+    while is_alive(pid.trim()) {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "{pid} is still there"
+        );
+        std::thread::yield_now();
+    }
+}
+
+/// The process is there and not one that only waits to be collected (proc(5), `stat`).
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}

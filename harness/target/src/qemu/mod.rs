@@ -1,0 +1,22 @@
+//! The emulated machine: the firmware stage, QEMU's command line, its process, its monitor, its power.
+//!
+//! A [`Machine`] is one power cycle: it starts when the plug is switched on and ends when the plug is switched off or the
+//! guest powers off. A run that cuts the power starts a new one on the same [`overlay`] of the card.
+
+mod command;
+mod error;
+mod memory;
+mod overlay;
+mod power;
+mod process;
+mod qmp;
+mod takeover;
+mod timer_slack;
+
+pub use command::{CommandLine, Network, QemuProgram, VcpuThreads};
+pub use error::MachineError;
+pub use memory::{can_be_saved, freeze, save_memory};
+pub use overlay::create_overlay;
+pub use power::{Connectors, Machine, Sockets};
+pub use qmp::{Monitor, QmpEvent};
+pub use takeover::kernel_takes_over;

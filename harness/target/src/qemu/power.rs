@@ -1,0 +1,307 @@
+//! One power cycle of the board: plug on, run, plug off.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::memory::load_memory;
+use super::process::{Process, Timers};
+use super::{MachineError, Monitor, QemuProgram, QmpEvent};
+use shakedown_base::scratch::{self, Scratch};
+use shakedown_base::timeline::{Event, Power, Timeline};
+
+/// How long QEMU may take to load and to connect its sockets, on a starved host too.
+const CONNECT: Duration = Duration::from_secs(60);
+/// How the folders of sockets are called.
+const PREFIX: &str = "shakedown-";
+const USER_MONITOR: &str = "qmp-user";
+const GDB: &str = "gdb";
+
+/// The sockets that QEMU will connect to; they listen before it starts.
+///
+/// They live in a folder with a short name, since a socket's path may have at most 107 bytes.
+#[derive(Debug)]
+pub struct Sockets {
+    folder: Scratch,
+    monitor: Socket,
+    uarts: Vec<Socket>,
+    nic: Option<Socket>,
+}
+
+#[derive(Debug)]
+struct Socket {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
+/// A board with its power on (or about to be). Dropping it pulls the plug.
+#[derive(Debug)]
+pub struct Machine {
+    process: Process,
+    monitor: Monitor,
+    timeline: Timeline,
+    sockets: Scratch,
+}
+
+/// The board's connectors.
+#[derive(Debug)]
+pub struct Connectors {
+    /// Serial ports in the board's order.
+    pub uarts: Vec<UnixStream>,
+    /// The USB port, where a usbredir device is plugged in.
+    pub nic: Option<UnixStream>,
+}
+
+impl Sockets {
+    /// Binds sockets for `uarts` serial ports, the monitor and, if wanted, the USB port. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// The folder for temporary files cannot be written to.
+    pub fn bind(uarts: usize, nic: bool) -> Result<Self, MachineError> {
+        let temporary = std::env::temp_dir();
+        let is_ours = |p: &PathBuf| {
+            let name = p.file_name().map(|n| n.to_string_lossy().into_owned());
+            name.is_some_and(|n| n.starts_with(PREFIX))
+        };
+        scratch::sweep(scratch::entries(&temporary).filter(is_ours));
+        let folder = Scratch::temporary(PREFIX).map_err(|source| MachineError::Io {
+            action: "create a folder in",
+            path: temporary,
+            source,
+        })?;
+        let bind = |name: &str| {
+            let path = folder.path().join(name);
+            UnixListener::bind(&path)
+                .map(|listener| Socket {
+                    path: path.clone(),
+                    listener,
+                })
+                .map_err(|source| MachineError::Io {
+                    action: "listen on",
+                    path,
+                    source,
+                })
+        };
+        Ok(Self {
+            monitor: bind("qmp")?,
+            uarts: (0..uarts)
+                .map(|i| bind(&format!("uart{i}")))
+                .collect::<Result<_, _>>()?,
+            nic: nic.then(|| bind("nic")).transpose()?,
+            folder,
+        })
+    }
+
+    /// The monitor's socket.
+    #[must_use]
+    pub fn monitor(&self) -> &Path {
+        &self.monitor.path
+    }
+
+    /// Where QEMU listens with a second monitor, for the user.
+    #[must_use]
+    pub fn user_monitor(&self) -> PathBuf {
+        self.folder.path().join(USER_MONITOR)
+    }
+
+    /// Where QEMU listens for a debugger, if it is told to.
+    #[must_use]
+    pub fn gdb(&self) -> PathBuf {
+        self.folder.path().join(GDB)
+    }
+
+    /// The serial ports' sockets.
+    #[must_use]
+    pub fn uarts(&self) -> Vec<&Path> {
+        self.uarts.iter().map(|s| s.path.as_path()).collect()
+    }
+
+    /// The USB port's socket.
+    #[must_use]
+    pub fn nic(&self) -> Option<&Path> {
+        self.nic.as_ref().map(|s| s.path.as_path())
+    }
+}
+
+impl Machine {
+    /// Starts QEMU with `arguments`, which must name the sockets, and takes its connections. The board does not run yet.
+    ///
+    /// # Errors
+    /// QEMU cannot be started, ends at once, or does not connect.
+    pub async fn start(
+        qemu: &QemuProgram,
+        arguments: &[OsString],
+        sockets: Sockets,
+        stderr: &Path,
+        timeline: Timeline,
+    ) -> Result<(Self, Connectors), MachineError> {
+        // QEMU's own network card is a yardstick, which is to be as fast as it can; it needs a timer for each of its small packets.
+        let timers = match &sockets.nic {
+            Some(_) => Timers::Coalesced,
+            None => Timers::Precise,
+        };
+        let process = Process::spawn(qemu, arguments, stderr, timers)?;
+        let mut uarts = Vec::new();
+        let monitor = accept(&process, &sockets.monitor).await?;
+        for socket in &sockets.uarts {
+            uarts.push(accept(&process, socket).await?);
+        }
+        let nic = match &sockets.nic {
+            Some(socket) => Some(accept(&process, socket).await?),
+            None => None,
+        };
+        let (monitor, events) = Monitor::connect(monitor).await?;
+        tokio::spawn(watch_power(events, timeline.clone()));
+        let machine = Self {
+            process,
+            monitor,
+            timeline,
+            sockets: sockets.folder,
+        };
+        Ok((machine, Connectors { uarts, nic }))
+    }
+
+    /// Switches the plug on: the first instruction runs.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub async fn power_on(&self) -> Result<(), MachineError> {
+        self.power_on_for_debugger();
+        self.resume().await
+    }
+
+    /// Switches the plug on and leaves the first instruction to a debugger's `continue`.
+    pub fn power_on_for_debugger(&self) {
+        self.timeline.emit(Event::Power { action: Power::On });
+    }
+
+    /// Brings a board that QEMU was told to wait for, and that does not run yet, to where it stood when `memory` was written.
+    ///
+    /// # Errors
+    /// QEMU cannot read the file, or has another machine.
+    pub async fn load_memory(&self, memory: &Path) -> Result<(), MachineError> {
+        match load_memory(&self.monitor, memory).await {
+            // It says why on standard error, and ends.
+            Err(MachineError::Monitor(_)) => Err(MachineError::Ended {
+                status: self.process.ended().await.to_string(),
+                stderr: self.process.last_words(),
+            }),
+            loaded => loaded,
+        }
+    }
+
+    /// Presses the reset button.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub async fn reset(&self) -> Result<(), MachineError> {
+        self.monitor.execute("system_reset", json!({})).await?;
+        Ok(())
+    }
+
+    /// Switches the plug off: the board stops at once, whatever it was doing. Returns when the process is gone.
+    pub async fn power_off(self) {
+        if self.process.is_running() {
+            self.timeline.emit(Event::Power { action: Power::Off });
+        }
+        self.process.kill();
+        self.process.ended().await;
+    }
+
+    /// The folder of the machine's sockets.
+    #[must_use]
+    pub fn sockets(&self) -> &Path {
+        self.sockets.path()
+    }
+
+    /// The socket of a second monitor, for the user.
+    #[must_use]
+    pub fn user_monitor(&self) -> PathBuf {
+        self.sockets().join(USER_MONITOR)
+    }
+
+    /// The socket where a debugger may come, if QEMU was told to let one in.
+    #[must_use]
+    pub fn gdb(&self) -> PathBuf {
+        self.sockets().join(GDB)
+    }
+
+    /// Makes the board stand still: its clock stops too.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub async fn pause(&self) -> Result<(), MachineError> {
+        self.monitor.pause().await
+    }
+
+    /// Lets the board go on after [`pause`](Self::pause).
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub async fn resume(&self) -> Result<(), MachineError> {
+        self.monitor.resume().await
+    }
+
+    /// QEMU's monitor, for commands that have no method here.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// QEMU's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Waits until QEMU has ended by itself; returns the end of what it said on standard error.
+    pub async fn ended(&self) -> String {
+        self.process.ended().await;
+        self.process.last_words()
+    }
+}
+
+/// Takes QEMU's connection to a socket, unless it ends first.
+async fn accept(process: &Process, socket: &Socket) -> Result<UnixStream, MachineError> {
+    let accepted = tokio::select! {
+        accepted = timeout(CONNECT, socket.listener.accept()) => accepted,
+        status = process.ended() => {
+            return Err(MachineError::Ended { status: status.to_string(), stderr: process.last_words() });
+        }
+    };
+    match accepted {
+        Ok(Ok((stream, _))) => Ok(stream),
+        Ok(Err(source)) => Err(MachineError::Io {
+            action: "accept on",
+            path: socket.path.clone(),
+            source,
+        }),
+        Err(_) => Err(MachineError::NotConnected {
+            socket: socket
+                .path
+                .file_name()
+                .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            within: CONNECT,
+            stderr: process.last_words(),
+        }),
+    }
+}
+
+/// Puts what the monitor says of the board's power onto the timeline.
+async fn watch_power(mut events: mpsc::UnboundedReceiver<QmpEvent>, timeline: Timeline) {
+    while let Some(event) = events.recv().await {
+        let by_guest = event.data["guest"] == json!(true);
+        let action = match event.name.as_str() {
+            "SHUTDOWN" if by_guest => Power::GuestShutdown,
+            "RESET" if by_guest => Power::GuestReset,
+            "SHUTDOWN" => Power::Exited,
+            _ => continue,
+        };
+        timeline.emit(Event::Power { action });
+    }
+}
