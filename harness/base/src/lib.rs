@@ -8,6 +8,8 @@ pub mod scratch;
 pub mod shell;
 mod syntax;
 pub mod timeline;
+mod untrusted;
 pub mod wire;
 
 pub use syntax::SyntaxError;
+pub use untrusted::Untrusted;
