@@ -21,7 +21,7 @@ use shakedown_harness::run::{Extras, Job, Start, on_own_core, run, runs_at_a_tim
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
 use shakedown_harness::shell;
-use shakedown_harness::timeline::{Event, Record, Timeline};
+use shakedown_harness::timeline::{Event, Record, ServiceId, Timeline};
 
 /// The scenario that is run twice, the second time from the checkpoint of the first.
 const CHECKPOINT_SCENARIO: &str = "layer-zstd";
@@ -172,7 +172,8 @@ fn check_restored(
     let is_border = |r: &Record| matches!(r.event, Event::Restored { .. });
     let border = records.iter().position(is_border);
     let own = records.iter().skip(border.context("there is no border")?);
-    let booted = own.filter(|r| matches!(&r.event, Event::Request(r) if r.service == "boot"));
+    let booted =
+        own.filter(|r| matches!(&r.event, Event::Request(r) if r.service == ServiceId::Boot));
     ensure!(booted.count() == 0, "the boot server was asked again");
     println!("in whole: {whole:.1} CPU s, from the checkpoint: {rest:.1}");
     Ok(())

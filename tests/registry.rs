@@ -16,7 +16,7 @@ use shakedown_harness::services::{
     Authority, Compression, ConfigSpec, Digest, Identity, Journal, Layer, OciImage, Platform,
     RateLimit, Registry, Server, TlsListener, TlsOptions, TokenAuth, serve,
 };
-use shakedown_harness::timeline::{Event, RequestEvent, Timeline};
+use shakedown_harness::timeline::{Event, RequestEvent, ServiceId, Timeline};
 use shakedown_tests::{Tool, trial_with};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -147,7 +147,7 @@ impl Rig {
         self.runtime.block_on(async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let host = listener.local_addr()?.to_string();
-            let journal = Journal::new("registry", timeline.clone());
+            let journal = Journal::new(ServiceId::Registry, timeline.clone());
             let options = TlsOptions::new(identity);
             let listener = TlsListener::start(listener, &options, journal.clone())?;
             let router = registry(&host)?.router();

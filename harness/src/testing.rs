@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::timeline::RequestEvent;
+use crate::timeline::{RequestEvent, ServiceId};
 
 /// A request that was answered with this status, to the end.
-pub(crate) fn request(service: &str, target: &str, status: u16) -> RequestEvent {
+pub(crate) fn request(service: ServiceId, target: &str, status: u16) -> RequestEvent {
     RequestEvent {
-        service: service.into(),
+        service,
         client: [10, 42, 1, 0].into(),
         fingerprint: None,
         host: "host.example".into(),

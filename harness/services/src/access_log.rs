@@ -25,11 +25,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use shakedown_base::timeline::ServiceId;
 
     #[test]
     fn a_line_has_five_fields() {
         let request = RequestEvent {
-            service: "boot".into(),
+            service: ServiceId::Boot,
             client: [10, 42, 1, 0].into(),
             fingerprint: None,
             host: "boot.example".into(),

@@ -1,5 +1,6 @@
 //! What can go wrong while the services are set up. Once they run, errors go to the client and onto the timeline instead.
 
+use shakedown_base::timeline::ServiceId;
 use std::io;
 use std::path::PathBuf;
 
@@ -19,8 +20,8 @@ pub enum Error {
     /// A certificate or setting was refused by the TLS library.
     #[error("cannot configure TLS for the {service} service")]
     Tls {
-        /// The service, as in `boot`.
-        service: String,
+        /// The service.
+        service: ServiceId,
         /// The library's reason.
         source: rustls::Error,
     },
@@ -29,8 +30,8 @@ pub enum Error {
         "cannot verify client certificates of the {service} service against the given authority"
     )]
     ClientAuthority {
-        /// The service, as in `boot`.
-        service: String,
+        /// The service.
+        service: ServiceId,
         /// The library's reason.
         source: rustls::server::VerifierBuilderError,
     },

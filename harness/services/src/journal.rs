@@ -5,7 +5,6 @@
 //! buffers for a slow or vanished client. A request whose connection broke before there was an answer has the status 0.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -18,29 +17,26 @@ use http_body::{Frame, SizeHint};
 use tower::ServiceExt;
 
 use super::Peer;
-use shakedown_base::timeline::{Event, RequestEvent, Timeline, TlsEvent};
+use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 
 /// Writes what one service sees onto the timeline. Clones write to the same timeline.
 #[derive(Debug, Clone)]
 pub struct Journal {
-    service: Arc<str>,
+    service: ServiceId,
     timeline: Timeline,
 }
 
 impl Journal {
-    /// A journal for the service of this name, as in `boot` or `registry`.
+    /// A journal of this service.
     #[must_use]
-    pub fn new(service: &str, timeline: Timeline) -> Self {
-        Self {
-            service: service.into(),
-            timeline,
-        }
+    pub fn new(service: ServiceId, timeline: Timeline) -> Self {
+        Self { service, timeline }
     }
 
-    /// The service's name.
+    /// The service.
     #[must_use]
-    pub fn service(&self) -> &str {
-        &self.service
+    pub fn service(&self) -> ServiceId {
+        self.service
     }
 
     /// Writes down a handshake.
@@ -52,7 +48,7 @@ impl Journal {
     ) {
         let fingerprint = outcome.as_ref().ok().and_then(|peer| peer.fingerprint);
         self.timeline.emit(Event::Tls(TlsEvent {
-            service: self.service.to_string(),
+            service: self.service,
             server_name,
             fingerprint: fingerprint.map(|f| f.to_string()),
             error: outcome.err(),
@@ -62,7 +58,7 @@ impl Journal {
 
     /// Writes down something that is neither a request nor a handshake.
     pub(crate) fn note(&self, text: impl Into<String>) {
-        self.timeline.note(&self.service, text);
+        self.timeline.note(self.service.name(), text);
     }
 
     /// Lets `router` answer a request of `peer`, and writes the request down when the returned body is finished or dropped.
@@ -97,7 +93,7 @@ impl Journal {
     fn request_event<B>(&self, peer: &Peer, request: &Request<B>) -> RequestEvent {
         let target = request.uri().path_and_query();
         RequestEvent {
-            service: self.service.to_string(),
+            service: self.service,
             client: *peer.address.ip(),
             fingerprint: peer.fingerprint.map(|f| f.to_string()),
             host: host(request),
@@ -254,7 +250,7 @@ mod tests {
 
     async fn answer(timeline: &Timeline, router: Router, method: Method) -> Response<Body> {
         let peer = SocketAddrV4::new(Ipv4Addr::new(10, 42, 0, 2), 4000).into();
-        Journal::new("boot", timeline.clone())
+        Journal::new(ServiceId::Boot, timeline.clone())
             .answer(peer, router, request(method))
             .await
     }

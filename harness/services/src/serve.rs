@@ -141,7 +141,7 @@ mod tests {
 
     use crate::Blob;
     use crate::testing::{Service, constant};
-    use shakedown_base::timeline::{Cursor, Event};
+    use shakedown_base::timeline::{Cursor, Event, ServiceId};
 
     use super::*;
 
@@ -159,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_serves_many_requests() {
-        let service = Service::plain("test", constant(|| Body::from("text"))).await;
+        let service = Service::plain(ServiceId::Boot, constant(|| Body::from("text"))).await;
         let (mut client, mut cursor) = (service.dial().await, Cursor::default());
         for target in ["/one", "/two?x=y"] {
             assert_eq!(client.get(target).await.body(), "text");
@@ -169,15 +169,15 @@ mod tests {
                 (target, 4, true)
             );
             assert_eq!(
-                (request.service.as_str(), request.host.as_str()),
-                ("test", "boot.example")
+                (request.service, request.host.as_str()),
+                (ServiceId::Boot, "boot.example")
             );
         }
     }
 
     #[tokio::test]
     async fn a_client_that_leaves_early_is_journalled_as_incomplete() {
-        let service = Service::plain("test", large().await).await;
+        let service = Service::plain(ServiceId::Boot, large().await).await;
         let mut client = service.dial().await;
         let mut response = client.send(Method::GET, "/", None).await.unwrap();
         response.frame().await.unwrap().unwrap();
@@ -199,7 +199,7 @@ mod tests {
             server,
             timeline,
             address,
-        } = Service::plain("test", large().await).await;
+        } = Service::plain(ServiceId::Boot, large().await).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -225,7 +225,7 @@ mod tests {
             server,
             timeline,
             address,
-        } = Service::plain("test", large().await).await;
+        } = Service::plain(ServiceId::Boot, large().await).await;
         let (mut idle, mut stream) = (
             TcpStream::connect(address).await.unwrap(),
             TcpStream::connect(address).await.unwrap(),
@@ -248,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn shutting_down_has_an_end() {
-        let service = Service::plain("test", large().await).await;
+        let service = Service::plain(ServiceId::Boot, large().await).await;
         let mut stream = TcpStream::connect(service.address).await.unwrap();
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -271,7 +271,7 @@ mod tests {
             notify.notify_one();
             std::future::pending::<&str>()
         });
-        let service = Service::plain("test", router).await;
+        let service = Service::plain(ServiceId::Boot, router).await;
         let mut stream = TcpStream::connect(service.address).await.unwrap();
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -288,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn noise_is_noted_and_harms_nobody() {
-        let service = Service::plain("test", constant(|| Body::from("text"))).await;
+        let service = Service::plain(ServiceId::Boot, constant(|| Body::from("text"))).await;
         let mut stream = TcpStream::connect(service.address).await.unwrap();
         stream
             .write_all(b"\x16\x03\x01\x00\x05hello\r\n\r\n")

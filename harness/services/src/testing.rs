@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use shakedown_base::timeline::{Cursor, Event, RequestEvent, Timeline, TlsEvent};
+use shakedown_base::timeline::{Cursor, Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 
 /// The name of the boot server in the tests.
 pub(crate) const HOST: &str = "boot.example";
@@ -114,7 +114,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) async fn plain(name: &str, router: Router) -> Self {
+    pub(crate) async fn plain(name: ServiceId, router: Router) -> Self {
         let (timeline, listener) = (
             Timeline::start(),
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -126,7 +126,7 @@ impl Service {
         }
     }
 
-    pub(crate) async fn tls(name: &str, router: Router, options: &TlsOptions<'_>) -> Self {
+    pub(crate) async fn tls(name: ServiceId, router: Router, options: &TlsOptions<'_>) -> Self {
         let (timeline, listener) = (
             Timeline::start(),
             TcpListener::bind("127.0.0.1:0").await.unwrap(),

@@ -6,6 +6,7 @@
 //! A handshake takes an emulated client seconds, and a broken one never ends it. It therefore does not run inside `accept`:
 //! each gets a task, and finished streams come through a channel.
 
+use shakedown_base::timeline::ServiceId;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -78,11 +79,8 @@ impl<'a> TlsOptions<'a> {
         }
     }
 
-    fn server_config(&self, service: &str) -> Result<Arc<ServerConfig>, Error> {
-        let refused = |source| Error::Tls {
-            service: service.into(),
-            source,
-        };
+    fn server_config(&self, service: ServiceId) -> Result<Arc<ServerConfig>, Error> {
+        let refused = |source| Error::Tls { service, source };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])
@@ -100,10 +98,7 @@ impl<'a> TlsOptions<'a> {
                         .with_crls(self.revoked.cloned())
                         .allow_unauthenticated()
                         .build()
-                        .map_err(|source| Error::ClientAuthority {
-                            service: service.into(),
-                            source,
-                        })?;
+                        .map_err(|source| Error::ClientAuthority { service, source })?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -264,7 +259,7 @@ mod tests {
             )
         });
         let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
-        Service::tls("boot", router, &options).await
+        Service::tls(ServiceId::Boot, router, &options).await
     }
 
     #[tokio::test]
@@ -274,7 +269,7 @@ mod tests {
             known_client: Some(STRANGER.certificate_der()),
             ..TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der())
         };
-        let service = Service::tls("boot", router, &options).await;
+        let service = Service::tls(ServiceId::Boot, router, &options).await;
         let mut cursor = Cursor::default();
         for version in [&TLS12, &TLS13] {
             let mut client = service.dial_tls(Some(&STRANGER), version).await.unwrap();
@@ -302,7 +297,7 @@ mod tests {
                 format!("{HOST} {fingerprint}").as_bytes()
             );
             let handshake = service.handshake(&mut cursor).await;
-            assert_eq!(handshake.service, "boot");
+            assert_eq!(handshake.service, ServiceId::Boot);
             assert_eq!(handshake.server_name.as_deref(), Some(HOST));
             assert_eq!(handshake.fingerprint.as_deref(), Some(fingerprint.as_str()));
             assert_eq!(handshake.error, None);
@@ -353,7 +348,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_distrusts_the_server_is_journalled() {
         let router = constant(|| Body::from("text"));
-        let service = Service::tls("boot", router, &TlsOptions::new(&STRANGER)).await;
+        let service = Service::tls(ServiceId::Boot, router, &TlsOptions::new(&STRANGER)).await;
         assert!(service.dial_tls(None, &TLS12).await.is_err());
         let error = service
             .handshake(&mut Cursor::default())
@@ -369,7 +364,8 @@ mod tests {
             handshake_timeout: Duration::from_millis(300),
             ..TlsOptions::new(&PKI.server)
         };
-        let service = Service::tls("boot", constant(|| Body::from("text")), &options).await;
+        let service =
+            Service::tls(ServiceId::Boot, constant(|| Body::from("text")), &options).await;
         let mut stalled = TcpStream::connect(service.address).await.unwrap();
         stalled.write_all(b"\x16\x03\x01").await.unwrap();
         let mut cursor = Cursor::default();
@@ -405,8 +401,12 @@ mod tests {
     #[tokio::test]
     async fn records_are_as_short_as_ipxe_asks() {
         let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
-        let service =
-            Service::tls("boot", constant(|| Body::from(vec![0; 100_000])), &options).await;
+        let service = Service::tls(
+            ServiceId::Boot,
+            constant(|| Body::from(vec![0; 100_000])),
+            &options,
+        )
+        .await;
         let received = tokio::task::spawn_blocking(move || {
             let config = Arc::new(client_config(None, &TLS12));
             let mut connection =
@@ -438,7 +438,7 @@ mod tests {
             ..TlsOptions::new(&PKI.server)
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let journal = Journal::new("boot", shakedown_base::timeline::Timeline::start());
+        let journal = Journal::new(ServiceId::Boot, shakedown_base::timeline::Timeline::start());
         assert!(matches!(
             TlsListener::start(listener, &options, journal),
             Err(Error::Tls { .. })

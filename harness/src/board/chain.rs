@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::input::{Document, InputError, Pattern, SourceText, Span, duration};
-use crate::timeline::Power;
+use crate::timeline::{Power, ServiceId};
 
 /// One stage of a chain.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -35,13 +35,13 @@ pub enum Evidence {
     Lease,
     /// A TLS handshake with the service succeeded.
     Tls {
-        /// As in `boot` or `registry`.
-        service: String,
+        /// Which.
+        service: ServiceId,
     },
     /// A TLS handshake with the service failed.
     TlsFailure {
-        /// As in `boot` or `registry`.
-        service: String,
+        /// Which.
+        service: ServiceId,
         /// Matched against the reason that the service gives.
         error: Pattern,
     },
@@ -57,8 +57,8 @@ pub enum Evidence {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestEvidence {
-    /// As in `boot` or `registry`.
-    pub service: String,
+    /// Which.
+    pub service: ServiceId,
     /// Matched against path and query as sent.
     pub target: Pattern,
     /// Only a body of the size of the container image's last layer counts.

@@ -114,15 +114,15 @@ fn request_line(record: &Record) -> Option<String> {
 fn network_line(record: &Record) -> Option<String> {
     let text = match &record.event {
         Event::Lease { mac, address, .. } => format!("DHCP lease of {address} to {mac}"),
-        Event::Name {
+        Event::Dns {
             query,
             answer: Some(address),
         } => format!("DNS {query} is {address}"),
-        Event::Name {
+        Event::Dns {
             query,
             answer: None,
         } => format!("DNS {query} has no answer"),
-        Event::Clock { server } => format!("NTP request to {server}"),
+        Event::Ntp { server } => format!("NTP request to {server}"),
         Event::Tls(tls) => match &tls.error {
             None => format!("TLS handshake with the {} server", tls.service),
             Some(e) => format!("TLS handshake with the {} server failed: {e}", tls.service),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::timeline::{Event, RequestEvent};
+use crate::timeline::{Event, RequestEvent, ServiceId};
 
 /// Something that the scenario does to the board on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,13 +20,13 @@ pub struct Fault {
 pub enum Effect {
     /// The service refuses the client, or the client the service: a TLS handshake fails, or a request is answered with 403.
     Refusal {
-        /// As in `boot` or `registry`.
-        service: String,
+        /// Which.
+        service: ServiceId,
     },
     /// The service answers with this status.
     Answer {
-        /// As in `boot` or `registry`.
-        service: String,
+        /// Which.
+        service: ServiceId,
         /// Only under this name of the service, if it has several.
         host: Option<String>,
         /// The status code.
@@ -34,8 +34,8 @@ pub enum Effect {
     },
     /// The body of an answer breaks off.
     BreakOff {
-        /// As in `boot` or `registry`.
-        service: String,
+        /// Which.
+        service: ServiceId,
     },
 }
 
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn only_its_own_traces_are_a_fault_at_work() {
-        let registry = || "registry".to_owned();
+        let registry = || ServiceId::Registry;
         let refusal = Effect::Refusal {
-            service: "boot".into(),
+            service: ServiceId::Boot,
         };
         let failed = |error: &str| {
             event(&format!(

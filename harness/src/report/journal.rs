@@ -80,8 +80,9 @@ mod tests {
 
     use super::*;
     use crate::testing;
+    use crate::timeline::ServiceId;
 
-    fn request(service: &str, target: &str, status: u16, offset: Option<u64>) -> Event {
+    fn request(service: ServiceId, target: &str, status: u16, offset: Option<u64>) -> Event {
         Event::Request(RequestEvent {
             offset,
             complete: status != 0,
@@ -91,7 +92,7 @@ mod tests {
 
     fn handshake(fingerprint: Option<&str>, error: Option<&str>) -> Event {
         Event::Tls(TlsEvent {
-            service: "boot".into(),
+            service: ServiceId::Boot,
             server_name: Some("host.example".into()),
             fingerprint: fingerprint.map(String::from),
             error: error.map(String::from),
@@ -106,22 +107,19 @@ mod tests {
             handshake(Some(&"0f".repeat(20)), None),
             handshake(None, Some("no certificate")),
             request(
-                "boot",
+                ServiceId::Boot,
                 "/boot/b8:27:eb:01:02:03/boot.ipxe?platform=efi",
                 200,
                 None,
             ),
-            request("boot", "/secrets/aZ0-_", 200, None),
-            request("boot", "/secrets/aZ0-_", 404, None),
-            request("registry", &blob("1"), 200, None),
-            request("registry", &blob("2"), 200, None),
-            request("registry", &blob("2"), 206, Some(17)),
-            request("registry", "/v2/", 0, None),
+            request(ServiceId::Boot, "/secrets/aZ0-_", 200, None),
+            request(ServiceId::Boot, "/secrets/aZ0-_", 404, None),
+            request(ServiceId::Registry, &blob("1"), 200, None),
+            request(ServiceId::Registry, &blob("2"), 200, None),
+            request(ServiceId::Registry, &blob("2"), 206, Some(17)),
+            request(ServiceId::Registry, "/v2/", 0, None),
         ];
-        let at = |event| Record {
-            at: Duration::ZERO,
-            event,
-        };
+        let at = |event| Record::new(Duration::ZERO, event);
         insta::assert_snapshot!(journal_text(&events.map(at)), @r"
         boot: TLS for host.example, client certificate
         boot: TLS for host.example failed: no certificate

@@ -48,13 +48,13 @@ mod tests {
 
     #[test]
     fn a_line_names_its_run_and_is_a_line_of_the_timeline() {
-        let record = Record {
-            at: Duration::from_millis(1500),
-            event: Event::Stage {
+        let record = Record::new(
+            Duration::from_millis(1500),
+            Event::Stage {
                 name: "iPXE".into(),
                 reached: Duration::from_secs(1),
             },
-        };
+        );
         let line = StreamLine {
             run: "alpine-https on raspi3b",
             content: StreamContent::Event(&record),

@@ -24,7 +24,7 @@ use crate::report::html::write_page;
 use crate::report::{Class, CpuSeconds, Ending, Failure, Report, StageTime, Verdict};
 use crate::scenario::{Expect, Scenario};
 use crate::services::access_line;
-use crate::timeline::{Event, Record, Timeline};
+use crate::timeline::{Event, Record, ServiceId, Timeline};
 
 /// The room of the note that says that a failed board stays on, and why it has failed.
 pub const ON_HOLD: &str = "hold";
@@ -432,7 +432,7 @@ fn write_records(folder: &Path, records: &[Record], started: SystemTime) -> std:
             journal.write_all(line.as_bytes())?;
         }
         match &record.event {
-            Event::Request(request) if request.service == "boot" => {
+            Event::Request(request) if request.service == ServiceId::Boot => {
                 writeln!(access, "{}", access_line(request, started + record.at))?;
             }
             _ => {}

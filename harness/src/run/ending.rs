@@ -72,7 +72,7 @@ fn missing(proofs: &[Evidence], seen: &[Option<String>], bound: Duration) -> Str
 mod tests {
     use super::*;
     use crate::scenario::End;
-    use crate::timeline::{Event, Power, TlsEvent};
+    use crate::timeline::{Event, Power, ServiceId, TlsEvent};
 
     /// A scenario's expectation and the stage that it forbids.
     fn refused() -> (Expect, Stage) {
@@ -96,7 +96,7 @@ mod tests {
 
     fn handshake(error: Option<&str>) -> Event {
         Event::Tls(TlsEvent {
-            service: "boot".into(),
+            service: ServiceId::Boot,
             server_name: None,
             fingerprint: None,
             error: error.map(String::from),

@@ -4,13 +4,14 @@ use crate::report::{Effect, Fault};
 use crate::scenario::{
     Auth, ClientCertificate, Registry, Scenario, ServerCertificate, ServerChain, ServerKey, Tls,
 };
+use crate::timeline::ServiceId;
 
 /// The faults of a scenario, in the order of its tables.
 pub(super) fn faults(scenario: &Scenario) -> Vec<Fault> {
     let tls = tls(&scenario.tls).into_iter().map(|what| Fault {
         what,
         shows: Effect::Refusal {
-            service: "boot".into(),
+            service: ServiceId::Boot,
         },
     });
     tls.chain(registry(&scenario.registry)).collect()
@@ -63,7 +64,7 @@ fn registry(registry: &Registry) -> Vec<Fault> {
         layer: _,
     } = registry;
     let answer = |host: Option<&str>, status| Effect::Answer {
-        service: "registry".into(),
+        service: ServiceId::Registry,
         host: host.map(Into::into),
         status,
     };
@@ -90,7 +91,7 @@ fn registry(registry: &Registry) -> Vec<Fault> {
     let break_off = break_off.map(|size| Fault {
         what: format!("the registry breaks off the first transfer of each layer after {size}"),
         shows: Effect::BreakOff {
-            service: "registry".into(),
+            service: ServiceId::Registry,
         },
     });
     let mirror = mirror.as_ref().filter(|mirror| !mirror.holds);

@@ -207,10 +207,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64, event: Event) -> Record {
-        Record {
-            at: Duration::from_secs(seconds),
-            event,
-        }
+        Record::new(Duration::from_secs(seconds), event)
     }
 
     fn secs(n: u64) -> Duration {

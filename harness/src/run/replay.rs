@@ -321,12 +321,14 @@ mod tests {
     #[tokio::test]
     async fn the_budgets_of_a_run_hold_for_its_record_too() {
         let board = raspi3b();
-        let line = |at, line: &str| Record {
-            at: Duration::from_secs(at),
-            event: Event::Serial {
-                uart: 0,
-                line: line.into(),
-            },
+        let line = |at, line: &str| {
+            Record::new(
+                Duration::from_secs(at),
+                Event::Serial {
+                    uart: 0,
+                    line: line.into(),
+                },
+            )
         };
         let recording = Recording {
             records: vec![

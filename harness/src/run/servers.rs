@@ -15,7 +15,7 @@ use crate::services::{
     Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, ScratchSpace,
     Secrets, Server, TlsListener, TlsOptions, serve,
 };
-use crate::timeline::Timeline;
+use crate::timeline::{ServiceId, Timeline};
 
 /// What the servers of a scenario need to know of their surroundings.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl<'a> Servers<'a> {
         L: Listener<Io = I, Addr: Into<Peer>>,
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (router, journal) = (self.boot.clone(), self.journal("boot"));
+        let (router, journal) = (self.boot.clone(), self.journal(ServiceId::Boot));
         if self.transport == Transport::Http {
             return Ok(serve(listener, router, journal));
         }
@@ -163,7 +163,7 @@ impl<'a> Servers<'a> {
         L: Listener<Io = I, Addr: Into<Peer>>,
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let journal = self.journal("registry");
+        let journal = self.journal(ServiceId::Registry);
         let options = TlsOptions {
             secrets: self.secrets.clone(),
             ..TlsOptions::new(&self.trust.registry)
@@ -177,7 +177,11 @@ impl<'a> Servers<'a> {
     where
         L: Listener<Addr: Into<Peer>>,
     {
-        serve(listener, self.scratch.clone(), self.journal("scratch"))
+        serve(
+            listener,
+            self.scratch.clone(),
+            self.journal(ServiceId::Scratch),
+        )
     }
 
     /// What the scenario's client uses its scratch space with.
@@ -210,7 +214,7 @@ impl<'a> Servers<'a> {
         &self.layers
     }
 
-    fn journal(&self, service: &str) -> Journal {
+    fn journal(&self, service: ServiceId) -> Journal {
         Journal::new(service, self.timeline.clone())
     }
 }

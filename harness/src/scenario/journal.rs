@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::input::{ByteSize, Document, InputError, Pattern, Span};
-use crate::timeline::{Event, Record, RequestEvent};
+use crate::timeline::{Event, Record, RequestEvent, ServiceId};
 
 /// How many requests a violated assertion shows.
 const SHOWN: usize = 20;
@@ -28,22 +28,13 @@ pub struct Assertion {
 /// Which requests are meant; what is not given does not matter.
 #[derive(Debug, Clone)]
 struct Selection {
-    service: Service,
+    service: ServiceId,
     host: Option<String>,
     method: Option<Method>,
     target: Option<Pattern>,
     status: Option<u16>,
     complete: Option<bool>,
     offset_at_least: Option<ByteSize>,
-}
-
-/// The services that a run has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Service {
-    Boot,
-    Registry,
-    Scratch,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -62,7 +53,7 @@ enum Method {
 pub(super) struct AssertionTable {
     #[schemars(with = "String")]
     says: Span<String>,
-    service: Service,
+    service: ServiceId,
     host: Option<String>,
     method: Option<Method>,
     target: Option<Pattern>,
@@ -116,7 +107,7 @@ impl Assertion {
         if seen.is_empty() {
             // What came instead.
             let of_service = |r: &&Record| {
-                request(r).is_some_and(|request| request.service == self.selection.service.name())
+                request(r).is_some_and(|request| request.service == self.selection.service)
             };
             seen = records.iter().filter(of_service).collect();
         }
@@ -207,7 +198,7 @@ impl Selection {
         fn fits<T>(wanted: Option<&T>, fits: impl FnOnce(&T) -> bool) -> bool {
             wanted.is_none_or(fits)
         }
-        request.service == self.service.name()
+        request.service == self.service
             && fits(self.host.as_ref(), |host| request.host == *host)
             && fits(self.method.as_ref(), |method| {
                 request.method == method.name()
@@ -222,17 +213,6 @@ impl Selection {
             && fits(self.offset_at_least.as_ref(), |least| {
                 request.offset.is_some_and(|offset| offset >= least.0)
             })
-    }
-}
-
-impl Service {
-    /// As the journal has it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Boot => "boot",
-            Self::Registry => "registry",
-            Self::Scratch => "scratch",
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVer
 use shakedown_harness::lan::{Config, Lan};
 use shakedown_harness::run::Capture;
 use shakedown_harness::services::{Authority, Journal, Secrets, TlsListener, TlsOptions, serve};
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{ServiceId, Timeline};
 
 use crate::guest::Guest;
 
@@ -35,7 +35,7 @@ pub(crate) fn decrypts() {
             secrets: Some(secrets),
             ..TlsOptions::new(&identity)
         };
-        let journal = Journal::new("boot", timeline);
+        let journal = Journal::new(ServiceId::Boot, timeline);
         let listener = lan.listen(*SERVER.ip(), SERVER.port()).unwrap();
         let listener = TlsListener::start(listener, &options, journal.clone()).unwrap();
         let router = Router::new().fallback(|| async { "an answer that nobody may read" });

@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use shakedown_harness::timeline::ServiceId;
 
 /// Bytes that a connection takes at a time.
 const PIECE: usize = 64 * 1024;
 
 /// Name of the journal.
-pub(super) const SERVICE: &str = "bench";
+pub(super) const SERVICE: ServiceId = ServiceId::Bench;
 /// Where the data is to be had.
 pub(super) const SOURCE: &str = "/blob";
 /// What a guest asks for when it has received everything.

@@ -92,10 +92,11 @@ mod tests {
 
     use super::super::target::SOURCE;
     use super::*;
+    use shakedown_harness::timeline::ServiceId;
 
-    fn request(service: &str, target: &str, seconds: f64) -> RequestEvent {
+    fn request(service: ServiceId, target: &str, seconds: f64) -> RequestEvent {
         RequestEvent {
-            service: service.into(),
+            service,
             client: Ipv4Addr::LOCALHOST,
             fingerprint: None,
             host: "host".into(),
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(at(10.0, request(SERVICE, SOURCE, 2.0)), None);
         let over = at(13.5, request(SERVICE, DONE, 0.5));
         assert_eq!(over, Some((Kind::Download, 5.0)));
-        assert_eq!(at(20.0, request("boot", "/files/blob", 1.0)), None);
+        assert_eq!(at(20.0, request(ServiceId::Boot, "/files/blob", 1.0)), None);
         let over = at(20.0, request(SERVICE, DONE, 0.0));
         assert_eq!(over, Some((Kind::SecureDownload, 1.0)));
         let over = at(30.0, request(SERVICE, SINK, 4.0));

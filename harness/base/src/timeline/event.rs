@@ -7,24 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// An event and when it happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Record {
-    /// Seconds since the timeline started.
-    #[serde(with = "seconds")]
-    #[schemars(with = "f64")]
-    pub at: Duration,
-    /// What happened.
-    #[serde(flatten)]
-    pub event: Event,
-}
-
-/// When the board of these records was switched on, if it was.
-#[must_use]
-pub fn power_on(records: &[Record]) -> Option<Duration> {
-    let is_on = |r: &&Record| matches!(r.event, Event::Power { action: Power::On });
-    records.iter().find(is_on).map(|r| r.at)
-}
+use super::ServiceId;
 
 /// What can happen in a run. Serialised as one JSON object with the tag `event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,7 +27,7 @@ pub enum Event {
     },
     /// A whole line on a UART, without its line end, escape sequences removed.
     Serial {
-        /// 0 is the PL011, 1 the mini UART.
+        /// Index in the board's order.
         uart: u8,
         /// The line's text.
         line: String,
@@ -55,6 +38,20 @@ pub enum Event {
         name: String,
         /// The line that raised it.
         line: String,
+    },
+    /// An unfinished line on a UART that stood still: a prompt. The same text comes again in the whole line, if that is ever finished.
+    Prompt {
+        /// Index in the board's order.
+        uart: u8,
+        /// The text so far, escape sequences removed.
+        text: String,
+    },
+    /// The harness typed into a UART.
+    Typed {
+        /// Index in the board's order.
+        uart: u8,
+        /// What was typed.
+        text: String,
     },
     /// The USB NIC was plugged, unplugged, or changed its state.
     Usb {
@@ -71,14 +68,16 @@ pub enum Event {
         vendor_class: Option<String>,
     },
     /// A DNS question was answered.
-    Name {
+    #[serde(alias = "name")]
+    Dns {
         /// The name asked for, lower case, no trailing dot.
         query: String,
         /// The address answered; `None` stands for NXDOMAIN or an empty answer.
         answer: Option<Ipv4Addr>,
     },
     /// An NTP client asked for the time.
-    Clock {
+    #[serde(alias = "clock")]
+    Ntp {
         /// The server address it asked.
         server: Ipv4Addr,
     },
@@ -117,6 +116,52 @@ pub enum Event {
         #[schemars(with = "f64")]
         reached: Duration,
     },
+    /// The guest gave no sign of life: nothing on any UART, no frame sent, none fetched.
+    Silence {
+        /// How long, in seconds.
+        seconds: f64,
+        /// Since power-on: it has never given one.
+        since_power_on: bool,
+    },
+    /// A bound was used up.
+    Budget {
+        /// What it bounds.
+        of: Bound,
+        /// The bound, in seconds.
+        seconds: f64,
+        /// The clock that these seconds are of.
+        #[serde(default)]
+        clock: BudgetClock,
+    },
+    /// The emulator's process ended by itself.
+    EmulatorEnded {
+        /// The end of what it wrote to its standard error.
+        words: String,
+    },
+    /// The run was stopped from outside.
+    Stopped {
+        /// By whom.
+        by: StoppedBy,
+    },
+    /// This machine, not the board, is in the way of the run.
+    Host {
+        /// What is wrong with it.
+        trouble: HostTrouble,
+        /// The details, and what to do, for people.
+        text: String,
+    },
+    /// The guest sends more than a run may keep.
+    Flood {
+        /// Where: `console`, `network` or `servers`.
+        of: String,
+        /// How much came in this run, in bytes.
+        bytes: u64,
+    },
+    /// A board whose run has failed stays on for its user.
+    Held {
+        /// Why the run has failed.
+        cause: String,
+    },
     /// Something a reader of the timeline should know and no other variant says.
     Note {
         /// The room that says it, as in `usb`.
@@ -124,6 +169,57 @@ pub enum Event {
         /// One line of text.
         text: String,
     },
+}
+
+/// What a [`Event::Budget`] bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// The wait for a stage, by its name.
+    Stage(String),
+    /// The run as a whole.
+    Run,
+    /// The wait for the proofs that a scenario expects.
+    Proofs,
+    /// The time for which an expected refusal must hold.
+    Refusal,
+    /// The time without progress after the console has said what is wrong.
+    Reason,
+    /// The time for which a UART may still speak after the board has stopped.
+    LastWords,
+}
+
+/// The clock of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BudgetClock {
+    /// Time that passed.
+    #[default]
+    Wall,
+    /// CPU time that the emulator used.
+    Cpu,
+}
+
+/// Who stopped a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoppedBy {
+    /// The user, by Ctrl-C.
+    User,
+    /// SIGTERM or SIGHUP: a pipeline's time limit, a closed terminal.
+    Signal,
+}
+
+/// What is wrong with this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostTrouble {
+    /// Others use its cores, so that the board's clock stood still.
+    Starved,
+    /// Its disk is full.
+    DiskFull,
+    /// Something else.
+    Other,
 }
 
 /// What happened to the board's power.
@@ -161,8 +257,8 @@ pub enum LinkEvent {
 /// A TLS handshake as the server saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TlsEvent {
-    /// The service that was dialled, as in `boot` or `registry`.
-    pub service: String,
+    /// The service that was dialled.
+    pub service: ServiceId,
     /// Server name that the client asked for.
     pub server_name: Option<String>,
     /// SHA-1 fingerprint of the client's certificate, lower-case hex.
@@ -178,8 +274,8 @@ pub struct TlsEvent {
 /// An HTTP request with its outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestEvent {
-    /// The service that answered, as in `boot` or `registry`.
-    pub service: String,
+    /// The service that answered.
+    pub service: ServiceId,
     /// Client address.
     pub client: Ipv4Addr,
     /// SHA-1 fingerprint of the client's certificate, lower-case hex.
@@ -227,16 +323,16 @@ impl fmt::Display for RequestEvent {
 }
 
 /// Durations as seconds with a fraction, rounded to microseconds.
-mod seconds {
+pub(super) mod seconds {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_f64((d.as_secs_f64() * 1e6).round() / 1e6)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
         Duration::try_from_secs_f64(f64::deserialize(d)?).map_err(D::Error::custom)
     }
 }

@@ -1,15 +1,22 @@
 //! The log itself: append, read from a cursor, wait.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{Event, Record};
+use super::{BoardId, Event, Record};
 
-/// A shared, append-only log of events on one clock. Clones are handles to the same log.
+/// A shared, append-only log of events on one clock. Clones are handles to the same log, for the same board.
 #[derive(Debug, Clone)]
-pub struct Timeline(Arc<Inner>);
+pub struct Timeline {
+    inner: Arc<Inner>,
+    /// The board that this handle's events happen to; `None` where a run has one board.
+    board: Option<BoardId>,
+    /// The boot of that board which is under way.
+    boot: Arc<AtomicU32>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -42,12 +49,37 @@ impl Timeline {
     /// A log of what was recorded before, to be judged again; its clock starts now and has nothing to do with theirs.
     #[must_use]
     pub fn of_records(records: Vec<Record>) -> Self {
-        Self(Arc::new(Inner {
-            started: Instant::now(),
-            ahead: OnceLock::new(),
-            length: watch::Sender::new(records.len()),
-            records: Mutex::new(records),
-        }))
+        Self {
+            inner: Arc::new(Inner {
+                started: Instant::now(),
+                ahead: OnceLock::new(),
+                length: watch::Sender::new(records.len()),
+                records: Mutex::new(records),
+            }),
+            board: None,
+            boot: Arc::default(),
+        }
+    }
+
+    /// A handle to the same log for what happens to one of several boards, whose boots are counted apart.
+    #[must_use]
+    pub fn for_board(&self, board: BoardId) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            board: Some(board),
+            boot: Arc::default(),
+        }
+    }
+
+    /// What comes from now on through this handle and its clones belongs to the board's next boot. Returns its number.
+    pub fn begin_next_boot(&self) -> u32 {
+        self.boot.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The boot that is under way, counted from 0.
+    #[must_use]
+    pub fn boot(&self) -> u32 {
+        self.boot.load(Ordering::Relaxed)
     }
 
     /// Goes on from another log, of which these are the records: from `at`, which its clock showed. For once, and before anything has
@@ -55,18 +87,18 @@ impl Timeline {
     pub fn go_on_from(&self, before: Vec<Record>, at: Duration) {
         let length = {
             let mut records = self.records();
-            self.0.ahead.get_or_init(|| at);
+            self.inner.ahead.get_or_init(|| at);
             records.extend(before);
             records.len()
         };
-        self.0.length.send_replace(length);
+        self.inner.length.send_replace(length);
     }
 
     /// Time since the log was started, or since the one was that it goes on from.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        let ahead = self.0.ahead.get().copied().unwrap_or_default();
-        self.0.started.elapsed() + ahead
+        let ahead = self.inner.ahead.get().copied().unwrap_or_default();
+        self.inner.started.elapsed() + ahead
     }
 
     /// How many records there are.
@@ -86,10 +118,15 @@ impl Timeline {
         let length = {
             let mut records = self.records();
             let at = self.elapsed();
-            records.push(Record { at, event });
+            records.push(Record {
+                at,
+                board: self.board.clone(),
+                boot: self.boot(),
+                event,
+            });
             records.len()
         };
-        self.0.length.send_replace(length);
+        self.inner.length.send_replace(length);
     }
 
     /// Appends a [`Event::Note`].
@@ -118,7 +155,7 @@ impl Timeline {
     /// Without a match it waits for ever: bound it with `tokio::time::timeout`. Dropping the future leaves the cursor
     /// behind the records already looked at.
     pub async fn wait_for(&self, cursor: &mut Cursor, matches: impl Fn(&Record) -> bool) -> Record {
-        let mut length = self.0.length.subscribe();
+        let mut length = self.inner.length.subscribe();
         loop {
             {
                 let records = self.records();
@@ -135,7 +172,7 @@ impl Timeline {
     }
 
     fn records(&self) -> MutexGuard<'_, Vec<Record>> {
-        self.0
+        self.inner
             .records
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -179,6 +216,21 @@ mod tests {
         let records = timeline.snapshot();
         assert!(is_note("one")(&records[0]) && records[0].at < at);
         assert!(is_note("two")(&records[1]) && records[1].at >= at);
+    }
+
+    #[test]
+    fn a_handle_stamps_its_board_and_the_boot_under_way() {
+        let timeline = Timeline::start();
+        let gateway = timeline.for_board("gateway".parse().unwrap());
+        let clone = gateway.clone();
+        timeline.note("test", "one");
+        assert_eq!(gateway.begin_next_boot(), 1);
+        clone.note("test", "two");
+        let seen: Vec<_> = timeline.snapshot();
+        let seen = seen
+            .iter()
+            .map(|r| (r.board.as_ref().map(ToString::to_string), r.boot));
+        assert!(seen.eq([(None, 0), (Some("gateway".into()), 1)]));
     }
 
     #[test]

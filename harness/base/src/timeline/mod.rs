@@ -1,10 +1,16 @@
 //! Every event of a run on one clock.
 //!
-//! While a run lasts, the parts around the board only emit [`Event`]s here; whoever decides or reports reads them from here.
+//! While a run lasts, the parts around the board only emit [`Event`]s here; verdicts and reports are made from them alone.
 //! The log keeps every event, so a reader that asks late misses nothing.
 
 mod event;
 mod log;
+mod record;
+mod service;
 
-pub use event::{Event, LinkEvent, Power, Record, RequestEvent, TlsEvent, power_on};
+pub use event::{
+    Bound, BudgetClock, Event, HostTrouble, LinkEvent, Power, RequestEvent, StoppedBy, TlsEvent,
+};
 pub use log::{Cursor, Timeline};
+pub use record::{BadBoardId, BoardId, Record, TIMELINE_VERSION, power_on};
+pub use service::ServiceId;

@@ -31,7 +31,7 @@ impl Service for Ntp {
         let reply = reply(request.payload, (self.clock)())?;
         Some(Answer {
             reply: Some((To::Sender, reply.to_vec())),
-            event: Some(Event::Clock {
+            event: Some(Event::Ntp {
                 server: *request.destination.ip(),
             }),
         })

@@ -71,7 +71,7 @@ async fn names_are_answered_over_udp_and_tcp() {
     assert_eq!(over_tcp[2..], over_udp);
     let unknown = guest.ask(DNS, &query("example.org")).await;
     assert_eq!(unknown[3] & 0x0f, 3, "NXDOMAIN");
-    let name = |query: &str, answer| Event::Name {
+    let name = |query: &str, answer| Event::Dns {
         query: query.into(),
         answer,
     };
@@ -96,7 +96,7 @@ async fn the_pool_tells_the_time_that_it_is_told() {
         .await;
     let seconds = u32::from_be_bytes(reply[40..44].try_into().unwrap());
     assert_eq!(u64::from(seconds), 1_000_000_000 + 2_208_988_800);
-    assert_eq!(events(&timeline), [Event::Clock { server }]);
+    assert_eq!(events(&timeline), [Event::Ntp { server }]);
 }
 
 #[tokio::test(start_paused = true)]

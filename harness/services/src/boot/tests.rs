@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::testing::{Client as HttpClient, PKI, Service, collect};
 use crate::{Blob, TlsOptions};
-use shakedown_base::timeline::Cursor;
+use shakedown_base::timeline::{Cursor, ServiceId};
 
 use super::*;
 
@@ -61,14 +61,17 @@ async fn https() -> (Service, NamedTempFile) {
     let (server, initramfs) = server();
     let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
     (
-        Service::tls("boot", server.https(), &options).await,
+        Service::tls(ServiceId::Boot, server.https(), &options).await,
         initramfs,
     )
 }
 
 async fn http() -> (Service, NamedTempFile) {
     let (server, initramfs) = server();
-    (Service::plain("boot", server.http()).await, initramfs)
+    (
+        Service::plain(ServiceId::Boot, server.http()).await,
+        initramfs,
+    )
 }
 
 async fn status(client: &mut HttpClient, target: &str) -> StatusCode {
@@ -136,7 +139,7 @@ async fn a_client_without_a_certificate_gets_403() {
 async fn a_client_without_a_folder_gets_a_script_that_says_so() {
     let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
     let service = Service::tls(
-        "boot",
+        ServiceId::Boot,
         BootServer::new(DataRoot::default()).https(),
         &options,
     )
@@ -165,7 +168,7 @@ async fn a_script_that_is_no_text_or_no_script_is_reported_in_a_script() {
         folder.insert("boot.ipxe", Bytes::from(content)).unwrap();
         let mut root = DataRoot::default();
         root.set(machine(), folder);
-        let service = Service::plain("boot", BootServer::new(root).http()).await;
+        let service = Service::plain(ServiceId::Boot, BootServer::new(root).http()).await;
         let script = service
             .dial()
             .await
@@ -333,7 +336,7 @@ async fn secrets_are_told_once_to_whoever_has_their_url() {
             Arc::new(move || *clock.lock().unwrap()),
         );
     let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
-    let service = Service::tls("boot", server.https(), &options).await;
+    let service = Service::tls(ServiceId::Boot, server.https(), &options).await;
     let mut known = service.dial_tls(Some(&PKI.client), &TLS12).await.unwrap();
     let mut nobody = service.dial_tls(None, &TLS12).await.unwrap();
 
@@ -412,7 +415,7 @@ async fn a_root_on_disk_is_looked_up_at_each_request() {
     let directory = tempfile::tempdir().unwrap();
     let server = BootServer::new(DataRoot::on_disk(directory.path()).unwrap());
     let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
-    let service = Service::tls("boot", server.https(), &options).await;
+    let service = Service::tls(ServiceId::Boot, server.https(), &options).await;
     let mut client = service.dial_tls(Some(&PKI.client), &TLS12).await.unwrap();
     let script = client.get("/boot/ipxe").await;
     assert!(
@@ -457,7 +460,7 @@ async fn only_a_checkout_on_disk_is_updated() {
     let root = directory.path().join("root");
     std::fs::create_dir(&root).unwrap();
     let server = BootServer::new(DataRoot::on_disk(&root).unwrap());
-    let service = Service::plain("boot", server.http()).await;
+    let service = Service::plain(ServiceId::Boot, server.http()).await;
     let answer = service.dial().await.get("/update-cfg").await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.body(), "the data root is not a git checkout\n");

@@ -110,7 +110,7 @@ mod tests {
 
     use crate::TlsOptions;
     use crate::testing::{HOST, PKI, Service, client_config, constant};
-    use shakedown_base::timeline::Cursor;
+    use shakedown_base::timeline::{Cursor, ServiceId};
 
     use super::*;
 
@@ -131,7 +131,8 @@ mod tests {
     /// What the server writes down of a client that does not look whether its key fits.
     async fn handshake_error(identity: &Identity) -> Option<String> {
         let options = TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der());
-        let service = Service::tls("boot", constant(|| Body::from("text")), &options).await;
+        let service =
+            Service::tls(ServiceId::Boot, constant(|| Body::from("text")), &options).await;
         let key = PrivateKeyDer::Pkcs8(identity.key_pkcs8_der().clone_key());
         let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
         let mut config = client_config(None, &TLS12);

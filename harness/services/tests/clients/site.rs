@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use shakedown_base::timeline::{Event, RequestEvent, Timeline, TlsEvent};
+use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 use shakedown_services::{Identity, Journal, Server, TlsListener, TlsOptions, serve};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -39,7 +39,7 @@ impl Site {
         let runtime = Runtime::new().unwrap();
         let _context = runtime.enter();
         let (timeline, folder) = (Timeline::start(), tempfile::tempdir().unwrap());
-        let journal = Journal::new("trial", timeline.clone());
+        let journal = Journal::new(ServiceId::Bench, timeline.clone());
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let server = match options {

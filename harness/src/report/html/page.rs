@@ -11,7 +11,7 @@ use super::console::{Entry, listing};
 use super::waterfall::{Mark, Waterfall, requests, waterfall};
 use super::words::{begun, size};
 use crate::report::{RecordError, Recorded, Report, Verdict, bundle, verdict_sentence};
-use crate::timeline::Event;
+use crate::timeline::{Event, ServiceId};
 
 /// Name of the page in a run's folder.
 pub const PAGE_FILE: &str = "report.html";
@@ -83,7 +83,7 @@ struct Shot {
 struct Asked {
     mark: usize,
     at: f64,
-    service: String,
+    service: ServiceId,
     method: String,
     url: String,
     status: u16,
@@ -256,7 +256,7 @@ fn asked(run: &Recorded, waterfall: &Waterfall) -> Vec<Asked> {
             Asked {
                 mark: mark.id,
                 at: mark.start,
-                service: request.service.clone(),
+                service: request.service,
                 method: request.method.clone(),
                 url: format!("{}{}", request.host, request.target),
                 status: request.status,

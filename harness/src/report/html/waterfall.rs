@@ -346,18 +346,15 @@ mod tests {
     use super::*;
     use crate::report::testing::report;
     use crate::report::{Class, Failure, Verdict};
-    use crate::timeline::{Power, TlsEvent};
+    use crate::timeline::{Power, ServiceId, TlsEvent};
 
     fn at(seconds: f64, event: Event) -> Record {
-        Record {
-            at: Duration::from_secs_f64(seconds),
-            event,
-        }
+        Record::new(Duration::from_secs_f64(seconds), event)
     }
 
     fn request(target: &str, seconds: f64, complete: bool) -> Event {
         Event::Request(RequestEvent {
-            service: "boot".into(),
+            service: ServiceId::Boot,
             client: [10, 42, 1, 0].into(),
             fingerprint: None,
             host: "boot.example".into(),
@@ -395,7 +392,7 @@ mod tests {
             at(
                 4.0,
                 Event::Tls(TlsEvent {
-                    service: "boot".into(),
+                    service: ServiceId::Boot,
                     server_name: None,
                     fingerprint: None,
                     error: Some("no certificate".into()),

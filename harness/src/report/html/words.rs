@@ -1,7 +1,7 @@
 //! Events in the words of the page, and the classes that give them their colours.
 
 use crate::report::Report;
-use crate::timeline::{Event, LinkEvent, Power, RequestEvent};
+use crate::timeline::{Event, LinkEvent, Power, RequestEvent, ServiceId};
 
 /// Class, seconds and text of an event that belongs to a lane.
 pub(super) fn lane_event(event: &Event) -> Option<(&'static str, f64, String)> {
@@ -21,17 +21,17 @@ pub(super) fn lane_event(event: &Event) -> Option<(&'static str, f64, String)> {
             let to = vendor_class.as_deref().unwrap_or("a client without a name");
             ("dhcp", 0.0, format!("{address} leased to {to}"))
         }
-        Event::Name {
+        Event::Dns {
             query,
             answer: Some(address),
         } => ("dns", 0.0, format!("{query} is {address}")),
-        Event::Name {
+        Event::Dns {
             query,
             answer: None,
         } => ("dns", 0.0, format!("{query} has no answer")),
-        Event::Clock { server } => ("ntp", 0.0, format!("{server} asked for the time")),
+        Event::Ntp { server } => ("ntp", 0.0, format!("{server} asked for the time")),
         Event::Tls(tls) => {
-            let name = tls.server_name.as_deref().unwrap_or(&tls.service);
+            let name = tls.server_name.as_deref().unwrap_or(tls.service.name());
             let took = tls.duration.as_secs_f64();
             match &tls.error {
                 None => ("tls", took, format!("handshake with {name}")),
@@ -72,7 +72,7 @@ fn link_text(link: LinkEvent) -> &'static str {
 
 pub(super) fn request_class(request: &RequestEvent) -> &'static str {
     match (request.complete, request.status) {
-        (true, 200..400) if request.service == "registry" => "http registry",
+        (true, 200..400) if request.service == ServiceId::Registry => "http registry",
         (true, 200..400) => "http",
         _ => "http broken",
     }

@@ -151,10 +151,7 @@ mod tests {
     use super::*;
 
     fn records(events: &[Event]) -> Vec<Record> {
-        let record = |event: &Event| Record {
-            at: Duration::ZERO,
-            event: event.clone(),
-        };
+        let record = |event: &Event| Record::new(Duration::ZERO, event.clone());
         events.iter().map(record).collect()
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::board::Limits;
 use crate::console::Console;
 use crate::testing;
-use crate::timeline::{Power, RequestEvent};
+use crate::timeline::{Power, RequestEvent, ServiceId};
 
 /// A run whose board is the test.
 struct Scene {
@@ -67,7 +67,7 @@ impl Scene {
     fn answer(&self, target: &str, status: u16, complete: bool) {
         self.timeline.emit(Event::Request(RequestEvent {
             complete,
-            ..testing::request("registry", target, status)
+            ..testing::request(ServiceId::Registry, target, status)
         }));
     }
 }

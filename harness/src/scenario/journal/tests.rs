@@ -1,5 +1,6 @@
 //! Assertions against journals that hold and that do not.
 
+use crate::timeline::ServiceId;
 use std::fs;
 use std::time::Duration;
 
@@ -27,24 +28,30 @@ fn read(toml: &str) -> Result<Vec<Assertion>, String> {
     Ok(all)
 }
 
-fn at(seconds: f64, service: &str, target: &str, status: u16, offset: Option<u64>) -> Record {
-    Record {
-        at: Duration::from_secs_f64(seconds),
-        event: Event::Request(RequestEvent {
+fn at(seconds: f64, service: ServiceId, target: &str, status: u16, offset: Option<u64>) -> Record {
+    Record::new(
+        Duration::from_secs_f64(seconds),
+        Event::Request(RequestEvent {
             offset,
             complete: offset.is_none(),
             ..testing::request(service, target, status)
         }),
-    }
+    )
 }
 
 fn journal() -> Vec<Record> {
     vec![
-        at(1.0, "boot", "/files/kernel", 200, None),
-        at(2.0, "boot", "/files/initramfs", 200, None),
-        at(3.0, "boot", "/files/kernel", 200, None),
-        at(4.0, "registry", "/v2/", 401, None),
-        at(5.0, "registry", "/v2/a/blobs/sha256:0", 206, Some(4096)),
+        at(1.0, ServiceId::Boot, "/files/kernel", 200, None),
+        at(2.0, ServiceId::Boot, "/files/initramfs", 200, None),
+        at(3.0, ServiceId::Boot, "/files/kernel", 200, None),
+        at(4.0, ServiceId::Registry, "/v2/", 401, None),
+        at(
+            5.0,
+            ServiceId::Registry,
+            "/v2/a/blobs/sha256:0",
+            206,
+            Some(4096),
+        ),
     ]
 }
 

@@ -15,10 +15,7 @@ pub fn recorded(records: &[Record]) -> (Expectations, Vec<Record>) {
             Event::Alarm { .. } => continue,
             Event::Serial { line, .. } => {
                 tap.send(format!("{line}\n"), record.at);
-                out.extend(alarm::event(line).map(|event| Record {
-                    at: record.at,
-                    event,
-                }));
+                out.extend(alarm::event(line).map(|event| Record::new(record.at, event)));
             }
             _ => {}
         }
@@ -36,24 +33,24 @@ mod tests {
     use super::*;
 
     fn serial(at: u64, line: &str) -> Record {
-        Record {
-            at: Duration::from_secs(at),
-            event: Event::Serial {
+        Record::new(
+            Duration::from_secs(at),
+            Event::Serial {
                 uart: 0,
                 line: line.into(),
             },
-        }
+        )
     }
 
     #[test]
     fn lines_are_expected_upon_and_raise_their_alarms_anew() {
-        let stale = Record {
-            at: Duration::from_secs(1),
-            event: Event::Alarm {
+        let stale = Record::new(
+            Duration::from_secs(1),
+            Event::Alarm {
                 name: "of old".into(),
                 line: "U-Boot".into(),
             },
-        };
+        );
         let records = [
             serial(1, "U-Boot 2025.01"),
             stale,

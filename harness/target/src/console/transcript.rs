@@ -158,10 +158,8 @@ impl Log {
 
     fn push(&mut self, uart: u8, at: Duration, line: &str) {
         let line = line.to_owned();
-        self.records.push(Record {
-            at,
-            event: Event::Serial { uart, line },
-        });
+        self.records
+            .push(Record::new(at, Event::Serial { uart, line }));
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use shakedown_harness::services::{ConfigSpec, Journal, OciImage, Platform, Registry, serve};
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{ServiceId, Timeline};
 use tokio::net::TcpListener;
 
 use super::process::Tree;
@@ -54,7 +54,7 @@ pub(in crate::bench) fn run(args: &ServerArgs) -> Result<ExitCode> {
     let _server = runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         println!("{}", listener.local_addr()?);
-        let journal = Journal::new("bench", Timeline::start());
+        let journal = Journal::new(ServiceId::Bench, Timeline::start());
         anyhow::Ok(serve(listener, registry.router(), journal))
     })?;
     stdin().read_to_end(&mut Vec::new())?;

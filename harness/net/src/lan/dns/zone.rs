@@ -79,7 +79,7 @@ impl Zone {
         };
         let mut asked = vec![0; question.buffer_len()];
         question.emit(&mut asked);
-        let event = Event::Name {
+        let event = Event::Dns {
             query: name,
             answer: address,
         };
@@ -215,7 +215,7 @@ mod tests {
     fn an_answer_has_its_documented_bytes() {
         let (reply, event) = zone().reply(&query("Registry-1.docker.IO", 1)).unwrap();
         insta::assert_snapshot!(hex::encode(reply), @"abcd858000010001000000000a52656769737472792d3106646f636b657202494f0000010001c00c000100010000003c00040a090902");
-        let expected = Event::Name {
+        let expected = Event::Dns {
             query: "registry-1.docker.io".into(),
             answer: Some([10, 9, 9, 2].into()),
         };
@@ -239,7 +239,7 @@ mod tests {
         let aaaa = DnsQueryType::Aaaa.into();
         let (reply, event) = zone().reply(&query("docker.io", aaaa)).unwrap();
         assert_eq!((rcode(&reply), &reply[6..8]), (0, &[0, 0][..]));
-        assert!(matches!(event, Some(Event::Name { answer: None, .. })));
+        assert!(matches!(event, Some(Event::Dns { answer: None, .. })));
         let (reply, _) = zone().reply(&query("nowhere.example", aaaa)).unwrap();
         assert_eq!(rcode(&reply), u8::from(DnsRcode::NXDomain));
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode};
 use rustls::version::TLS13;
+use shakedown_base::timeline::ServiceId;
 
 use crate::testing::{Client, PKI, Service, collect, image};
 use crate::{Digest, OciImage, TlsOptions};
@@ -14,7 +15,12 @@ async fn service() -> (Service, Client, OciImage) {
     let mut registry = Registry::new();
     registry.add("library/alpine", "latest", &image).unwrap();
     registry.add("library/alpine", "3.20", &image).unwrap();
-    let service = Service::tls("registry", registry.router(), &TlsOptions::new(&PKI.server)).await;
+    let service = Service::tls(
+        ServiceId::Registry,
+        registry.router(),
+        &TlsOptions::new(&PKI.server),
+    )
+    .await;
     let client = service.dial_tls(None, &TLS13).await.unwrap();
     (service, client, image)
 }
@@ -66,8 +72,8 @@ async fn a_pull_gets_the_exact_bytes() {
     assert_eq!(service.request(&mut cursor).await.target, "/v2/");
     let request = service.request(&mut cursor).await;
     assert_eq!(
-        (request.service.as_str(), request.complete),
-        ("registry", true)
+        (request.service, request.complete),
+        (ServiceId::Registry, true)
     );
 }
 
