@@ -6,6 +6,7 @@ use super::registers::{
     MAC_CR, MAC_CR_BCAST, MAC_CR_HO, MAC_CR_HPFILT, MAC_CR_INVFILT, MAC_CR_MCPAS, MAC_CR_PRMS,
     MAC_CR_RXALL, Registers,
 };
+use crate::usb::adapter::frame::address_crc;
 use shakedown_base::mac::Mac;
 
 /// True when a frame for `destination` passes.
@@ -33,10 +34,9 @@ pub(super) fn accepts(registers: &Registers, destination: Mac) -> bool {
     }
 }
 
-/// The bit in the 64-bit hash table: the upper six bits of the address's CRC-32, most significant bit first.
+/// The bit in the 64-bit hash table: the upper six bits of the address's CRC.
 fn hash(address: Mac) -> u32 {
-    // The crate's CRC is the reflected one with a final complement.
-    (!crc32fast::hash(&address.0)).reverse_bits() >> 26
+    address_crc(address) >> 26
 }
 
 #[cfg(test)]

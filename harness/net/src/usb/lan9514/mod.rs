@@ -7,9 +7,7 @@
 //! tree does not reach U-Boot's driver for a device on the root port. And whatever takes the chip time (resets,
 //! autonegotiation, EEPROM and PHY access) is done at once.
 
-mod checksum;
 mod descriptors;
-mod eeprom;
 mod filter;
 mod phy;
 mod registers;
@@ -19,12 +17,9 @@ mod tx;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
-
 use bytes::{Bytes, BytesMut};
 
-use self::descriptors::{BULK_IN, BULK_OUT, BULK_PACKET, DESCRIPTORS, INTERRUPT_IN};
-use self::eeprom::Eeprom;
+use self::descriptors::DESCRIPTORS;
 use self::phy::Phy;
 use self::registers::{
     BURST_CAP, COE_CR, COE_CR_RX, COE_CR_TX, E2P_CMD, E2P_DATA, HW_CFG, HW_CFG_BCE, HW_CFG_BIR,
@@ -33,20 +28,17 @@ use self::registers::{
     MII_DATA, PMT_CTRL, PMT_CTRL_PHY_RST, PMT_CTRL_READY, RX_CFG, RX_CFG_FIFO_FLUSH, RX_FIFO_INF,
     Registers, TX_CFG, TX_CFG_FIFO_FLUSH, TX_CFG_ON, TX_CFG_STOP, TX_FIFO_INF,
 };
-use self::rx::{Dressing, Rx};
+use self::rx::Framing;
 use self::tx::Tx;
+use super::adapter::eeprom::Eeprom;
+use super::adapter::endpoints::{BULK_IN, BULK_OUT, BULK_PACKET, INTERRUPT_IN};
+use super::adapter::frame::destination;
+use super::adapter::remarks::Remarks;
+use super::adapter::request::{Request, unknown};
+use super::adapter::rx::{Burst, RxFifo};
 use super::descriptor::{CONFIGURATION, Descriptors};
 use super::device::{BulkIn, Endpoint, Nic, NicCounters, Remark, Setup, Stall, UsbDevice};
 use shakedown_base::mac::Mac;
-
-/// Vendor requests (data sheet, chapter "Vendor Specific Requests"): the register's offset is `wIndex`, its value the data.
-const WRITE_REGISTER: u8 = 0xa0;
-const READ_REGISTER: u8 = 0xa1;
-const VENDOR_OUT: u8 = 0x40;
-const VENDOR_IN: u8 = 0xc0;
-
-/// Oddities kept until somebody asks.
-const REMARKS: usize = 8;
 
 /// The adapter. Starts as after power-on, with a cable plugged in.
 #[derive(Debug)]
@@ -56,10 +48,10 @@ pub struct Lan9514 {
     registers: Registers,
     eeprom: Eeprom,
     phy: Phy,
-    rx: Rx,
+    rx: RxFifo,
     tx: Tx,
     counters: NicCounters,
-    remarks: VecDeque<Remark>,
+    remarks: Remarks,
 }
 
 impl Lan9514 {
@@ -71,12 +63,12 @@ impl Lan9514 {
             mac,
             configuration: 0,
             registers: Registers::new(mac.0),
-            eeprom: Eeprom::new(mac.0),
+            eeprom: Eeprom::new(Some(mac)),
             phy: Phy::new(true),
-            rx: Rx::default(),
+            rx: RxFifo::new(rx::FIFO, rx::STATUS_WORD),
             tx: Tx::default(),
             counters: NicCounters::default(),
-            remarks: VecDeque::new(),
+            remarks: Remarks::default(),
         }
     }
 
@@ -85,7 +77,7 @@ impl Lan9514 {
         match offset {
             INT_STS if self.phy.interrupt() => stored | INT_STS_PHY_INT,
             RX_FIFO_INF => u32::try_from(self.rx.used()).unwrap_or(u32::MAX),
-            E2P_CMD => Eeprom::status(stored),
+            E2P_CMD => self.eeprom.status(stored),
             _ => stored,
         }
     }
@@ -165,10 +157,15 @@ impl Lan9514 {
             && self.phy.link()
     }
 
-    fn dressing(&self) -> Dressing {
-        let cap = self.registers.get(BURST_CAP) as usize * BULK_PACKET;
-        Dressing {
+    fn framing(&self) -> Framing {
+        Framing {
             checksum: self.registers.has(COE_CR, COE_CR_RX),
+        }
+    }
+
+    fn burst(&self) -> Burst {
+        let cap = self.registers.get(BURST_CAP) as usize * BULK_PACKET;
+        Burst {
             several: self.registers.has(HW_CFG, HW_CFG_MEF),
             cap: if self.registers.has(HW_CFG, HW_CFG_BCE) {
                 cap
@@ -197,12 +194,6 @@ impl Lan9514 {
             Err(Stall)
         }
     }
-
-    fn say(&mut self, kind: &'static str, text: String) {
-        if self.remarks.len() < REMARKS {
-            self.remarks.push_back(Remark { kind, text });
-        }
-    }
 }
 
 impl UsbDevice for Lan9514 {
@@ -229,27 +220,17 @@ impl UsbDevice for Lan9514 {
     }
 
     fn control(&mut self, setup: &Setup, data: &[u8], reply: &mut Vec<u8>) -> Result<(), Stall> {
-        let offset = setup.index;
-        let known = Registers::contains(offset);
-        match (setup.request_type, setup.request, data.first_chunk()) {
-            (VENDOR_IN, READ_REGISTER, _) if known => {
+        match Request::parse(setup, data) {
+            Request::Read(offset) if Registers::contains(offset) => {
                 reply.extend(self.read(offset).to_le_bytes());
                 Ok(())
             }
-            (VENDOR_OUT, WRITE_REGISTER, Some(&value)) if known => {
-                self.write(offset, u32::from_le_bytes(value));
+            Request::Write(offset, value) if Registers::contains(offset) => {
+                self.write(offset, value);
                 Ok(())
             }
             _ => {
-                let Setup {
-                    request_type,
-                    request,
-                    ..
-                } = setup;
-                let text = format!(
-                    "the LAN9514 model does not know request {request:#04x} of type {request_type:#04x} for register {offset:#x}"
-                );
-                self.say("request", text);
+                self.remarks.say("request", unknown("LAN9514", setup));
                 Err(Stall)
             }
         }
@@ -263,7 +244,8 @@ impl UsbDevice for Lan9514 {
                 self.counters.dropped_from_guest += 1;
                 self.registers
                     .set(INT_STS, self.registers.get(INT_STS) | INT_STS_TXE);
-                self.say("tx", format!("the LAN9514 model dropped a frame: {error}"));
+                let text = format!("the LAN9514 model dropped a frame: {error}");
+                self.remarks.say("tx", text);
             }
         }
         Ok(())
@@ -276,7 +258,8 @@ impl UsbDevice for Lan9514 {
         out: &mut BytesMut,
     ) -> Result<BulkIn, Stall> {
         self.endpoint(BULK_IN, endpoint)?;
-        let Some(sent) = self.rx.fill(room, self.dressing(), out) else {
+        let (burst, framing) = (self.burst(), self.framing());
+        let Some(sent) = self.rx.fill(room, burst, &framing, out) else {
             return Ok(self.empty_response());
         };
         self.counters.to_guest.frames += sent.frames;
@@ -301,7 +284,7 @@ impl UsbDevice for Lan9514 {
     }
 
     fn remark(&mut self) -> Option<Remark> {
-        self.remarks.pop_front()
+        self.remarks.take()
     }
 }
 
@@ -315,15 +298,15 @@ impl Nic for Lan9514 {
     }
 
     fn has_room(&self) -> bool {
-        !self.receiving() || self.rx.has_room()
+        !self.receiving() || self.rx.has_room(rx::LONGEST)
     }
 
     fn receive(&mut self, frame: Bytes) {
-        let Some(destination) = rx::destination(&frame) else {
+        let Some(destination) = destination(&frame) else {
             self.counters.dropped_to_guest += 1;
             return;
         };
-        if !self.receiving() || !self.rx.has_room() || frame.len() > rx::LONGEST {
+        if !self.receiving() || !self.rx.has_room(rx::LONGEST) || frame.len() > rx::LONGEST {
             self.counters.dropped_to_guest += 1;
         } else if filter::accepts(&self.registers, destination) {
             self.rx.push(frame);

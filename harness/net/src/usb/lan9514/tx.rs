@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::checksum;
-use super::descriptors::BULK_PACKET;
+use crate::usb::adapter::checksum;
+use crate::usb::adapter::endpoints::BULK_PACKET;
+use crate::usb::adapter::frame::SHORTEST;
 
 const A_LENGTH: u32 = 0x7ff;
 const A_OFFSET: u32 = 0x1f << 16;
@@ -26,8 +27,6 @@ const B_NO_PADDING: u32 = 1 << 12;
 const COMMAND: usize = 8;
 /// Bytes of the checksum preamble.
 const PREAMBLE: usize = 4;
-/// Shortest frame on a real network, without FCS.
-const SHORTEST: usize = 60;
 /// Grows the buffer in steps that serve several frames, as sent frames keep theirs alive.
 const STEP: usize = 32 * 1024;
 

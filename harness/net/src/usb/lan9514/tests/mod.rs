@@ -4,63 +4,23 @@ mod linux;
 mod properties;
 mod uboot;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::registers::{ADDRH, ADDRL};
 use super::*;
+use crate::usb::adapter::driver::{PEER, frame_to};
 
 const MAC: Mac = Mac([0xb8, 0x27, 0xeb, 0x12, 0x34, 0x56]);
-const PEER: [u8; 6] = [0x52, 0x54, 0, 0, 0, 1];
 
 /// Bytes that drivers ask for at once: the default burst cap of both.
 const URB: usize = 37 * 512;
 
-/// A driver's hands.
-struct Driver {
-    chip: Lan9514,
-}
+type Driver = crate::usb::adapter::driver::Driver<Lan9514>;
 
 impl Driver {
     /// A driver that has selected the configuration.
     fn attach() -> Self {
-        let mut chip = Lan9514::new(MAC);
-        chip.configure(1).unwrap();
-        Self { chip }
-    }
-
-    fn setup(request_type: u8, request: u8, index: u16) -> Setup {
-        Setup {
-            request_type,
-            request,
-            value: 0,
-            index,
-            length: 4,
-        }
-    }
-
-    fn get(&mut self, register: u16) -> u32 {
-        let mut reply = Vec::new();
-        self.chip
-            .control(&Self::setup(0xc0, 0xa1, register), &[], &mut reply)
-            .unwrap();
-        u32::from_le_bytes(reply.try_into().unwrap())
-    }
-
-    fn put(&mut self, register: u16, value: u32) {
-        let mut reply = Vec::new();
-        self.chip
-            .control(
-                &Self::setup(0x40, 0xa0, register),
-                &value.to_le_bytes(),
-                &mut reply,
-            )
-            .unwrap();
-        assert!(reply.is_empty());
-    }
-
-    fn set_bits(&mut self, register: u16, bits: u32) {
-        let value = self.get(register);
-        self.put(register, value | bits);
+        Self::of(Lan9514::new(MAC))
     }
 
     /// Both resets that every driver begins with, and the wait for their ends.
@@ -102,67 +62,11 @@ impl Driver {
         self.put(ADDRL, u32::from_le_bytes([a, b, c, d]));
         self.put(ADDRH, u32::from_le_bytes([e, f, 0, 0]));
     }
-
-    /// A transfer as QEMU's DWC2 hands it over: cut into packets, if it is small.
-    fn bulk_out(&mut self, transfer: &[u8]) {
-        let size = if transfer.len() > 1536 {
-            transfer.len()
-        } else {
-            512
-        };
-        for packet in transfer.chunks(size) {
-            self.chip.bulk_out(BULK_OUT, packet).unwrap();
-        }
-    }
-
-    /// What the chip answers to one request, `None` if it stays open.
-    fn bulk_in(&mut self, room: usize) -> Option<Vec<u8>> {
-        let mut out = BytesMut::new();
-        match self.chip.bulk_in(BULK_IN, room, &mut out).unwrap() {
-            BulkIn::Answered => Some(out.to_vec()),
-            BulkIn::Pending => {
-                assert!(out.is_empty());
-                None
-            }
-        }
-    }
-
-    /// A whole transfer, as the DWC2 gathers it: up to a packet that is not full.
-    fn transfer(&mut self, room: usize) -> Option<Vec<u8>> {
-        let mut all = self.bulk_in(room)?;
-        while all.len() < room && all.len().is_multiple_of(512) && !all.is_empty() {
-            let part = self
-                .bulk_in(room - all.len())
-                .expect("the end of a transfer must not wait");
-            if part.is_empty() {
-                break;
-            }
-            all.extend(part);
-        }
-        Some(all)
-    }
-
-    fn arrive(&mut self, frame: &[u8]) {
-        assert!(self.chip.has_room());
-        self.chip.receive(Bytes::copy_from_slice(frame));
-    }
-
-    fn sent(&mut self) -> Vec<Bytes> {
-        std::iter::from_fn(|| self.chip.transmitted()).collect()
-    }
 }
 
 /// A frame for the station with `length` bytes in all.
 fn frame(length: usize) -> Vec<u8> {
     frame_to(MAC.0, length)
-}
-
-fn frame_to(destination: [u8; 6], length: usize) -> Vec<u8> {
-    let mut bytes = [destination, PEER].concat();
-    bytes.extend([0x08, 0x00]);
-    bytes.extend((bytes.len()..length).map(|i| (i * 7 % 251) as u8));
-    bytes.truncate(length);
-    bytes
 }
 
 /// Frames as a driver cuts them out of a transfer: contents, and what follows the FCS.

@@ -4,7 +4,7 @@
 ///
 /// RFC 1071, section 2(B): summing in the other byte order gives the same result with its bytes swapped, so that storing it
 /// little endian is right for big-endian protocols as well.
-pub(super) fn sum(bytes: &[u8]) -> u16 {
+pub(in crate::usb) fn sum(bytes: &[u8]) -> u16 {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut sum: u64 = words
         .iter()
