@@ -4,8 +4,10 @@
 //! Source: JSON Schema 2020-12. The files under `docs/schema` are kept up to date by a test; `cargo xtask scenario schema` writes them.
 
 use schemars::{JsonSchema, Schema, schema_for};
+use serde_json::json;
 
 use crate::board::{BoardFile, ChainFile};
+use crate::project::ProjectFile;
 use crate::report::{Report, StreamLine};
 use crate::scenario::ScenarioFile;
 use crate::timeline::Record;
@@ -15,12 +17,13 @@ pub const FOLDER: &str = "docs/schema";
 
 /// File names, and what the files hold.
 #[must_use]
-pub fn all() -> [(&'static str, String); 6] {
+pub fn all() -> [(&'static str, String); 7] {
     [
-        ("board.json", text::<BoardFile>()),
+        ("board.json", extensible::<BoardFile>()),
         ("chain.json", text::<ChainFile>()),
+        ("project.json", text::<ProjectFile>()),
         ("report.json", text::<Report>()),
-        ("scenario.json", text::<ScenarioFile>()),
+        ("scenario.json", extensible::<ScenarioFile>()),
         // Of a line.
         ("stream.json", text::<StreamLine<'_>>()),
         ("timeline.json", text::<Record>()),
@@ -35,6 +38,16 @@ pub fn editor_hint(schema: &str) -> String {
 
 fn text<T: JsonSchema>() -> String {
     let schema: Schema = schema_for!(T);
+    format!("{:#}\n", schema.to_value())
+}
+
+/// The schema of a file that may extend another: what such a file leaves out, the other has.
+fn extensible<T: JsonSchema>() -> String {
+    let mut schema: Schema = schema_for!(T);
+    if let Some(required) = schema.remove("required") {
+        schema.insert("if".into(), json!({ "not": { "required": ["extends"] } }));
+        schema.insert("then".into(), json!({ "required": required }));
+    }
     format!("{:#}\n", schema.to_value())
 }
 

@@ -1,6 +1,5 @@
 //! The chain: the stages that a board goes through, and the evidence that proves each.
 
-use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -79,8 +78,7 @@ pub(crate) struct ChainFile {
 }
 
 /// Reads and checks a chain file.
-pub(super) fn read(path: &Path) -> Result<(Vec<Stage>, SourceText), InputError> {
-    let document = Document::read(path)?;
+pub(super) fn read(document: &Document) -> Result<(Vec<Stage>, SourceText), InputError> {
     let file: ChainFile = document.parse()?;
     let mut stages: Vec<Stage> = Vec::with_capacity(file.stage.len());
     for stage in file.stage {

@@ -1,6 +1,5 @@
 //! `boards/NAME.toml`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,7 +8,7 @@ use serde::Deserialize;
 use super::chain::{self, Stage};
 use crate::image::config_txt::BoardModel;
 use crate::image::partitions::Scheme;
-use crate::input::{Document, InputError, SourceText, Span, duration, toml_files};
+use crate::input::{InputError, Library, SourceText, Span, duration};
 
 /// A board, read and checked.
 #[derive(Debug, Clone)]
@@ -41,6 +40,9 @@ pub struct Board {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Board")]
 pub(crate) struct BoardFile {
+    /// The board that this one is like, by name: what is not said here is as there.
+    #[expect(dead_code, reason = "read with the file, and part of its schema")]
+    extends: Option<String>,
     /// What people call it.
     title: String,
     /// The chain of stages that it goes through: `NAME` of `boards/NAME.chain.toml`.
@@ -152,34 +154,39 @@ pub struct Limits {
 }
 
 impl Board {
-    /// Reads `folder/NAME.toml` and the chain that it names.
+    /// Reads the board of this name and the chain that it names; `library` may be a folder.
     ///
     /// # Errors
     /// A file is missing or wrong; the error names file, line and column.
-    pub fn read(folder: &Path, name: &str) -> Result<Self, InputError> {
-        Self::read_file(&folder.join(format!("{name}.toml")))
+    pub fn read(library: impl Into<Library>, name: &str) -> Result<Self, InputError> {
+        Self::read_file(&library.into(), name)
     }
 
-    /// Reads every board of a folder, sorted by name.
+    /// Reads every board, sorted by name.
     ///
     /// # Errors
     /// As for [`Board::read`]; the first wrong file ends it.
-    pub fn read_all(folder: &Path) -> Result<Vec<Self>, InputError> {
-        toml_files(folder)?
+    pub fn read_all(library: impl Into<Library>) -> Result<Vec<Self>, InputError> {
+        let library = library.into();
+        let names = library.names()?;
+        names
             .iter()
-            .map(|p| Self::read_file(p))
+            .map(|name| Self::read_file(&library, name))
             .collect()
     }
 
-    fn read_file(path: &Path) -> Result<Self, InputError> {
-        let document = Document::read(path)?;
+    fn read_file(library: &Library, name: &str) -> Result<Self, InputError> {
+        let document = library.read(&format!("{name}.toml"))?;
         let file: BoardFile = document.parse()?;
-        let chain_path = path.with_file_name(format!("{}.chain.toml", file.chain.get_ref()));
-        if !chain_path.is_file() {
-            let message = format!("there is no chain file {}", chain_path.display());
+        let chain_file = format!("{}.chain.toml", file.chain.get_ref());
+        if !library.has(&chain_file) {
+            let message = format!(
+                "there is no chain file {}",
+                library.path(&chain_file).display()
+            );
             return Err(document.error_at(file.chain.span(), &message));
         }
-        let (mut stages, chain) = chain::read(&chain_path)?;
+        let (mut stages, chain) = chain::read(&library.read(&chain_file)?)?;
         for stage in file.stage {
             let Some(base) = stages.iter_mut().find(|s| s.name == stage.get_ref().name) else {
                 let message = format!(
@@ -209,6 +216,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 

@@ -1,0 +1,143 @@
+//! A text file that somebody wrote, and what later checks point into.
+
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::error::InputError;
+use super::extends;
+
+/// An input file as it was when it was read: a run's bundle holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceText {
+    /// The file's name without directories.
+    pub file: String,
+    /// What it said; of a file that extends another, what both say together.
+    pub text: String,
+}
+
+/// A text file with its name, kept so that later checks can point into it. A file that extends another has the other's text behind its own.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The file itself, then those that it extends.
+    parts: Vec<Part>,
+    /// For a document of several parts, what they say together.
+    merged: Option<String>,
+}
+
+/// One file of a document. Bytes of the document are counted through all of its parts.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// The first byte's number in the document.
+    pub(super) start: usize,
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+}
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, InputError> {
+        let text = fs::read_to_string(path).map_err(|source| InputError::Unreadable {
+            path: path.into(),
+            source,
+        })?;
+        Ok(Self::of(path, text))
+    }
+
+    /// A text that has been read already, and the path that errors name.
+    #[must_use]
+    pub fn of(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        let part = Part {
+            start: 0,
+            path: path.into(),
+            text: text.into(),
+        };
+        Self {
+            parts: vec![part],
+            merged: None,
+        }
+    }
+
+    /// This document over `base`: its tables are merged into those of `base` key by key, everything else replaces what `base` says.
+    ///
+    /// # Errors
+    /// One of them is not TOML; the error points at the place.
+    pub(super) fn over(mut self, base: Self) -> Result<Self, InputError> {
+        let offset = self.parts.last().map_or(0, |last| last.end() + 1);
+        self.parts.extend(base.parts.into_iter().map(|part| Part {
+            start: part.start + offset,
+            ..part
+        }));
+        let mut table: toml::Table = self.parse()?;
+        table.remove("extends");
+        let text = toml::to_string_pretty(&table);
+        let text = text.map_err(|e| self.error_at(0..0, &format!("cannot be merged: {e}")))?;
+        self.merged = Some(text);
+        Ok(self)
+    }
+
+    /// Parses the text into `T`.
+    ///
+    /// # Errors
+    /// The text is not TOML or not a `T`; the error points at the place.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, InputError> {
+        let parsed = match &*self.parts {
+            [only] => toml::from_str(&only.text),
+            parts => extends::parse(parts),
+        };
+        parsed.map_err(|e| self.error_at(e.span().unwrap_or(0..0), e.message()))
+    }
+
+    /// An error about the bytes `span` of this document.
+    #[must_use]
+    pub fn error_at(&self, span: Range<usize>, message: &str) -> InputError {
+        let part = self.part(span.start);
+        let span = span.start.saturating_sub(part.start)..span.end.saturating_sub(part.start);
+        InputError::at(&part.path, &part.text, span, message)
+    }
+
+    /// The file as it was read.
+    #[must_use]
+    pub fn source(&self) -> SourceText {
+        let part = self.part(0);
+        let file = part.path.file_name().unwrap_or_default();
+        SourceText {
+            file: file.to_string_lossy().into_owned(),
+            text: self.merged.clone().unwrap_or_else(|| part.text.clone()),
+        }
+    }
+
+    /// File and line of byte `at`, for example `scenarios/alpine-http.toml:12`.
+    #[must_use]
+    pub fn place(&self, at: usize) -> String {
+        let part = self.part(at);
+        let before = part.text.get(..at - part.start).unwrap_or(&part.text);
+        let line = before.matches('\n').count() + 1;
+        format!("{}:{line}", part.path.display())
+    }
+
+    /// The file's name without directories and without `.toml`: how boards and scenarios are called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let stem = self.part(0).path.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+
+    /// The file that byte `at` stands in.
+    fn part(&self, at: usize) -> &Part {
+        let before = self.parts.iter().take_while(|part| part.start <= at);
+        // There is always one that starts at 0.
+        before.last().unwrap_or(&self.parts[0])
+    }
+}
+
+impl Part {
+    fn end(&self) -> usize {
+        self.start + self.text.len()
+    }
+}

@@ -1,0 +1,296 @@
+//! Where definitions are read from: folders of the user's, and behind them the files that the program brings with it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::document::Document;
+use super::error::InputError;
+
+/// Definitions that extend each other are read up to this depth.
+const DEPTH: usize = 16;
+
+/// A file that the program brings with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltinFile {
+    /// Folder and name, for example `boards/raspi3b.toml`.
+    pub path: &'static str,
+    /// What it says.
+    pub text: &'static str,
+}
+
+/// Places of definitions. A file of an earlier place hides one of the same name in a later place, and may extend it.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    folders: Vec<PathBuf>,
+    builtin: Vec<BuiltinFile>,
+}
+
+/// What of a file says whether it extends another.
+#[derive(Deserialize)]
+struct Head {
+    extends: Option<toml::Spanned<String>>,
+}
+
+impl Library {
+    /// The files of one folder, which must be there.
+    #[must_use]
+    pub fn folder(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folders: vec![folder.into()],
+            builtin: Vec::new(),
+        }
+    }
+
+    /// The same, with files of the program behind the folders.
+    #[must_use]
+    pub fn with_builtin(mut self, files: impl IntoIterator<Item = BuiltinFile>) -> Self {
+        self.builtin.extend(files);
+        self
+    }
+
+    /// Names of all definitions without `.toml`, sorted; files with a second dot (`netboot.chain.toml`) are none.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, InputError> {
+        let builtin = self
+            .builtin
+            .iter()
+            .filter_map(|f| name_of(Path::new(f.path)));
+        let mut names: BTreeSet<_> = builtin.collect();
+        names.extend(self.own_names()?);
+        Ok(names.into_iter().collect())
+    }
+
+    /// Of these, the names of those that lie in folders.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn own_names(&self) -> Result<BTreeSet<String>, InputError> {
+        let mut names = BTreeSet::new();
+        for folder in &self.folders {
+            let unreadable = |source| InputError::Unreadable {
+                path: folder.clone(),
+                source,
+            };
+            for entry in fs::read_dir(folder).map_err(unreadable)? {
+                names.extend(name_of(&entry.map_err(unreadable)?.path()));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether there is a file of this name, for example `netboot.chain.toml`.
+    #[must_use]
+    pub fn has(&self, file: &str) -> bool {
+        self.places()
+            .any(|place| matches!(self.at(place, file), Some(Ok(_))))
+    }
+
+    /// Where a file of this name is looked for first, for people.
+    #[must_use]
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folders
+            .first()
+            .map_or_else(|| file.into(), |folder| folder.join(file))
+    }
+
+    /// Reads the file of this name, together with those that it extends.
+    ///
+    /// # Errors
+    /// There is no such file, it cannot be read, or it extends one that is not there.
+    pub fn read(&self, file: &str) -> Result<Document, InputError> {
+        match self.find(file, 0, DEPTH)? {
+            Some(document) => Ok(document),
+            None => Document::read(&self.path(file)),
+        }
+    }
+
+    /// The file of this name in the first place from `from` on that has one.
+    fn find(&self, file: &str, from: usize, depth: usize) -> Result<Option<Document>, InputError> {
+        let found = self
+            .places()
+            .skip(from)
+            .find_map(|place| Some((place, self.at(place, file)?)));
+        let Some((place, document)) = found else {
+            return Ok(None);
+        };
+        let document = document?;
+        // A text that is not TOML is told by whoever parses all of it.
+        let Ok(Head {
+            extends: Some(base),
+        }) = document.parse()
+        else {
+            return Ok(Some(document));
+        };
+        let base_file = format!("{}.toml", base.get_ref());
+        // A file may extend the one that it hides, but not itself.
+        let from = if base_file == file { place + 1 } else { 0 };
+        let wrong = |message: &str| Err(document.error_at(base.span(), message));
+        if depth == 0 {
+            return wrong("this extends a file that extends this one");
+        }
+        match self.find(&base_file, from, depth - 1)? {
+            Some(base) => document.over(base).map(Some),
+            None => {
+                let names = self.names()?.join(", ");
+                wrong(&format!(
+                    "there is no \"{}\" to extend; there is: {names}",
+                    base.get_ref()
+                ))
+            }
+        }
+    }
+
+    /// Numbers of the places: the folders, then the program's own files.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        0..=self.folders.len()
+    }
+
+    /// The file of this name in one place.
+    fn at(&self, place: usize, file: &str) -> Option<Result<Document, InputError>> {
+        if let Some(folder) = self.folders.get(place) {
+            let path = folder.join(file);
+            return path.is_file().then(|| Document::read(&path));
+        }
+        let is_it = |f: &&BuiltinFile| Path::new(f.path).file_name() == Some(file.as_ref());
+        let builtin = self.builtin.iter().find(is_it)?;
+        Some(Ok(Document::of(
+            format!("(built in)/{}", builtin.path),
+            builtin.text,
+        )))
+    }
+}
+
+impl From<&Path> for Library {
+    fn from(folder: &Path) -> Self {
+        Self::folder(folder)
+    }
+}
+
+impl From<&PathBuf> for Library {
+    fn from(folder: &PathBuf) -> Self {
+        Self::folder(folder)
+    }
+}
+
+impl From<&Self> for Library {
+    fn from(library: &Self) -> Self {
+        library.clone()
+    }
+}
+
+/// The name of the definition in a file, or `None` for other files.
+fn name_of(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".toml")?;
+    (!name.contains('.') && !name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUILTIN: [BuiltinFile; 2] = [
+        BuiltinFile {
+            path: "things/base.toml",
+            text: "title = \"base\"\nsize = 1\n[inner]\na = 1\nb = 2\n",
+        },
+        BuiltinFile {
+            path: "things/kind.chain.toml",
+            text: "",
+        },
+    ];
+
+    #[derive(Debug, Deserialize, PartialEq, Eq)]
+    #[serde(deny_unknown_fields)]
+    struct Thing {
+        extends: Option<String>,
+        title: String,
+        size: toml::Spanned<u8>,
+        inner: Inner,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq, Eq)]
+    struct Inner {
+        a: u8,
+        b: u8,
+    }
+
+    fn library(files: &[(&str, &str)]) -> (tempfile::TempDir, Library) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        let library = Library::folder(folder.path()).with_builtin(BUILTIN);
+        (folder, library)
+    }
+
+    fn error(files: &[(&str, &str)], read: &str) -> String {
+        let (folder, library) = library(files);
+        let error = library.read(read).and_then(|d| d.parse::<Thing>());
+        let folder = format!("{}/", folder.path().display());
+        error.unwrap_err().to_string().replace(&folder, "")
+    }
+
+    #[test]
+    fn tables_are_merged_key_by_key_and_the_rest_is_replaced() {
+        let mine = "extends = \"base\"\ntitle = \"mine\"\n[inner]\nb = 9\n";
+        let (_folder, library) = library(&[("mine.toml", mine)]);
+        let document = library.read("mine.toml").unwrap();
+        let thing: Thing = document.parse().unwrap();
+        assert_eq!((&*thing.title, thing.inner), ("mine", Inner { a: 1, b: 9 }));
+        assert_eq!(document.name(), "mine");
+        assert_eq!(
+            document.place(thing.size.span().start),
+            "(built in)/things/base.toml:2"
+        );
+        // A bundle holds one file that says everything.
+        let alone = Document::of("mine.toml", document.source().text);
+        assert_eq!(alone.parse::<Thing>().unwrap().title, "mine");
+        assert_eq!(library.names().unwrap(), ["base", "mine"]);
+        assert_eq!(library.own_names().unwrap(), ["mine".to_owned()].into());
+    }
+
+    #[test]
+    fn a_file_may_extend_the_one_that_it_hides() {
+        let (_folder, library) =
+            library(&[("base.toml", "extends = \"base\"\ntitle = \"hides\"\n")]);
+        let thing: Thing = library.read("base.toml").unwrap().parse().unwrap();
+        assert_eq!((&*thing.title, *thing.size.get_ref()), ("hides", 1));
+    }
+
+    #[test]
+    fn errors_point_into_the_file_that_is_wrong() {
+        insta::assert_snapshot!(error(&[("mine.toml", "extends = \"base\"\nsize = 999\n")], "mine.toml"), @r"
+        mine.toml:2:8: invalid value: integer `999`, expected u8
+          | size = 999
+          |        ^^^
+        ");
+        insta::assert_snapshot!(error(&[("mine.toml", "extends = \"bass\"\n")], "mine.toml"), @r#"
+        mine.toml:1:11: there is no "bass" to extend; there is: base, mine
+          | extends = "bass"
+          |           ^^^^^^
+        "#);
+        let circle = [("a.toml", "extends = \"b\""), ("b.toml", "extends = \"a\"")];
+        assert!(error(&circle, "a.toml").contains("extends a file that extends this one"));
+        let of_base = [
+            ("base.toml", "size = 1\n[inner]\na = 1\nb = \"x\"\n"),
+            ("mine.toml", "extends = \"base\"\ntitle = \"\"\n"),
+        ];
+        insta::assert_snapshot!(error(&of_base, "mine.toml"), @r#"
+        base.toml:4:5: invalid type: string "x", expected u8
+          | b = "x"
+          |     ^^^
+        "#);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        assert!(error(&[], "mine.toml").starts_with("cannot read "));
+        let (_folder, library) = library(&[]);
+        assert!(library.has("kind.chain.toml") && !library.has("other.chain.toml"));
+    }
+}

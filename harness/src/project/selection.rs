@@ -1,0 +1,163 @@
+//! Which scenarios and boards of a project are meant.
+
+use super::discovery::Project;
+use super::error::ProjectError;
+use crate::board::Board;
+use crate::scenario::{Scenario, Tier};
+
+impl Project {
+    /// The pairs of scenario and board that `filters` mean: the scenario of that name, whatever its tier, or every one up to `tier`
+    /// whose name contains it. Without filters every one up to `tier` that lies in the project; where none does, every one.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn select(
+        &self,
+        filters: &[String],
+        board: Option<&str>,
+        tier: Tier,
+    ) -> Result<Vec<(&Scenario, &Board)>, ProjectError> {
+        let pairs = self.scenarios.iter().flat_map(|scenario| {
+            let on = move |name: &String| {
+                let board = self.boards.iter().find(|b| &b.name == name);
+                board.map(|board| (scenario, board))
+            };
+            scenario.boards.iter().filter_map(on)
+        });
+        let is_exact = |filter: &String| self.scenarios.iter().any(|s| &s.name == filter);
+        let means = |filter: &String, scenario: &Scenario| {
+            if is_exact(filter) {
+                scenario.name == *filter
+            } else {
+                scenario.tier <= tier && scenario.name.contains(filter.as_str())
+            }
+        };
+        let is_wanted = |scenario: &Scenario| match filters {
+            [] => {
+                let is_own = self.own.is_empty() || self.own.contains(&scenario.name);
+                is_own && scenario.tier <= tier
+            }
+            _ => filters.iter().any(|f| means(f, scenario)),
+        };
+        let wanted: Vec<_> = pairs
+            .filter(|(_, b)| board.is_none_or(|name| b.name == name))
+            .filter(|(s, _)| is_wanted(s))
+            .collect();
+        if wanted.is_empty() {
+            let scenarios: Vec<_> = self.scenarios.iter().map(|s| s.name.as_str()).collect();
+            return Err(ProjectError::NoScenario {
+                scenarios: scenarios.join(", "),
+                boards: self.board_names(),
+            });
+        }
+        Ok(wanted)
+    }
+
+    /// The scenario of this name, on `board` or on its first.
+    ///
+    /// # Errors
+    /// There is no such scenario, or not on this board.
+    pub fn one(
+        &self,
+        scenario: &str,
+        board: Option<&str>,
+    ) -> Result<(&Scenario, &Board), ProjectError> {
+        let pairs = self.select(&[scenario.to_owned()], board, Tier::Full)?;
+        let exact = pairs.into_iter().find(|(s, _)| s.name == scenario);
+        exact.ok_or_else(|| ProjectError::OnlyLike {
+            name: scenario.into(),
+        })
+    }
+
+    /// The board of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn board(&self, name: &str) -> Result<&Board, ProjectError> {
+        let board = self.boards.iter().find(|board| board.name == name);
+        board.ok_or_else(|| ProjectError::NoBoard {
+            name: name.into(),
+            boards: self.board_names(),
+        })
+    }
+
+    fn board_names(&self) -> String {
+        let names: Vec<_> = self.boards.iter().map(|b| b.name.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::Path;
+
+    use super::super::discovery::Builtin;
+    use super::*;
+    use crate::input::BuiltinFile;
+
+    macro_rules! file {
+        ($path:literal) => {
+            BuiltinFile {
+                path: $path,
+                text: include_str!(concat!("../../../", $path)),
+            }
+        };
+    }
+
+    /// Some of the files that the program brings.
+    pub(in super::super) const BUILTIN: Builtin = Builtin {
+        boards: &[
+            file!("boards/raspi3b.toml"),
+            file!("boards/netboot.chain.toml"),
+        ],
+        scenarios: &[
+            file!("scenarios/alpine-http.toml"),
+            file!("scenarios/alpine-https.toml"),
+            file!("scenarios/mirror-empty.toml"),
+        ],
+    };
+
+    #[test]
+    fn a_scenario_that_is_named_is_meant_whatever_its_tier() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let project = Project::open(Some(&root), BUILTIN).unwrap();
+        let names = |filters: &[&str], tier| {
+            let filters: Vec<_> = filters.iter().map(ToString::to_string).collect();
+            let selected = project.select(&filters, None, tier);
+            let names = selected.into_iter().flatten();
+            let names: Vec<_> = names.map(|(s, _)| s.name.clone()).collect();
+            names
+        };
+        assert_eq!(names(&["mirror-empty"], Tier::Smoke), ["mirror-empty"]);
+        assert_eq!(names(&["mirror-emp"], Tier::Smoke), [""; 0]);
+        assert_eq!(names(&["mirror-emp"], Tier::Full), ["mirror-empty"]);
+        assert!(names(&[], Tier::Smoke).len() < names(&[], Tier::Full).len());
+        assert!(project.one("alpine", None).is_err());
+        assert!(
+            project
+                .board("raspi9")
+                .unwrap_err()
+                .to_string()
+                .contains("raspi3b")
+        );
+    }
+
+    #[test]
+    fn a_project_with_scenarios_runs_its_own_unless_others_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("shakedown.toml"), "").unwrap();
+        std::fs::create_dir(folder.path().join("scenarios")).unwrap();
+        let mine = "extends = \"alpine-http\"\ntitle = \"Mine\"\n";
+        std::fs::write(folder.path().join("scenarios/mine.toml"), mine).unwrap();
+        let project = Project::open(Some(folder.path()), BUILTIN).unwrap();
+        let names = |filters: &[String]| {
+            let selected = project.select(filters, None, Tier::Smoke).unwrap();
+            selected
+                .into_iter()
+                .map(|(s, _)| s.name.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[]), ["mine"]);
+        assert_eq!(names(&["alpine-https".into()]), ["alpine-https"]);
+    }
+}
