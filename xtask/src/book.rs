@@ -4,7 +4,11 @@ use std::fs;
 
 use clap::Parser;
 
-use crate::project::Project;
+use std::path::{Path, PathBuf};
+
+use shakedown_harness::project::Project;
+
+use crate::globals::BUILTIN;
 use crate::{Cli, Command, execute, replay};
 
 /// Programs that the book uses beside ours.
@@ -18,6 +22,16 @@ const OTHERS: &[&str] = &[
     "tio",
 ];
 
+/// The clone that the test was built from.
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.canonicalize().unwrap()
+}
+
+fn project() -> Project {
+    Project::open(Some(&root()), BUILTIN).unwrap()
+}
+
 /// A command of the book and where it stands.
 struct Line {
     place: String,
@@ -26,7 +40,7 @@ struct Line {
 
 /// The lines after a prompt in the book's `console` blocks.
 fn commands() -> Vec<Line> {
-    let folder = Project::root().unwrap().join("docs/book/src");
+    let folder = root().join("docs/book/src");
     let mut found = Vec::new();
     let mut pages: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -69,7 +83,7 @@ fn every_command_of_the_book_is_one() {
     assert!(lines.len() > 25, "only {} commands found", lines.len());
     let mut runs = 0;
     for line in &lines {
-        let Some(Cli { command, .. }) = ours(line) else {
+        let Some(Cli { command, globals }) = ours(line) else {
             let program = line.text.split_whitespace().next().unwrap();
             assert!(
                 OTHERS.contains(&program),
@@ -88,7 +102,7 @@ fn every_command_of_the_book_is_one() {
             _ => continue,
         };
         runs += 1;
-        if let Err(e) = execute(&command) {
+        if let Err(e) = execute(&Cli { command, globals }) {
             panic!("{}: `{}`: {e:#}", line.place, line.text);
         }
     }
@@ -99,13 +113,13 @@ fn every_command_of_the_book_is_one() {
 fn in_project(mut args: replay::Args) -> Option<replay::Args> {
     // What the project has of its own has to be there.
     let is_ours = args.record.starts_with("docs");
-    args.record = Project::root().unwrap().join(&args.record);
+    args.record = root().join(&args.record);
     (is_ours || args.record.exists()).then_some(args)
 }
 
 #[test]
 fn every_stage_that_the_book_stops_at_is_one() {
-    let project = Project::read().unwrap();
+    let project = project();
     let stages = project.boards().iter().flat_map(|board| &board.stages);
     let stages: Vec<_> = stages.map(|stage| stage.name.as_str()).collect();
     let lines = commands();
@@ -126,7 +140,7 @@ fn every_stage_that_the_book_stops_at_is_one() {
 
 #[test]
 fn the_summary_names_every_page() {
-    let folder = Project::root().unwrap().join("docs/book/src");
+    let folder = root().join("docs/book/src");
     let summary = fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
     let mut named: Vec<_> = summary
         .split("](")
@@ -146,10 +160,10 @@ fn the_summary_names_every_page() {
 
 #[test]
 fn every_board_is_in_both_pipelines() {
-    let project = Project::read().unwrap();
+    let project = project();
     let boards: Vec<_> = project.boards().iter().map(|b| b.name.as_str()).collect();
     let list = format!("[{}]", boards.join(", "));
-    let root = Project::root().unwrap();
+    let root = root();
     for (file, key, times) in [
         (".gitlab-ci.yml", "BOARD: ", 2),
         (".github/workflows/ci.yml", "board: ", 2),

@@ -8,14 +8,16 @@ use anyhow::{Context, Result, bail};
 use futures_util::stream::{SelectAll, StreamExt};
 use shakedown_harness::console::Expectations;
 use shakedown_harness::run::{Attach, Extras, Job, Live, Start, on_own_core, run_until};
+use shakedown_harness::shell::OurCommand;
 use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::io::ReaderStream;
 
-use crate::project::{PartsArgs, Project};
+use crate::globals::Globals;
 use crate::terminal::Terminal;
+use shakedown_common::PartsArgs;
 
 /// Arguments of `console`.
 #[derive(clap::Args)]
@@ -40,7 +42,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the command until the board is off or the user leaves.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     match &args.attach {
         Some(folder) => {
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -49,14 +51,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             runtime.shutdown_background();
             done?;
         }
-        None => start(args)?,
+        None => start(args, globals)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(args: &Args) -> Result<()> {
-    let project = Project::read()?;
-    let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
+fn start(args: &Args, globals: &Globals) -> Result<()> {
+    let project = globals.project()?;
+    let (scenario, board) = project.one(
+        &args.scenario,
+        args.board
+            .as_deref()
+            .or(project.defaults().board.as_deref()),
+    )?;
     if let Some(until) = &args.until {
         let stages = scenario.stages(board);
         if !stages.iter().any(|s| &s.name == until) {
@@ -67,7 +74,7 @@ fn start(args: &Args) -> Result<()> {
             );
         }
     }
-    let parts = args.parts.kit()?.parts(board)?;
+    let parts = args.parts.kit(project.defaults())?.parts(board)?;
     let job = Job {
         board,
         scenario,
@@ -81,7 +88,8 @@ fn start(args: &Args) -> Result<()> {
             ..Extras::default()
         },
         reproduce: format!(
-            "cargo xtask console {}{}",
+            "{} {}{}",
+            OurCommand("console"),
             scenario.name,
             args.parts.words()
         ),
@@ -189,8 +197,9 @@ async fn powered_off(timeline: &Timeline) {
 async fn attach(folder: &Path) -> Result<()> {
     let attach = Attach::read(folder).with_context(|| {
         format!(
-            "no run keeps a board on in {}; `cargo xtask e2e --keep` does when it has failed",
-            folder.display()
+            "no run keeps a board on in {}; `{}` does when it has failed",
+            folder.display(),
+            OurCommand("e2e --keep")
         )
     })?;
     let mut writers = Vec::new();

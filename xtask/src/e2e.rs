@@ -7,8 +7,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use shakedown_common::view::{RunLine, Show, View};
+use shakedown_common::{COULD_NOT_RUN, PartsArgs};
 use shakedown_harness::board::Board;
 use shakedown_harness::mac::Mac;
+use shakedown_harness::project::{Project, affected};
 use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
     Report, Verdict, bundle, ending_text, failure_text, junit, summary_table,
@@ -17,14 +20,12 @@ use shakedown_harness::run::{
     Extras, Given, Job, ON_HOLD, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
 };
 use shakedown_harness::scenario::{Scenario, Tier};
+use shakedown_harness::shell::OurCommand;
 use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
 use tokio::sync::watch;
 
-use crate::COULD_NOT_RUN;
-use crate::changed;
-use crate::project::{PartsArgs, Project};
+use crate::globals::Globals;
 use crate::repro;
-use crate::view::{RunLine, Show, View};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
@@ -126,18 +127,28 @@ pub(crate) struct Planned<'a> {
 }
 
 /// Runs the command; the exit status is 0 when all passed, 1 when one failed, 2 when one could not run.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if let Some(Command::Repro(args)) = &args.command {
-        return repro::run(args);
+        return repro::run(args, globals);
     }
-    let project = Project::read()?;
+    let project = globals.project()?;
     let tier = match args.tier {
         TierArg::Smoke => Tier::Smoke,
         TierArg::Full => Tier::Full,
     };
-    let selected = project.select(&args.filters, args.board.as_deref(), tier)?;
+    let selected = project.select(
+        &args.filters,
+        args.board
+            .as_deref()
+            .or(project.defaults().board.as_deref()),
+        tier,
+    )?;
     let selected = match &args.changed {
-        Some(base) => changed::affected(selected, &Project::root()?, base.as_deref())?,
+        Some(base) => {
+            let (affected, why) = affected(selected, project.root(), base.as_deref())?;
+            eprint!("{why}");
+            affected
+        }
         None => selected,
     };
     if selected.is_empty() {
@@ -145,7 +156,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             .say("nothing was run: nothing that has changed can affect any of these runs");
         return Ok(ExitCode::SUCCESS);
     }
-    let kit = args.parts.kit()?;
+    let kit = args.parts.kit(project.defaults())?;
     if let Some(warning) = kit.warning() {
         eprintln!("note: {warning}");
     }
@@ -163,14 +174,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             checkpoints: (!args.no_checkpoints).then(|| project.checkpoints_folder()),
             mac: None,
             reproduce: format!(
-                "cargo xtask e2e {} --board {}{}",
+                "{} {} --board {}{}",
+                OurCommand("e2e"),
                 scenario.name,
                 board.name,
                 args.parts.words()
             ),
         });
     }
-    let jobs = args.jobs.unwrap_or_else(runs_at_a_time).max(1);
+    let jobs = args.jobs.or(project.defaults().jobs);
+    let jobs = jobs.unwrap_or_else(runs_at_a_time).max(1);
     let reports = carry_out(&project, &planned, &args.run, jobs)?;
     Ok(exit_code(&reports))
 }
@@ -191,9 +204,9 @@ pub(crate) fn carry_out(
     let runs_folder = project.runs_folder();
     let junit_file = args.junit.clone();
     let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
-    std::fs::write(&junit_file, junit(&runs, &Project::root()?)?)
+    std::fs::write(&junit_file, junit(&runs, project.root())?)
         .with_context(|| format!("cannot write {}", junit_file.display()))?;
-    let index = write_index(&runs_folder)?;
+    let index = write_index(runs_folder)?;
     let reports: Vec<_> = runs.into_iter().map(|(report, _)| report).collect();
     let mut text = format!("\n{}\n", summary_table(&reports, args.width()));
     for report in &reports {
@@ -339,7 +352,8 @@ async fn run_one(
     let bundle = folder.join(bundle::FILE_NAME);
     if bundle.is_file() {
         line.print(&format!(
-            "  to run it again anywhere: cargo xtask e2e repro {}",
+            "  to run it again anywhere: {} {}",
+            OurCommand("e2e repro"),
             bundle.display()
         ));
     }
@@ -353,7 +367,8 @@ async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
     let record = timeline.wait_for(&mut cursor, on_hold).await;
     if let Event::Note { text, .. } = record.event {
         line.print(&format!(
-            "FAILED: {text}\nthe board stays on until Ctrl-C; to sit at it:\n  cargo xtask console --attach {}",
+            "FAILED: {text}\nthe board stays on until Ctrl-C; to sit at it:\n  {} {}",
+            OurCommand("console --attach"),
             folder.display()
         ));
     }

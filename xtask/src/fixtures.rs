@@ -7,7 +7,8 @@ use anyhow::Result;
 use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, alpine};
 use shakedown_harness::board::Board;
 
-use crate::project::{PartsArgs, Project};
+use crate::globals::Globals;
+use shakedown_common::PartsArgs;
 
 /// Arguments of `fixtures`.
 #[derive(clap::Args)]
@@ -42,15 +43,15 @@ struct AlpineArgs {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let (parts, list) = match &args.command {
         Command::Fetch(parts) => (parts, false),
         Command::List(parts) => (parts, true),
         Command::Verify => return verify(),
         Command::Alpine(args) => return alpine(args),
     };
-    let project = Project::read()?;
-    let kit = parts.kit()?;
+    let project = globals.project()?;
+    let kit = parts.kit(project.defaults())?;
     for board in project.boards() {
         fetch(&kit, board, list)?;
     }
@@ -109,7 +110,7 @@ fn alpine(args: &AlpineArgs) -> Result<ExitCode> {
         Some(rootfs) => println!("container image: {}", rootfs.source),
         None => println!(
             "container image: a stand-in, not Alpine; {}",
-            alpine::HOW_TO_GET_REAL
+            alpine::how_to_get_real()
         ),
     }
     Ok(ExitCode::SUCCESS)

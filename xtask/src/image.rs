@@ -16,7 +16,7 @@ use shakedown_harness::image::script::{BootSource, Server};
 use shakedown_harness::image::{credentials, provision, source};
 use shakedown_harness::survey::{ImageKind, Level, Verification, VerifyOptions, inspect, verify};
 
-use crate::project::Project;
+use crate::globals::Globals;
 
 /// Permissions of an image that holds no key; the umask narrows them.
 const PUBLIC: u32 = 0o666;
@@ -115,17 +115,17 @@ enum TableArg {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     match &args.command {
-        Command::Build(args) => build(args),
+        Command::Build(args) => build(args, globals),
         Command::Inspect(args) => show(args),
         Command::Provision(args) => provision(args),
-        Command::Verify(args) => check(args),
+        Command::Verify(args) => check(args, globals),
     }
 }
 
-fn build(args: &BuildArgs) -> Result<ExitCode> {
-    let project = Project::read()?;
+fn build(args: &BuildArgs, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
     let board = project.board(&args.board)?;
     let scheme = match args.table {
         None => board.image.table,
@@ -199,8 +199,8 @@ fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-fn check(args: &VerifyArgs) -> Result<ExitCode> {
-    let project = Project::read()?;
+fn check(args: &VerifyArgs, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
     let board = args
         .board
         .as_deref()

@@ -1,42 +1,44 @@
-//! The project's commands: `cargo xtask e2e`, `console`, `serve`, `report`, `bench`, `image`, `fixtures` and more. One file each; the work is done
-//! by `harness` and `fixtures`.
+//! The commands, one file each: `shakedown e2e`, `console`, `serve`, `report`, `bench`, `image`, `fixtures` and more, as an installed program or as
+//! `cargo xtask …` in a clone. The work is done by `harness`, `fixtures` and `bench`.
 
-mod bench;
 #[cfg(test)]
 mod book;
-mod changed;
 mod completions;
 mod console;
 mod doctor;
 mod e2e;
 mod fixtures;
+mod globals;
 mod image;
-mod project;
+mod init;
+mod manual;
 mod replay;
 mod report;
 mod repro;
 mod scenario;
 mod serve;
 mod terminal;
-mod view;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use shakedown_common::COULD_NOT_RUN;
+use shakedown_harness::shell;
 
 /// Boots netboot images of single-board computers in emulation and proves that they reach their container.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "shakedown", bin_name = shell::program(), version)]
 struct Cli {
-    /// When to use colours.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    color: view::Color,
+    #[command(flatten)]
+    globals: globals::Globals,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Make a folder a project: write shakedown.toml, a scenario and a pipeline.
+    Init(init::Args),
     /// Run scenarios on boards and show how far each came.
     E2e(e2e::Args),
     /// Boot a scenario's board with the terminal attached to its serial port.
@@ -46,7 +48,7 @@ enum Command {
     /// Run a scenario's servers on ports of this machine, for real clients.
     Serve(serve::Args),
     /// Measure, and compare within one invocation.
-    Bench(bench::Args),
+    Bench(shakedown_bench::Args),
     /// Build, inspect, provision and verify disk images.
     Image(image::Args),
     /// Fetch, list and check the foreign parts.
@@ -55,37 +57,39 @@ enum Command {
     Replay(replay::Args),
     /// Say what this machine has and lacks for runs.
     Doctor(doctor::Args),
+    /// Write man pages of these commands into a folder.
+    Manual(manual::Args),
     /// Write a shell's completions of these commands to standard output.
     Completions(completions::Args),
     /// Make, check and list scenarios.
     Scenario(scenario::Args),
 }
 
-/// Exit status of a command that could not do its work at all.
-const COULD_NOT_RUN: u8 = 2;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli.color.apply();
-    execute(&cli.command).unwrap_or_else(|error| {
+    cli.globals.color.apply();
+    execute(&cli).unwrap_or_else(|error| {
         eprintln!("error: {}", explained(&error));
         ExitCode::from(COULD_NOT_RUN)
     })
 }
 
-fn execute(command: &Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::E2e(args) => e2e::run(args),
-        Command::Console(args) => console::run(args),
-        Command::Serve(args) => serve::run(args),
-        Command::Report(args) => report::run(args),
-        Command::Bench(args) => bench::run(args),
-        Command::Image(args) => image::run(args),
-        Command::Fixtures(args) => fixtures::run(args),
-        Command::Replay(args) => replay::run(args),
-        Command::Doctor(args) => doctor::run(args),
+fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let globals = &cli.globals;
+    match &cli.command {
+        Command::Init(args) => init::run(args, globals),
+        Command::E2e(args) => e2e::run(args, globals),
+        Command::Console(args) => console::run(args, globals),
+        Command::Serve(args) => serve::run(args, globals),
+        Command::Report(args) => report::run(args, globals),
+        Command::Bench(args) => shakedown_bench::run(args, &globals.project()?),
+        Command::Image(args) => image::run(args, globals),
+        Command::Fixtures(args) => fixtures::run(args, globals),
+        Command::Replay(args) => replay::run(args, globals),
+        Command::Doctor(args) => doctor::run(args, globals),
+        Command::Manual(args) => manual::run(args),
         Command::Completions(args) => completions::run(args),
-        Command::Scenario(args) => scenario::run(args),
+        Command::Scenario(args) => scenario::run(args, globals),
     }
 }
 

@@ -13,7 +13,7 @@ use shakedown_harness::run::{Outcome, Recording, Replay, replay};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::timeline::Event;
 
-use crate::project::Project;
+use crate::globals::Globals;
 
 /// Arguments of `replay`.
 #[derive(clap::Args)]
@@ -41,8 +41,8 @@ struct Case {
 }
 
 /// Runs the command; the exit status is 1 when a stage was not reached.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let case = case(args)?;
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let case = case(args, globals)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let stages = case.scenario.stages(&case.board);
     let harmless = &case.scenario.harmless;
@@ -64,12 +64,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
-fn case(args: &Args) -> Result<Case> {
+fn case(args: &Args, globals: &Globals) -> Result<Case> {
     let record = record(&args.record);
     let bytes = fs::read(&record).with_context(|| format!("cannot read {}", record.display()))?;
     if !Bundle::is_one(&bytes) {
         let transcript = Transcript::read(&bytes);
-        let project = Project::read()?;
+        let project = globals.project()?;
         let scenario = args.scenario.as_deref().unwrap_or(USUAL);
         let (scenario, board) = project.one(scenario, args.board.as_deref())?;
         return Ok(Case {
@@ -81,7 +81,7 @@ fn case(args: &Args) -> Result<Case> {
     }
     let bundle = Bundle::read(&record)?;
     let (scenario, board) = if args.scenario.is_some() || args.board.is_some() {
-        let project = Project::read()?;
+        let project = globals.project()?;
         let name = args.scenario.as_ref().unwrap_or(&bundle.manifest.scenario);
         let (scenario, board) = project.one(name, args.board.as_deref())?;
         (scenario.clone(), board.clone())

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use shakedown_harness::report::html::{write_index, write_page};
 
-use crate::project::Project;
+use crate::globals::Globals;
 
 /// Arguments of `report`.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the command and says where the pages are; the exit status is 1 when one could not be made.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let mut failed = false;
     for folder in &args.folders {
         match write_page(folder) {
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let index = match &args.index {
         Some(folder) => folder.clone(),
-        None => Project::read()?.runs_folder(),
+        None => globals.project()?.runs_folder().to_path_buf(),
     };
     println!("{}", write_index(&index)?.display());
     Ok(match failed {

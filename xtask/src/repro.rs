@@ -10,8 +10,9 @@ use shakedown_harness::run::Parts;
 use shakedown_harness::shell;
 
 use crate::e2e::{self, Planned, RunArgs};
-use crate::project::{PartsArgs, Project};
+use crate::globals::Globals;
 use crate::replay::definitions;
+use shakedown_common::PartsArgs;
 
 /// Arguments of `e2e repro`.
 #[derive(clap::Args)]
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the command; the exit status is that of `e2e`.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let bundle = Bundle::read(&args.bundle)?;
     let manifest = &bundle.manifest;
     let (scenario, board) = definitions(&bundle)?;
@@ -37,7 +38,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         bundle.write_image(&image)?;
         parts.image = Some(image);
     }
-    let kit = parts.kit()?;
+    let project = globals.project()?;
+    let kit = parts.kit(project.defaults())?;
     let planned = Planned {
         scenario: &scenario,
         board: &board,
@@ -45,13 +47,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         checkpoints: None,
         mac: manifest.mac,
         reproduce: format!(
-            "cargo xtask e2e repro {}{}",
+            "{} {}{}",
+            shell::OurCommand("e2e repro"),
             shell::word(&args.bundle.to_string_lossy()),
             args.parts.words()
         ),
     };
     eprint!("{}", differences(manifest, &planned.parts)?);
-    let reports = e2e::carry_out(&Project::read()?, &[planned], &args.run, 1)?;
+    let reports = e2e::carry_out(&project, &[planned], &args.run, 1)?;
     if let Some(report) = reports.first() {
         args.run.say(&comparison(&bundle, report)?);
     }

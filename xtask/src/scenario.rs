@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use shakedown_harness::project::Project;
 use shakedown_harness::schema;
+use shakedown_harness::shell::OurCommand;
 
-use crate::project::Project;
+use crate::globals::Globals;
 
 /// Arguments of `scenario`.
 #[derive(clap::Args)]
@@ -47,17 +49,17 @@ impl Args {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     match &args.command {
-        Command::New(args) => new(args)?,
-        Command::Check => check()?,
-        Command::List => print!("{}", list(&Project::read()?)),
-        Command::Schema => write_schemas(&Project::root()?)?,
+        Command::New(args) => new(args, globals)?,
+        Command::Check => check(globals)?,
+        Command::List => print!("{}", list(&globals.project()?)),
+        Command::Schema => write_schemas(globals.project()?.root())?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn new(args: &NewArgs) -> Result<()> {
+fn new(args: &NewArgs, globals: &Globals) -> Result<()> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if args.name.is_empty() || !args.name.chars().all(fits) {
         bail!(
@@ -65,19 +67,19 @@ fn new(args: &NewArgs) -> Result<()> {
             args.name
         );
     }
-    let project = Project::read()?;
+    let project = globals.project()?;
     let (from, _) = project.one(&args.from, None)?;
-    let path = Project::root()?
-        .join("scenarios")
-        .join(format!("{}.toml", args.name));
+    let folder = project.scenarios_folder();
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let path = folder.join(format!("{}.toml", args.name));
     let mut file =
         fs::File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
     file.write_all(draft(&from.source.text, &args.name).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     println!("made {}, which is {} so far", path.display(), from.name);
     println!("next: say in it what it shows, then");
-    println!("  cargo xtask scenario check");
-    println!("  cargo xtask e2e {}", args.name);
+    println!("  {}", OurCommand("scenario check"));
+    println!("  {} {}", OurCommand("e2e"), args.name);
     Ok(())
 }
 
@@ -100,8 +102,8 @@ fn draft(from: &str, name: &str) -> String {
     out
 }
 
-fn check() -> Result<()> {
-    let project = Project::read()?;
+fn check(globals: &Globals) -> Result<()> {
+    let project = globals.project()?;
     println!(
         "all are right; boards: {}, scenarios: {}",
         project.boards().len(),

@@ -17,7 +17,8 @@ use shakedown_harness::services::{DataRoot, Identity, access_line};
 use shakedown_harness::timeline::{Cursor, Event, Timeline};
 use tokio::net::TcpListener;
 
-use crate::project::{PartsArgs, Project};
+use crate::globals::Globals;
+use shakedown_common::PartsArgs;
 use usage::Usage;
 
 /// How long requests may go on after Ctrl-C.
@@ -72,15 +73,20 @@ pub(crate) struct Args {
 }
 
 /// Runs the command until Ctrl-C.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let project = Project::read()?;
-    let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
+    let (scenario, board) = project.one(
+        &args.scenario,
+        args.board
+            .as_deref()
+            .or(project.defaults().board.as_deref()),
+    )?;
     let asked = Each::asked(args, scenario)?;
     let folder = match &args.folder {
         Some(folder) => folder.clone(),
         None => project.serve_folder(scenario),
     };
-    let parts = args.parts.kit()?.parts(board)?;
+    let parts = args.parts.kit(project.defaults())?.parts(board)?;
     let mut trust = Trust::generate(scenario, &["localhost", "127.0.0.1", "::1"])?;
     if let Some(file) = &args.client_ca {
         let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;

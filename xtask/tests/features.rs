@@ -24,7 +24,7 @@ fn crates(selection: &[&str]) -> Result<BTreeSet<String>> {
 
 #[test]
 fn cargo_xtask_builds_what_cargo_test_builds() -> Result<()> {
-    let of_commands = crates(&["--package", "xtask", "--edges", "normal,build"])?;
+    let of_commands = crates(&["--package", "shakedown", "--edges", "normal,build"])?;
     let of_tests = crates(&["--workspace", "--edges", "normal,build,dev"])?;
     assert!(of_commands.len() > 100 && of_tests.len() > of_commands.len());
     let others: Vec<_> = of_commands.difference(&of_tests).collect();

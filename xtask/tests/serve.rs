@@ -22,7 +22,7 @@ impl Drop for Serve {
 }
 
 fn serve(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
     command.arg("serve").args(arguments).stdin(Stdio::null());
     command
 }

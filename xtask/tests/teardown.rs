@@ -19,7 +19,7 @@ struct Harness(Child);
 
 impl Harness {
     fn start() -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        let child = Command::new(env!("CARGO_BIN_EXE_shakedown"))
             .args(["e2e", "alpine-https"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -5,10 +5,10 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, Origin, alpine};
-use shakedown_harness::run::host_scale;
+use shakedown_harness::project::Project;
+use shakedown_harness::run::{host_scale, runs_at_a_time};
 
 use super::finding::Finding;
-use crate::project::Project;
 
 /// Bytes that a filled cache and some runs take.
 const DISK: u64 = 3 << 30;
@@ -38,16 +38,17 @@ const TOOLS: &[(&str, &str, &str)] = &[
 ];
 
 /// Everything that is looked at.
-pub(super) fn all() -> Result<Vec<Finding>> {
-    let root = Project::root()?;
+pub(super) fn all(project: &Project) -> Result<Vec<Finding>> {
+    let defaults = project.defaults();
     let fixtures = Fixtures::open(Options {
         offline: true,
+        cache: defaults.cache.clone(),
         ..Options::default()
     })?;
     let cache = fixtures.store().root().to_owned();
     let mut findings = vec![cores(), speed(), memory()];
     findings.push(space("disk, cache", &cache));
-    findings.push(space("disk, runs", &root.join("target")));
+    findings.push(space("disk, runs", project.runs_folder()));
     findings.push(temporary_files(&std::env::temp_dir()));
     findings.extend(parts(&fixtures));
     findings.push(emulator(&fixtures));
@@ -62,14 +63,8 @@ pub(super) fn all() -> Result<Vec<Finding>> {
 
 fn cores() -> Finding {
     let cores = available_parallelism().map_or(1, usize::from);
-    match cores {
-        1 => Finding::lacking(
-            "cores",
-            "1",
-            "an emulated board alone keeps one busy; give the machine two",
-        ),
-        n => Finding::good("cores", format!("{n}; runs at a time: {}", n / 2)),
-    }
+    let at_a_time = runs_at_a_time();
+    Finding::good("cores", format!("{cores}; runs at a time: {at_a_time}"))
 }
 
 fn speed() -> Finding {
@@ -207,9 +202,9 @@ fn container(fixtures: &Fixtures) -> Finding {
         Ok(None) => Finding::lacking(
             what,
             "none; a stand-in is served, which says so",
-            alpine::HOW_TO_GET_REAL,
+            alpine::how_to_get_real(),
         ),
-        Err(e) => Finding::missing(what, e.to_string(), alpine::HOW_TO_GET_REAL),
+        Err(e) => Finding::missing(what, e.to_string(), alpine::how_to_get_real()),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use shakedown_harness::shell::OurCommand;
+
 /// What was found out about one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -72,7 +74,7 @@ pub(crate) fn text(findings: &[Finding]) -> String {
         .filter(|f| f.state == State::Missing)
         .count();
     out += &match missing {
-        0 => "\nthis machine can run boards: cargo xtask e2e\n".to_owned(),
+        0 => format!("\nthis machine can run boards: {}\n", OurCommand("e2e")),
         n => format!("\n{n} missing: boards cannot run here yet\n"),
     };
     out

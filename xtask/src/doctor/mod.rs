@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::globals::Globals;
 use finding::{State, text};
 
 /// Arguments of `doctor`.
@@ -14,8 +15,8 @@ use finding::{State, text};
 pub(crate) struct Args {}
 
 /// Runs the command; the exit status is 1 when something is missing without which nothing runs.
-pub(crate) fn run(_: &Args) -> Result<ExitCode> {
-    let findings = checks::all()?;
+pub(crate) fn run(_: &Args, globals: &Globals) -> Result<ExitCode> {
+    let findings = checks::all(&globals.project()?)?;
     print!("{}", text(&findings));
     Ok(if findings.iter().any(|f| f.state == State::Missing) {
         ExitCode::FAILURE

@@ -17,7 +17,7 @@ const REPOSITORY: &str = "bench";
 
 /// Arguments of the server's process.
 #[derive(clap::Args)]
-pub(in crate::bench) struct ServerArgs {
+pub(crate) struct ServerArgs {
     /// The layer to serve.
     file: PathBuf,
 }
@@ -44,7 +44,7 @@ pub(super) fn start(file: &Path) -> Result<Server> {
 }
 
 /// The process: says its address and serves until its standard input ends.
-pub(in crate::bench) fn run(args: &ServerArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &ServerArgs) -> Result<ExitCode> {
     raise_file_limit(64)?;
     let spec = ConfigSpec::new(Platform::linux_arm64());
     let image = OciImage::new(vec![layer(&args.file)?], &spec)?;

@@ -25,7 +25,8 @@ use super::host::Observation;
 use super::rates::{Rates, Ratios, Setup, figures, rate, table};
 use super::target::{self, SERVICE};
 use super::transfers::{Course, Transfer};
-use crate::project::{PartsArgs, Project};
+use shakedown_common::PartsArgs;
+use shakedown_harness::project::Project;
 
 /// The scenario whose network and card the boots use: its iPXE has an identity.
 const SCENARIO: &str = "alpine-https";
@@ -61,20 +62,19 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     let size = args.size;
     ensure!(
         (1..=MOST).contains(&size.0),
         "--size {size}: at most {} fit into the board's memory",
         ByteSize(MOST)
     );
-    let project = Project::read()?;
     let (scenario, board) = project.one(SCENARIO, args.board.as_deref())?;
     let bench = Bench {
-        project: &project,
+        project,
         scenario,
         board,
-        parts: args.parts.kit()?.parts(board)?,
+        parts: args.parts.kit(project.defaults())?.parts(board)?,
         data: vec![b'x'; usize::try_from(size.0)?].into(),
         times: args.runs,
     };

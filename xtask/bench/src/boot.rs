@@ -15,9 +15,10 @@ use super::figures::{Better, Figure, Measured, median};
 use super::host::Observation;
 use super::kernel_line;
 use super::page_cache::drop_cached;
-use crate::COULD_NOT_RUN;
-use crate::project::{PartsArgs, Project};
-use crate::view::{Show, View};
+use shakedown_common::COULD_NOT_RUN;
+use shakedown_common::PartsArgs;
+use shakedown_common::view::{Show, View};
+use shakedown_harness::project::Project;
 
 /// Arguments of `bench boot`.
 #[derive(clap::Args)]
@@ -62,11 +63,10 @@ struct Run {
 }
 
 /// Runs the command. A run that does not pass ends it, since its figures would compare nothing.
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let project = Project::read()?;
+pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     let (scenario, board) = project.one(&args.scenario, args.board.as_deref())?;
     let append = kernel_line::of_script(&scenario.boot.script)?;
-    let kit = args.parts.kit()?;
+    let kit = args.parts.kit(project.defaults())?;
     let parts = kit.parts(board)?;
     let job = |kind| Job {
         board,

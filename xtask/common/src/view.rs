@@ -21,7 +21,7 @@ const STALE: Duration = Duration::from_millis(1500);
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub(crate) enum Color {
+pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
@@ -32,7 +32,7 @@ pub(crate) enum Color {
 
 impl Color {
     /// Makes it so for the whole program.
-    pub(crate) fn apply(self) {
+    pub fn apply(self) {
         let on = match self {
             Self::Auto => return,
             Self::Always => true,
@@ -45,23 +45,23 @@ impl Color {
 
 /// What is shown.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Show {
+pub struct Show {
     /// The serial ports.
-    pub(crate) console: bool,
+    pub console: bool,
     /// Every event as a line of JSON, and nothing else on standard output.
-    pub(crate) json: bool,
+    pub json: bool,
     /// There are several runs: lines say whose they are.
-    pub(crate) several: bool,
+    pub several: bool,
 }
 
 /// The lines of all runs.
-pub(crate) struct View {
+pub struct View {
     bars: MultiProgress,
     show: Show,
 }
 
 /// The line of one run.
-pub(crate) struct RunLine {
+pub struct RunLine {
     bar: ProgressBar,
     bars: MultiProgress,
     name: String,
@@ -70,7 +70,9 @@ pub(crate) struct RunLine {
 }
 
 impl View {
-    pub(crate) fn new(show: Show) -> Self {
+    /// No lines yet.
+    #[must_use]
+    pub fn new(show: Show) -> Self {
         Self {
             bars: MultiProgress::new(),
             show,
@@ -78,7 +80,8 @@ impl View {
     }
 
     /// Adds a line for a run that goes through these stages.
-    pub(crate) fn run(&self, name: String, stages: Vec<Stage>) -> RunLine {
+    #[must_use]
+    pub fn run(&self, name: String, stages: Vec<Stage>) -> RunLine {
         let bar = self.bars.add(ProgressBar::new(stages.len() as u64));
         let template = "{prefix:.bold}  {bar:20.cyan/8}  {pos:>2}/{len}  {elapsed:>4}  {wide_msg}";
         let style = ProgressStyle::with_template(template);
@@ -99,7 +102,7 @@ impl View {
 
 impl RunLine {
     /// Shows what comes onto the timeline until it is dropped.
-    pub(crate) async fn follow(&self, timeline: Timeline) {
+    pub async fn follow(&self, timeline: Timeline) {
         let mut cursor = Cursor::default();
         let mut state = State::default();
         loop {
@@ -175,7 +178,7 @@ impl RunLine {
     }
 
     /// The run has ended; what came of it stays.
-    pub(crate) fn finish(&self, report: &Report, folder: &Path) {
+    pub fn finish(&self, report: &Report, folder: &Path) {
         self.json(StreamContent::End(End { folder, report }));
         // An end of its own would fill the bar first, as if the board had come through.
         self.bar.disable_steady_tick();
@@ -207,7 +210,7 @@ impl RunLine {
     }
 
     /// A line that stays, above the live ones.
-    pub(crate) fn print(&self, text: &str) {
+    pub fn print(&self, text: &str) {
         self.bars.suspend(|| {
             if self.show.json {
                 eprintln!("{text}");

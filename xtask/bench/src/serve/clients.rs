@@ -21,7 +21,7 @@ const HEAD: usize = 4096;
 
 /// Arguments of the clients' process.
 #[derive(clap::Args)]
-pub(in crate::bench) struct ClientsArgs {
+pub(crate) struct ClientsArgs {
     /// The server, as in `127.0.0.1:8080`.
     address: String,
     /// The file's path.
@@ -65,7 +65,7 @@ pub(super) fn start(address: &str, path: &str, clients: u32, bytes: u64) -> Resu
 }
 
 /// The process.
-pub(in crate::bench) fn run(args: &ClientsArgs) -> Result<ExitCode> {
+pub(crate) fn run(args: &ClientsArgs) -> Result<ExitCode> {
     raise_file_limit(u64::from(args.clients) + 64)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let fetched = runtime.block_on(fetch_all(args))?;

@@ -19,15 +19,14 @@ use shakedown_harness::survey::{VerifyOptions, inspect, verify};
 
 use super::cost::{Args, Cost, Costs};
 use super::host::Observation;
-use crate::project::Project;
+use shakedown_harness::project::Project;
 
 /// Effort of packing, as `zstd` and `xz` have it by default: what unpacking needs of memory depends on it.
 const ZSTD_LEVEL: i32 = 3;
 const XZ_PRESET: u32 = 6;
 
 /// Runs the command.
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let project = Project::read()?;
+pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     let board = project.board(&args.board)?;
     let kit = Kit::open(KitOptions {
         offline: true,

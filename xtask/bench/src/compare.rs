@@ -86,7 +86,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::bench::host::Conditions;
+    use crate::host::Conditions;
 
     #[test]
     fn changes_are_judged_by_what_is_good() {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::cost::{Args, Cost, Costs};
 use super::host::Observation;
-use crate::project::Project;
+use shakedown_harness::project::Project;
 
 /// Folders of a cache that do not hold downloads.
 const NOT_DOWNLOADED: [&str; 3] = [DERIVED, "locks", "tmp"];
@@ -23,8 +23,7 @@ const NOT_DOWNLOADED: [&str; 3] = [DERIVED, "locks", "tmp"];
 const DERIVED: &str = "derived";
 
 /// Runs the command.
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    let project = Project::read()?;
+pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     let board = project.board(&args.board)?;
     let kit = kit(None)?;
     // Whatever the user's cache lacks is no part of what is measured.

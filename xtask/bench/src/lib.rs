@@ -24,10 +24,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use shakedown_harness::project::Project;
 
 /// Arguments of `bench`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
     what: What,
 }
@@ -55,13 +56,16 @@ enum What {
 }
 
 /// Runs the command; the exit status is 0 when everything could be measured.
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+///
+/// # Errors
+/// Something could not be measured at all.
+pub fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     match &args.what {
-        What::Boot(args) => boot::run(args),
-        What::Net(args) => net::run(args),
+        What::Boot(args) => boot::run(args, project),
+        What::Net(args) => net::run(args, project),
         What::Serve(args) => serve::run(args),
-        What::Image(args) => image::run(args),
-        What::Fixtures(args) => fixtures::run(args),
+        What::Image(args) => image::run(args, project),
+        What::Fixtures(args) => fixtures::run(args, project),
         What::Compare(args) => compare::run(args).map(|()| ExitCode::SUCCESS),
         What::ServeFile(args) => serve::run_server(args),
         What::Fetch(args) => serve::run_clients(args),

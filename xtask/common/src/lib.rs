@@ -1,0 +1,9 @@
+//! What the commands share: the options that name parts, and what the terminal shows while runs go on.
+
+mod parts;
+pub mod view;
+
+pub use parts::PartsArgs;
+
+/// Exit status of a command that could not do its work at all.
+pub const COULD_NOT_RUN: u8 = 2;

@@ -1,0 +1,92 @@
+//! Options that say where the parts come from.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use shakedown_fixtures::{Kit, KitOptions};
+use shakedown_harness::project::Defaults;
+use shakedown_harness::shell;
+
+/// Options that say where the parts come from.
+#[derive(Clone, clap::Args)]
+pub struct PartsArgs {
+    /// Use only what has been fetched before.
+    #[arg(long)]
+    offline: bool,
+    /// An initramfs to boot instead of ours, as in upstream's boot2container.
+    #[arg(long, value_name = "FILE")]
+    initramfs: Option<PathBuf>,
+    /// A disk image to boot instead of the generated one: prebuilt or provisioned; raw, xz, zstd, gzip or qcow2; `-` for a pipe. It is
+    /// never written to.
+    #[arg(long, value_name = "FILE")]
+    pub image: Option<PathBuf>,
+    /// A folder in OCI image layout to serve as the container image.
+    #[arg(long, value_name = "FOLDER")]
+    container: Option<PathBuf>,
+}
+
+impl PartsArgs {
+    /// The options as they are typed, each with a space before it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let files = [
+            ("--initramfs", &self.initramfs),
+            ("--container", &self.container),
+            ("--image", &self.image),
+        ];
+        let words: String = files
+            .iter()
+            .filter_map(|(option, path)| {
+                let path = path.as_ref()?.to_string_lossy();
+                Some(format!(" {option} {}", shell::word(&path)))
+            })
+            .collect();
+        // What came through a pipe has to come through one again.
+        match self.image.as_deref() {
+            Some(image) if image == Path::new("-") => words + " < IMAGE",
+            _ => words,
+        }
+    }
+
+    /// Opens the kit of parts that these options describe, and where they say nothing the project's and the user's defaults.
+    ///
+    /// # Errors
+    /// There is no place for a cache, or a file that was named is not there.
+    pub fn kit(&self, defaults: &Defaults) -> Result<Kit> {
+        let given = |option: &Option<PathBuf>, default: &Option<PathBuf>| {
+            option.clone().or_else(|| default.clone())
+        };
+        // The environment comes before the files.
+        let cache = std::env::var_os("SHAKEDOWN_CACHE").filter(|folder| !folder.is_empty());
+        Ok(Kit::open(KitOptions {
+            offline: self.offline || defaults.offline.unwrap_or(false),
+            initramfs: given(&self.initramfs, &defaults.initramfs),
+            image: given(&self.image, &defaults.image),
+            container: given(&self.container, &defaults.container),
+            cache: defaults.cache.clone().filter(|_| cache.is_none()),
+        })?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_are_told_as_a_shell_takes_them() {
+        let args = |image: &str| PartsArgs {
+            offline: true,
+            initramfs: Some("my initramfs".into()),
+            image: Some(image.into()),
+            container: None,
+        };
+        assert_eq!(
+            args("out/a.img").words(),
+            " --initramfs 'my initramfs' --image out/a.img"
+        );
+        assert_eq!(
+            args("-").words(),
+            " --initramfs 'my initramfs' --image - < IMAGE"
+        );
+    }
+}
