@@ -10,7 +10,7 @@ fn main() -> io::Result<()> {
     for (name, folder) in [("BOARDS", "boards"), ("SCENARIOS", "scenarios")] {
         println!("cargo::rerun-if-changed={folder}");
         let files = fs::read_dir(root.join(folder))?;
-        let files = files.map(|file| Ok(file?.path().canonicalize()?));
+        let files = files.map(|file| file?.path().canonicalize());
         let mut files: Vec<PathBuf> = files.collect::<io::Result<_>>()?;
         files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
         files.sort();
