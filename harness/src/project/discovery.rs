@@ -70,11 +70,13 @@ impl Project {
         let library = |folder: &Path, files: &'static [BuiltinFile]| {
             let folder = root.join(folder);
             // Without a project a folder of that name is somebody else's.
-            let own = is_project && folder.is_dir();
-            let library = own.then(|| Library::folder(folder)).unwrap_or_default();
+            let library = match is_project && folder.is_dir() {
+                true => Library::folder(folder),
+                false => Library::default(),
+            };
             library.with_builtin(files.iter().copied())
         };
-        let boards = Board::read_all(&library(&file.boards, builtin.boards))?;
+        let boards = Board::read_all(library(&file.boards, builtin.boards))?;
         let scenarios = library(&file.scenarios, builtin.scenarios);
         Ok(Self {
             own: scenarios.own_names()?,

@@ -12,16 +12,19 @@ use reach::{choose, explanation};
 use crate::board::Board;
 use crate::scenario::Scenario;
 
+/// Scenarios with the boards that they are run on.
+type Runs<'a> = Vec<(&'a Scenario, &'a Board)>;
+
 /// The runs of `selected` that what has changed since `base` can affect; by default since the branch left the one it is made for. With them
 /// comes what people are told: which and why, and what is left out.
 ///
 /// # Errors
 /// git cannot say what has changed.
 pub fn affected<'a>(
-    selected: Vec<(&'a Scenario, &'a Board)>,
+    selected: Runs<'a>,
     root: &Path,
     base: Option<&str>,
-) -> Result<(Vec<(&'a Scenario, &'a Board)>, String), ChangedError> {
+) -> Result<(Runs<'a>, String), ChangedError> {
     let base = commit(root, base)?;
     let paths = paths_since(root, &base)?;
     let names: Vec<_> = selected
