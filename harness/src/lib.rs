@@ -4,6 +4,7 @@
 //! The leaf rooms are crates of their own, which the compiler keeps apart; they are re-exported here under their names.
 
 pub mod board;
+pub mod judge;
 pub mod project;
 pub mod report;
 pub mod run;

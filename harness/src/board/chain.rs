@@ -8,6 +8,8 @@ use serde::Deserialize;
 use crate::input::{Document, InputError, Pattern, SourceText, Span, duration};
 use crate::timeline::{Power, ServiceId};
 
+use super::container::ContainerMarks;
+
 /// One stage of a chain.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,8 +32,12 @@ pub enum Evidence {
     Firmware,
     /// A UART printed text that matches.
     Serial(Pattern),
-    /// The DHCP server acknowledged a lease.
+    /// The container said a line that matches: between the marks of `[container]`. Where a chain has no marks, any UART.
+    Container(Pattern),
+    /// The DHCP server acknowledged a lease, of whatever client.
     Lease,
+    /// The DHCP server acknowledged a lease of such a client.
+    Dhcp(LeaseEvidence),
     /// A TLS handshake with the service succeeded.
     Tls {
         /// Which.
@@ -46,10 +52,20 @@ pub enum Evidence {
     },
     /// A service answered a request with 2xx and handed the whole body over.
     Request(RequestEvidence),
-    /// A UART printed the run's nonce, which only the registry's image holds.
+    /// The container said the run's nonce, which only the registry's image holds, after a layer of the image had been served.
     Nonce,
     /// The board's power changed.
     Power(Power),
+}
+
+/// Which DHCP client's lease proves a stage.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LeaseEvidence {
+    /// Matched against the client's vendor class (option 60), which is empty for a client that sends none.
+    pub vendor_class: Option<Pattern>,
+    /// Vendor classes that are of other clients.
+    pub except: Option<Pattern>,
 }
 
 /// Which request proves a stage.
@@ -60,7 +76,7 @@ pub struct RequestEvidence {
     pub service: ServiceId,
     /// Matched against path and query as sent.
     pub target: Pattern,
-    /// Only a body of the size of the container image's last layer counts.
+    /// Only a target that ends with the digest of a layer of the container image counts.
     #[serde(default)]
     pub layer: bool,
     /// The status that it was answered with, in place of a whole body and any 2xx.
@@ -75,10 +91,19 @@ pub(crate) struct ChainFile {
     /// The stages, in order.
     #[schemars(with = "Vec<Stage>")]
     stage: Vec<Span<Stage>>,
+    /// How the console shows where the container speaks.
+    container: Option<ContainerMarks>,
+}
+
+/// A chain, read and checked.
+pub(super) struct Chain {
+    pub(super) stages: Vec<Stage>,
+    pub(super) container: Option<ContainerMarks>,
+    pub(super) source: SourceText,
 }
 
 /// Reads and checks a chain file.
-pub(super) fn read(document: &Document) -> Result<(Vec<Stage>, SourceText), InputError> {
+pub(super) fn read(document: &Document) -> Result<Chain, InputError> {
     let file: ChainFile = document.parse()?;
     let mut stages: Vec<Stage> = Vec::with_capacity(file.stage.len());
     for stage in file.stage {
@@ -91,7 +116,11 @@ pub(super) fn read(document: &Document) -> Result<(Vec<Stage>, SourceText), Inpu
         }
         stages.push(stage.into_inner());
     }
-    Ok((stages, document.source()))
+    Ok(Chain {
+        stages,
+        container: file.container,
+        source: document.source(),
+    })
 }
 
 impl std::fmt::Display for Evidence {
@@ -100,7 +129,22 @@ impl std::fmt::Display for Evidence {
         match self {
             Self::Firmware => write!(f, "the firmware stage starts the boot loader"),
             Self::Serial(pattern) => write!(f, "a UART says /{}/", pattern.as_str()),
+            Self::Container(pattern) => write!(f, "the container says /{}/", pattern.as_str()),
             Self::Lease => write!(f, "the DHCP server acknowledges a lease"),
+            Self::Dhcp(lease) => {
+                write!(f, "the DHCP server acknowledges a lease")?;
+                if let Some(class) = &lease.vendor_class {
+                    write!(f, " to a client of the class /{}/", class.as_str())?;
+                }
+                if let Some(except) = &lease.except {
+                    write!(
+                        f,
+                        " to a client of another class than /{}/",
+                        except.as_str()
+                    )?;
+                }
+                Ok(())
+            }
             Self::Tls { service } => {
                 write!(f, "a TLS handshake with the {service} server succeeds")
             }

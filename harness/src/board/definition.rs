@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::chain::{self, Stage};
+use super::chain::{self, Chain, Stage};
+use super::container::ContainerMarks;
 use crate::image::config_txt::BoardModel;
 use crate::image::partitions::Scheme;
 use crate::input::{InputError, Library, SourceText, Span, duration};
@@ -31,6 +32,8 @@ pub struct Board {
     pub limits: Limits,
     /// The stages that its image goes through.
     pub stages: Vec<Stage>,
+    /// How its console shows where the container speaks.
+    pub container: Option<ContainerMarks>,
     /// Its file, and its chain's.
     pub sources: [SourceText; 2],
 }
@@ -186,7 +189,11 @@ impl Board {
             );
             return Err(document.error_at(file.chain.span(), &message));
         }
-        let (mut stages, chain) = chain::read(&library.read(&chain_file)?)?;
+        let Chain {
+            mut stages,
+            container,
+            source,
+        } = chain::read(&library.read(&chain_file)?)?;
         for stage in file.stage {
             let Some(base) = stages.iter_mut().find(|s| s.name == stage.get_ref().name) else {
                 let message = format!(
@@ -208,7 +215,8 @@ impl Board {
             image: file.image,
             limits: file.limits,
             stages,
-            sources: [document.source(), chain],
+            container,
+            sources: [document.source(), source],
         })
     }
 }

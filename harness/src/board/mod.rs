@@ -4,9 +4,11 @@
 //! checked in full before anything starts.
 
 mod chain;
+mod container;
 mod definition;
 
 pub(crate) use chain::ChainFile;
-pub use chain::{Evidence, RequestEvidence, Stage};
+pub use chain::{Evidence, LeaseEvidence, RequestEvidence, Stage};
+pub use container::ContainerMarks;
 pub(crate) use definition::BoardFile;
 pub use definition::{Board, Firmware, Limits, Loader, Machine, Nic, NicModel, Uart};

@@ -39,8 +39,10 @@ pub enum Class {
     Board,
     /// QEMU or the emulated parts.
     Emulator,
-    /// The boot server, the registry or another host of the LAN.
+    /// The boot server, the registry or another host of the LAN: what it answered.
     Server,
+    /// The way to the servers: no lease, no name, no connection.
+    Network,
     /// This machine: too slow, out of space, interrupted.
     Host,
 }
@@ -54,6 +56,7 @@ impl Class {
             Self::Board => "board",
             Self::Emulator => "emulator",
             Self::Server => "server",
+            Self::Network => "network",
             Self::Host => "host",
         }
     }

@@ -90,6 +90,7 @@ mod tests {
             end: End::Before("TLS".into()),
             proofs: file.proofs,
             within: Duration::from_secs(5),
+            holds: Duration::ZERO,
         };
         (expect, file.stage)
     }

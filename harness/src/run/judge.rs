@@ -170,7 +170,15 @@ pub(super) fn proves(evidence: &Evidence, event: &Event, facts: &Facts) -> bool 
         (Evidence::Firmware, Event::Firmware { .. }) | (Evidence::Lease, Event::Lease { .. }) => {
             true
         }
-        (Evidence::Serial(pattern), Event::Serial { line, .. }) => pattern.regex().is_match(line),
+        (Evidence::Dhcp(wanted), Event::Lease { vendor_class, .. }) => {
+            let class = vendor_class.as_deref().unwrap_or_default();
+            let matches = |p: &Pattern| p.regex().is_match(class);
+            wanted.vendor_class.as_ref().is_none_or(matches)
+                && !wanted.except.as_ref().is_some_and(matches)
+        }
+        (Evidence::Serial(pattern) | Evidence::Container(pattern), Event::Serial { line, .. }) => {
+            pattern.regex().is_match(line)
+        }
         (Evidence::Nonce, Event::Serial { line, .. }) => line.contains(&facts.nonce),
         (Evidence::Tls { service }, Event::Tls(tls)) => {
             tls.service == *service && tls.error.is_none()

@@ -236,7 +236,7 @@ impl Recording {
     fn may_prove(&self, evidence: &Evidence) -> bool {
         match &self.origin {
             Origin::Run { nonce, .. } => !matches!(evidence, Evidence::Nonce) || nonce.is_some(),
-            Origin::SerialLog => matches!(evidence, Evidence::Serial(_)),
+            Origin::SerialLog => matches!(evidence, Evidence::Serial(_) | Evidence::Container(_)),
         }
     }
 }

@@ -167,7 +167,7 @@ impl Sequencer {
         give_up: impl Future<Output = GiveUp>,
     ) -> Result<Duration, GiveUp> {
         match &stage.evidence {
-            Evidence::Serial(pattern) => {
+            Evidence::Serial(pattern) | Evidence::Container(pattern) => {
                 self.wait_for_serial(pattern.regex().clone(), give_up).await
             }
             Evidence::Nonce => {

@@ -9,7 +9,7 @@ use super::expect::ExpectFile;
 use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
 use super::{Expect, Tls};
-use crate::board::{Board, Stage};
+use crate::board::{Board, Evidence, Stage};
 use crate::input::{Document, InputError, Library, Pattern, SourceText, Span};
 
 /// A scenario, read and checked.
@@ -35,6 +35,8 @@ pub struct Scenario {
     pub journal: Vec<Assertion>,
     /// Lines on the console that look like an alarm and belong to this scenario.
     pub harmless: Vec<Pattern>,
+    /// The status with which the pipeline of containers must end, unless `[expect]` says how the run ends.
+    pub pipeline_status: i32,
     /// The stage up to which runs may share one boot.
     pub checkpoint: Option<String>,
     /// Names of the chain's stages that this scenario does not go through.
@@ -69,6 +71,9 @@ pub(crate) struct ScenarioFile {
     /// Lines on the console that look like an alarm and belong to this scenario.
     #[serde(default)]
     harmless: Vec<Pattern>,
+    /// The status with which the pipeline of containers must end, 0 by default, for a scenario without `[expect]`.
+    #[schemars(with = "Option<i32>")]
+    pipeline_status: Option<Span<i32>>,
     /// The stage up to which runs may share one boot: they go on from where a run has brought a board that was given the same until
     /// then. For what is about later stages alone.
     #[schemars(with = "Option<String>")]
@@ -176,6 +181,14 @@ impl Scenario {
             let without = |s: &&Stage| !file.without.iter().any(|w| w.get_ref() == &s.name);
             stages_of_boards.push(board.stages.iter().filter(without).cloned().collect());
         }
+        match (&file.pipeline_status, &file.expect) {
+            (Some(status), Some(_)) => {
+                let message = "[expect] says how this run ends: leave pipeline_status out";
+                return Err(document.error_at(status.span(), message));
+            }
+            (_, Some(_)) => {}
+            (_, None) => Self::check_proof(document, &file, boards, &stages_of_boards)?,
+        }
         if let Some(tls) = &file.tls {
             Tls::check(tls, file.boot.transport, document)?;
         }
@@ -193,6 +206,7 @@ impl Scenario {
             registry: file.registry.check(document)?,
             journal: Assertion::read_all(file.journal, document)?,
             harmless: file.harmless,
+            pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
             checkpoint: checkpoint.as_ref().map(|c| c.get_ref().clone()),
             without: file.without.into_iter().map(Span::into_inner).collect(),
             source: document.source(),
@@ -202,6 +216,39 @@ impl Scenario {
             checked.map_err(|message| document.error_at(checkpoint.span(), &message))?;
         }
         Ok(scenario)
+    }
+
+    /// Without `[expect]` a run passes only by the nonce, which proves that the container of the registry has run.
+    fn check_proof(
+        document: &Document,
+        file: &ScenarioFile,
+        boards: &[&Board],
+        stages_of_boards: &[Vec<Stage>],
+    ) -> Result<(), InputError> {
+        let proves = |stage: &Stage| matches!(stage.evidence, Evidence::Nonce);
+        for (board, stages) in boards.iter().zip(stages_of_boards) {
+            if stages.iter().any(proves) {
+                continue;
+            }
+            let is_proof = |w: &&Span<String>| {
+                let stage = board.stages.iter().find(|s| &s.name == w.get_ref());
+                stage.is_some_and(proves)
+            };
+            return Err(match file.without.iter().find(is_proof) {
+                Some(without) => document.error_at(
+                    without.span(),
+                    "nothing would prove that the container has run: say in [expect] where the run ends, or keep this stage",
+                ),
+                None => document.error_at(
+                    0..0,
+                    &format!(
+                        "the chain of board {} has no stage with the evidence \"nonce\", so nothing proves that the container has run: say in [expect] where the run ends",
+                        board.name
+                    ),
+                ),
+            });
+        }
+        Ok(())
     }
 
     /// A checkpoint is at a stage that boards go on from, and holds nobody's identity.

@@ -11,6 +11,9 @@ use serde::Deserialize;
 use crate::board::{Evidence, Stage};
 use crate::input::{Document, InputError, Span, duration};
 
+/// How long a refusal must hold by default: three tries of the usual boot script.
+const HOLDS: Duration = Duration::from_secs(20);
+
 /// How a run is to end.
 #[derive(Debug, Clone)]
 pub struct Expect {
@@ -20,6 +23,8 @@ pub struct Expect {
     pub proofs: Vec<Evidence>,
     /// The longest wait for the proofs after the last stage, on the reference host.
     pub within: Duration,
+    /// How long a refusal must hold once every proof is there: clients try again. Zero where nothing is forbidden.
+    pub holds: Duration,
 }
 
 /// Where a run is to end.
@@ -50,11 +55,22 @@ pub(super) struct ExpectFile {
     )]
     #[schemars(with = "duration::Text")]
     within: Duration,
+    /// With `stops_before`: how long the board must stay refused once every proof is there, since clients try again; 20 s by default.
+    /// A board that has powered itself off tries no more.
+    #[serde(default, deserialize_with = "ExpectFile::optional")]
+    #[schemars(with = "Option<duration::Text>")]
+    holds: Option<Duration>,
 }
 
 impl ExpectFile {
     fn default_within() -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn optional<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        duration::deserialize(deserializer).map(Some)
     }
 
     /// Checks against the stages of every board that the scenario is run on.
@@ -69,6 +85,7 @@ impl ExpectFile {
             until,
             proofs,
             within,
+            holds,
         } = this.into_inner();
         let is_refusal = stops_before.is_some();
         let stage = match (stops_before, until) {
@@ -96,10 +113,16 @@ impl ExpectFile {
             let message = "say in proofs what shows why the board stops there";
             return Err(document.error_at(place, message));
         }
+        if !is_refusal && holds.is_some() {
+            let message = "`holds` is for a refusal: say stops_before or leave it out";
+            return Err(document.error_at(place, message));
+        }
+        let default = if is_refusal { HOLDS } else { Duration::ZERO };
         Ok(Expect {
             end,
             proofs,
             within,
+            holds: holds.unwrap_or(default),
         })
     }
 }

@@ -46,14 +46,15 @@ fn compile<'a>(patterns: impl Iterator<Item = &'a str>) -> RegexSet {
 
 /// The event of the first alarm that a line raises.
 pub(super) fn event(line: &str) -> Option<Event> {
-    raised_by(line).map(|name| Event::Alarm {
+    alarm_name(line).map(|name| Event::Alarm {
         name: name.into(),
         line: line.into(),
     })
 }
 
 /// The name of the first alarm that a line raises.
-fn raised_by(line: &str) -> Option<&'static str> {
+#[must_use]
+pub fn alarm_name(line: &str) -> Option<&'static str> {
     let index = ALARM_SET.matches(line).iter().next()?;
     let (name, _) = ALARMS.get(index)?;
     (!HARMLESS_SET.is_match(line)).then_some(*name)
@@ -85,7 +86,7 @@ mod tests {
             ("Net:   No ethernet found.", None),
         ];
         for (line, alarm) in cases {
-            assert_eq!(raised_by(line), alarm, "{line}");
+            assert_eq!(alarm_name(line), alarm, "{line}");
         }
     }
 }

@@ -14,6 +14,7 @@ mod style;
 mod tap;
 mod transcript;
 
+pub use alarm::alarm_name;
 pub use capture::{Console, RawChunk};
 pub use cast::{CastEvent, read_cast};
 pub use clean::{StyledLine, styled_lines};

@@ -1,0 +1,319 @@
+//! How a boot ends: well, by what the scenario expects, or by what is in its way.
+
+use std::time::Duration;
+
+use super::super::evidence::proves;
+use super::super::plan::{EndPlan, PATIENCE, Source};
+use super::super::verdict::Finding;
+use super::{BootProgress, Decision, Stop};
+use crate::board::Evidence;
+use crate::report::{Class, line};
+use crate::timeline::{Bound, Event, Power, Record};
+
+impl BootProgress {
+    /// The last stage has been reached, if there is none to come.
+    pub(super) fn finish_stages(&mut self, at: Duration) {
+        if self.awaited().is_some() || self.decision.is_some() {
+            return;
+        }
+        self.check_status(at);
+        self.check_proofs(at);
+    }
+
+    /// Ends a boot whose pipeline has said its status.
+    pub(super) fn check_status(&mut self, at: Duration) {
+        let EndPlan::Chain { status: wanted } = self.plan.end else {
+            return;
+        };
+        let is_said = self.plan.container.is_some();
+        match (wanted, self.status) {
+            (Some(wanted), Some(status)) if wanted != status => {
+                let why = format!("the pipeline ended with status {status} instead of {wanted}");
+                let class = self.traces.class();
+                self.stop(at, class, &why);
+            }
+            _ if self.awaited().is_some() || self.is_log() => {}
+            // The line may still be on its way.
+            (Some(wanted), None) if is_said => {
+                let at = self.stopped.as_ref().map_or(at, |stop| stop.at);
+                let why =
+                    format!("the console did not say that the pipeline ended with status {wanted}");
+                let class = Class::Board;
+                self.stopped = Some(Stop { at, class, why });
+            }
+            _ => self.decision = Some(Decision::Passed),
+        }
+    }
+
+    /// Looks whether an event is a proof that the scenario expects.
+    pub(super) fn take_proof(&mut self, at: Duration, event: &Event, in_container: bool) {
+        let EndPlan::Expected { expect, .. } = &self.plan.end else {
+            return;
+        };
+        let context = self.context(in_container);
+        let proven: Vec<_> = expect
+            .proofs
+            .iter()
+            .map(|proof| proves(proof, event, context).then(|| shown(proof, at, event)))
+            .collect();
+        for (proof, proven) in self.proofs.iter_mut().zip(proven) {
+            if proof.is_none() && proven.is_some() {
+                *proof = proven;
+                self.proved = Some(at);
+            }
+        }
+        if self.awaited().is_none() {
+            self.check_proofs(at);
+        }
+    }
+
+    /// Ends a boot that has come where it should, if every proof is there and there is nothing that it must hold out for.
+    pub(super) fn check_proofs(&mut self, at: Duration) {
+        let EndPlan::Expected { forbidden, .. } = &self.plan.end else {
+            return;
+        };
+        // What else a log says may still be an alarm.
+        if self.is_proof_missing() || self.is_log() {
+            return;
+        }
+        // A board that is off tries no more.
+        let must_hold = forbidden.is_some() && self.stopped.is_none();
+        if !must_hold {
+            self.stopped = None;
+            self.decision = Some(Decision::Passed);
+        } else if self.proved.is_none() {
+            self.proved = Some(at);
+        }
+    }
+
+    /// The event is what must not come after the last stage.
+    pub(super) fn trespasses(&self, event: &Event, in_container: bool) -> bool {
+        let EndPlan::Expected {
+            forbidden: Some(stage),
+            ..
+        } = &self.plan.end
+        else {
+            return false;
+        };
+        self.awaited().is_none() && proves(&stage.evidence, event, self.context(in_container))
+    }
+
+    pub(super) fn fail_of_refusal(&mut self, at: Duration) {
+        if let EndPlan::Expected {
+            forbidden: Some(stage),
+            ..
+        } = &self.plan.end
+        {
+            let why = format!(
+                "stage \"{}\" was reached, and the board should have been refused before it",
+                stage.name
+            );
+            self.fail(at, Class::Board, &why);
+        }
+    }
+
+    /// The board's power has changed, and no stage awaits that.
+    pub(super) fn take_power(&mut self, at: Duration, action: Power) {
+        if self.decision.is_some() {
+            return;
+        }
+        let why = match action {
+            Power::GuestReset => "the board has reset itself",
+            Power::GuestShutdown => "the board has powered itself off",
+            Power::On | Power::Off | Power::Exited => return,
+        };
+        match (&self.plan.end, self.awaited()) {
+            // The chain is at its end, and the last words are awaited already.
+            (EndPlan::Chain { .. }, None) => {}
+            // A refused board may try again.
+            (EndPlan::Expected { .. }, None) if action == Power::GuestReset => {}
+            (EndPlan::Expected { .. }, None) => {
+                let why = self.missing(None);
+                self.stop(at, Class::Board, &why);
+                self.check_proofs(at);
+            }
+            (_, Some(_)) => {
+                let class = self.traces.class();
+                self.stop(at, class, why);
+            }
+        }
+    }
+
+    pub(super) fn take_budget(&mut self, at: Duration, of: &Bound, seconds: f64) {
+        match of {
+            Bound::Stage(name) => {
+                if self.awaited().is_some_and(|stage| stage.name == *name) {
+                    let why = format!("its budget of {seconds:.0} s is used up");
+                    self.fail_of_board(at, &why);
+                }
+            }
+            Bound::Run => self.fail_of_board(at, "the run has used up its time as a whole"),
+            Bound::Proofs if self.awaited().is_none() => {
+                let why = self.missing(Some(seconds));
+                self.fail_of_board(at, &why);
+            }
+            Bound::Refusal if self.awaited().is_none() && self.proved.is_some() => {
+                self.decision = Some(Decision::Passed);
+            }
+            Bound::Reason if self.reason.is_some() => {
+                self.fail_of_board(
+                    at,
+                    &format!("nothing has come of it since, for {seconds:.0} s"),
+                );
+            }
+            Bound::LastWords => self.end_of_last_words(),
+            Bound::Proofs | Bound::Refusal | Bound::Reason => {}
+        }
+    }
+
+    /// The board has stopped: the run ends once its last words have come, unless they show that it had got further.
+    pub(super) fn stop(&mut self, at: Duration, class: Class, why: &str) {
+        if self.stopped.is_none() {
+            let why = why.into();
+            self.stopped = Some(Stop { at, class, why });
+        }
+    }
+
+    /// There are no more records, and nothing has decided.
+    pub(super) fn end_of_record(&mut self, end: Duration) {
+        if self.awaited().is_some() {
+            self.fail_of_board(end, "the record ends before");
+            return;
+        }
+        // Runs of version 1 ended with the last proof.
+        let may_end_here = self.is_log() || matches!(self.source, Source::Run { version: ..2 });
+        match &self.plan.end {
+            EndPlan::Expected { .. } if self.is_proof_missing() => {
+                let why = self.missing(None);
+                self.fail_of_board(end, &why);
+            }
+            _ if may_end_here => self.decision = Some(Decision::Passed),
+            _ => self.fail_of_board(end, "the record ends before the run does"),
+        }
+    }
+
+    /// A proof is missing that the records could have.
+    fn is_proof_missing(&self) -> bool {
+        let EndPlan::Expected { expect, .. } = &self.plan.end else {
+            return false;
+        };
+        let proofs = expect.proofs.iter().zip(&self.proofs);
+        proofs
+            .filter(|(proof, _)| self.source.knows(proof))
+            .any(|(_, seen)| seen.is_none())
+    }
+
+    pub(super) fn end_of_last_words(&mut self) {
+        if let Some(stop) = self.stopped.clone() {
+            let why = self.with_reason(&stop.why);
+            self.fail(stop.at, stop.class, &why);
+        }
+    }
+
+    /// Fails for something of the board's own doing.
+    pub(super) fn fail_of_board(&mut self, at: Duration, why: &str) {
+        let class = match &self.reason {
+            Some(reason) if reason.alarm.starved && self.starved.is_some() => Class::Host,
+            Some(reason) => match reason.alarm.class() {
+                Some(Class::Board) | None => self.traces.class(),
+                Some(class) => class,
+            },
+            None => self.traces.class(),
+        };
+        let why = self.with_reason(why);
+        self.fail(at, class, &why);
+    }
+
+    /// What the console has said to be wrong, before why the run ends.
+    fn with_reason(&self, why: &str) -> String {
+        match &self.reason {
+            Some(reason) => format!(
+                "{} on the console: {}; {why}",
+                reason.alarm.name, reason.line
+            ),
+            None => why.into(),
+        }
+    }
+
+    pub(super) fn fail(&mut self, at: Duration, class: Class, why: &str) {
+        if self.decision.is_some() {
+            return;
+        }
+        let awaited = self.awaited();
+        let hint = match self.said.last() {
+            Some(Some(_)) if awaited.is_some_and(|stage| !is_of_end(&stage.evidence)) => {
+                "; the container has run all the same: something keeps the evidence of this stage from the console"
+            }
+            _ => "",
+        };
+        let cause = match awaited {
+            Some(stage) if class != Class::Host || !why.starts_with("stopped") => {
+                format!("stage \"{}\" was not reached: {why}{hint}", stage.name)
+            }
+            Some(stage) => format!("stage \"{}\" was not reached: {why}", stage.name),
+            None => why.into(),
+        };
+        self.decision = Some(Decision::Failed(Finding {
+            class,
+            cause,
+            at,
+            stage_reached: self.reached().pop().map(|stage| stage.name),
+            awaited: awaited.map(|stage| format!("{} ({})", stage.name, stage.evidence)),
+            waited: at.saturating_sub(self.last),
+        }));
+    }
+
+    /// What was expected and did not come, within a bound or before the board went off.
+    fn missing(&self, within: Option<f64>) -> String {
+        let EndPlan::Expected { expect, .. } = &self.plan.end else {
+            return String::new();
+        };
+        let missing = expect.proofs.iter().zip(&self.proofs);
+        let missing: Vec<_> = missing
+            .filter(|(_, seen)| seen.is_none())
+            .map(|(proof, _)| proof.to_string())
+            .collect();
+        let when = match within {
+            Some(seconds) => format!("within {seconds:.0} s"),
+            None => "before the board went off".into(),
+        };
+        format!(
+            "the run stopped where it should, and {when} nothing showed that {}",
+            missing.join(", nor that ")
+        )
+    }
+
+    /// What is bounded now, and until when on the timeline's clock.
+    pub(in crate::judge) fn deadlines(&self, scale: f64) -> Vec<(Bound, Duration)> {
+        /// A reason that is said late in a long wait still gets this long.
+        const AT_LEAST: Duration = Duration::from_secs(5);
+        let mut all = Vec::new();
+        if let Some(stop) = &self.stopped {
+            all.push((Bound::LastWords, stop.at + super::OVERTAKING));
+        }
+        if let Some(reason) = &self.reason {
+            let until = (self.progress + PATIENCE).max(reason.at + AT_LEAST);
+            all.push((Bound::Reason, until));
+        }
+        if let (EndPlan::Expected { expect, .. }, None) = (&self.plan.end, self.awaited()) {
+            match self.proved {
+                Some(proved) if self.proofs.iter().all(Option::is_some) => {
+                    all.push((Bound::Refusal, proved.max(self.last) + expect.holds));
+                }
+                _ => all.push((Bound::Proofs, self.last + expect.within.mul_f64(scale))),
+            }
+        }
+        all
+    }
+}
+
+/// Stages after which the container has nothing more to say.
+fn is_of_end(evidence: &Evidence) -> bool {
+    matches!(evidence, Evidence::Power(_) | Evidence::Nonce)
+}
+
+/// A proof as people read it. Not everything that proves something has a line of its own.
+fn shown(proof: &Evidence, at: Duration, event: &Event) -> String {
+    let record = Record::new(at, event.clone());
+    line(&record).unwrap_or_else(|| format!("[{:8.2}] {proof}", at.as_secs_f64()))
+}

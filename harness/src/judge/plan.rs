@@ -1,0 +1,149 @@
+//! What a run is judged by.
+
+use std::time::Duration;
+
+use super::alarm::Alarms;
+use crate::board::{Board, ContainerMarks, Evidence, Stage};
+use crate::input::Pattern;
+use crate::scenario::{Assertion, Expect, Scenario};
+use crate::timeline::BoardId;
+
+/// How much earlier than a serial line an event of ours may be recorded that came after it: a line takes its time through a UART, and
+/// our events take none. As long may a UART still speak after the board has stopped.
+pub const OVERTAKING: Duration = Duration::from_secs(3);
+
+/// The longest wait for progress once the console has said what is wrong.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a run is judged by.
+#[derive(Debug, Clone)]
+pub struct JudgePlan {
+    /// Where the records come from.
+    pub source: Source,
+    /// What each boot must do, in order.
+    pub boots: Vec<BootPlan>,
+    /// What the servers must have seen when the run has ended.
+    pub journal: Vec<Assertion>,
+}
+
+/// Where records come from, and hence what they can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A run of ours.
+    Run {
+        /// The version of its timeline ([`TIMELINE_VERSION`](crate::timeline::TIMELINE_VERSION)).
+        version: u32,
+    },
+    /// A serial log: nothing of network, servers and power.
+    SerialLog {
+        /// Its times are times, not numbers of lines.
+        has_times: bool,
+    },
+}
+
+/// What one boot of one board must do.
+#[derive(Debug, Clone)]
+pub struct BootPlan {
+    /// The board; `None` where a run has one.
+    pub board: Option<BoardId>,
+    /// Which boot of it, counted from 0.
+    pub boot: u32,
+    /// The stages that must be reached, in order.
+    pub stages: Vec<Stage>,
+    /// What makes its end a good one.
+    pub end: EndPlan,
+    /// How the console shows where the container speaks.
+    pub container: Option<ContainerMarks>,
+    /// What the container says if it is the registry's; `None` where nobody knows, as of a serial log.
+    pub nonce: Option<String>,
+    /// Digests of the container image's layers, `sha256:…`.
+    pub layers: Vec<String>,
+    /// What the console must never say, and what lines mean.
+    pub alarms: Alarms,
+    /// Lines that look like an alarm and belong to the scenario.
+    pub harmless: Vec<Pattern>,
+}
+
+/// What makes the end of a boot a good one.
+#[derive(Debug, Clone)]
+pub enum EndPlan {
+    /// The whole chain, and the pipeline's status.
+    Chain {
+        /// The status that the initramfs must say; `None` where it is of no interest.
+        status: Option<i32>,
+    },
+    /// What the scenario expects in its place.
+    Expected {
+        /// The expectation.
+        expect: Expect,
+        /// The stage that must not be reached.
+        forbidden: Option<Stage>,
+    },
+}
+
+impl JudgePlan {
+    /// A scenario on a board, in one boot that goes through `stages`.
+    #[must_use]
+    pub fn of_scenario(
+        scenario: &Scenario,
+        board: &Board,
+        stages: Vec<Stage>,
+        source: Source,
+    ) -> Self {
+        let end = match &scenario.expect {
+            Some(expect) => EndPlan::Expected {
+                expect: expect.clone(),
+                forbidden: scenario.forbidden(board),
+            },
+            None => EndPlan::Chain {
+                status: Some(scenario.pipeline_status),
+            },
+        };
+        Self {
+            source,
+            boots: vec![BootPlan {
+                board: None,
+                boot: 0,
+                stages,
+                end,
+                container: board.container.clone(),
+                nonce: None,
+                layers: Vec::new(),
+                alarms: Alarms,
+                harmless: scenario.harmless.clone(),
+            }],
+            journal: scenario.journal.clone(),
+        }
+    }
+
+    /// The same with what only the run can know: the nonce and the layers of its image.
+    #[must_use]
+    pub fn knowing(mut self, nonce: Option<&str>, layers: &[String]) -> Self {
+        for boot in &mut self.boots {
+            boot.nonce = nonce.map(Into::into);
+            boot.layers = layers.to_vec();
+        }
+        self
+    }
+}
+
+impl Source {
+    /// Records of this source can prove such evidence.
+    #[must_use]
+    pub fn knows(self, evidence: &Evidence) -> bool {
+        match self {
+            Self::Run { .. } => true,
+            Self::SerialLog { .. } => {
+                matches!(evidence, Evidence::Serial(_) | Evidence::Container(_))
+            }
+        }
+    }
+
+    pub(super) fn is_log(self) -> bool {
+        matches!(self, Self::SerialLog { .. })
+    }
+
+    pub(super) fn has_times(self) -> bool {
+        self != Self::SerialLog { has_times: false }
+    }
+}
