@@ -1,1 +1,284 @@
-//! What comes of records.
+//! What comes of records that the tests write themselves, in a short form: a line is `SECONDS WHAT DETAILS`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::board::Board;
+use crate::scenario::Scenario;
+use crate::testing;
+use crate::timeline::{
+    Bound, BudgetClock, Event, HostTrouble, Power, Record, ServiceId, StoppedBy, TIMELINE_VERSION,
+    TlsEvent,
+};
+
+mod ends;
+
+/// What the container says if it is the registry's.
+const NONCE: &str = "c0ffee";
+/// The digest of the image's only layer.
+const LAYER: &str = "sha256:1a2b";
+
+/// A run that goes through the whole chain over plain HTTP.
+const GOOD: &str = "\
+0.0 firmware
+0.1 power on
+0.5 uart0 U-Boot 2025.01
+3.0 uart1 iPXE initialising devices...
+3.9 lease PXEClient:Arch:00011:UNDI:003010
+4.0 boot 200 /boot/b8:27:eb:00:00:01/boot.ipxe
+5.5 boot 200 /files/kernel
+7.3 boot 200 /files/initramfs
+17.2 uart1 [    0.000000] Booting Linux on physical CPU 0x0000000000 [0x410fd034]
+20.1 uart1 [    7.887577] Run /init as init process
+22.9 lease boot2container
+23.4 uart1 section_start:1795985354:container_1
+26.7 registry 200 /v2/
+28.0 registry 200 /v2/library/alpine/blobs/sha256:1a2b
+32.8 uart1 NAME=\"Alpine Linux\"
+32.9 uart1 nonce is c0ffee
+33.0 uart1 section_end:1795985364:container_1
+33.1 uart1 [20.44]: Execution is over, pipeline status: 0
+33.2 power guest-shutdown
+";
+
+/// Such a run up to and without the line that starts with this, and then these.
+fn until(last: &str, then: &str) -> String {
+    let before: String = GOOD
+        .lines()
+        .take_while(|line| !line.starts_with(last))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert!(before.len() < GOOD.len(), "{last}");
+    before + then
+}
+
+fn records(text: &str) -> Vec<Record> {
+    text.lines().map(record).collect()
+}
+
+fn record(line: &str) -> Record {
+    let mut words = line.splitn(3, ' ');
+    let at: f64 = words.next().unwrap().parse().unwrap();
+    let what = words.next().unwrap();
+    let details = words.next().unwrap_or_default();
+    let event = match what {
+        "firmware" => Event::Firmware {
+            kernel: "u-boot.bin".into(),
+            device_tree: "board.dtb".into(),
+        },
+        "power" => Event::Power {
+            action: match details {
+                "on" => Power::On,
+                "guest-reset" => Power::GuestReset,
+                "guest-shutdown" => Power::GuestShutdown,
+                other => panic!("{other}"),
+            },
+        },
+        "uart0" | "uart1" => Event::Serial {
+            uart: u8::from(what == "uart1"),
+            line: details.into(),
+        },
+        "lease" => Event::Lease {
+            mac: "b8:27:eb:00:00:01".into(),
+            address: [10, 42, 1, 0].into(),
+            vendor_class: Some(details.into()),
+        },
+        "boot" | "registry" => {
+            let service = match what {
+                "boot" => ServiceId::Boot,
+                _ => ServiceId::Registry,
+            };
+            let (status, target) = details.split_once(' ').unwrap();
+            Event::Request(testing::request(service, target, status.parse().unwrap()))
+        }
+        "tls" => Event::Tls(TlsEvent {
+            service: ServiceId::Boot,
+            server_name: None,
+            fingerprint: None,
+            error: (!details.is_empty()).then(|| details.into()),
+            duration: Duration::ZERO,
+        }),
+        "dns" => Event::Dns {
+            query: details.into(),
+            answer: None,
+        },
+        "silence" => Event::Silence {
+            seconds: 60.0,
+            since_power_on: details == "since power-on",
+        },
+        "budget" => Event::Budget {
+            of: match details {
+                "run" => Bound::Run,
+                "proofs" => Bound::Proofs,
+                "refusal" => Bound::Refusal,
+                "reason" => Bound::Reason,
+                "last words" => Bound::LastWords,
+                stage => Bound::Stage(stage.into()),
+            },
+            seconds: 60.0,
+            clock: BudgetClock::Wall,
+        },
+        "qemu" => Event::EmulatorEnded {
+            words: details.into(),
+        },
+        "stopped" => Event::Stopped {
+            by: StoppedBy::User,
+        },
+        "starved" => Event::Host {
+            trouble: HostTrouble::Starved,
+            text: String::new(),
+        },
+        "disk" => Event::Host {
+            trouble: HostTrouble::DiskFull,
+            text: details.into(),
+        },
+        "flood" => Event::Flood {
+            of: details.into(),
+            bytes: 64 << 20,
+        },
+        "restored" => Event::Restored {
+            stage: details.into(),
+            run: "another".into(),
+        },
+        other => panic!("{other}"),
+    };
+    Record::new(Duration::from_secs_f64(at), event)
+}
+
+fn project() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The plan of one of the project's scenarios on a Raspberry Pi 3B.
+fn plan(scenario: &str) -> JudgePlan {
+    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
+    let path = project().join(format!("scenarios/{scenario}.toml"));
+    let scenario = Scenario::read_for(&path, &board).unwrap();
+    let stages = scenario.stages(&board);
+    let source = Source::Run {
+        version: TIMELINE_VERSION,
+    };
+    let mut plan = JudgePlan::of_scenario(&scenario, &board, stages, source)
+        .knowing(Some(NONCE), &[LAYER.into()]);
+    // What the servers must have seen is the matter of other tests.
+    plan.journal.clear();
+    plan
+}
+
+/// Outcome, class, last stage and cause, as a line each.
+fn told(verdict: &Verdict) -> String {
+    match &verdict.finding {
+        None => format!("{:?}", verdict.outcome),
+        Some(finding) => format!(
+            "{:?}, {}, after {}: {}",
+            verdict.outcome,
+            finding.class.name(),
+            finding.stage_reached.as_deref().unwrap_or("nothing"),
+            finding.cause
+        ),
+    }
+}
+
+fn judged(scenario: &str, text: &str) -> String {
+    told(&judge(&plan(scenario), &records(text)))
+}
+
+#[test]
+fn a_good_run_passes_and_every_stage_has_its_time() {
+    let verdict = judge(&plan("alpine-http"), &records(GOOD));
+    assert_eq!(told(&verdict), "Passed");
+    let at = |name: &str| {
+        let stage = verdict.stages.iter().find(|s| s.name == name).unwrap();
+        match stage.outcome {
+            StageOutcome::Reached { at, .. } => (at.as_secs_f64() * 10.0).round() / 10.0,
+            other => panic!("{name}: {other:?}"),
+        }
+    };
+    // Since power-on.
+    assert_eq!(
+        (at("firmware"), at("U-Boot"), at("powered off")),
+        (0.0, 0.4, 33.1)
+    );
+}
+
+#[test]
+fn what_comes_after_the_decision_changes_nothing() {
+    let plan = plan("alpine-http");
+    let text = format!("{GOOD}33.3 uart1 Kernel panic - not syncing: x\n40 qemu boom\n");
+    assert_eq!(told(&judge(&plan, &records(&text))), "Passed");
+}
+
+#[test]
+fn stages_are_reached_in_order() {
+    // The initramfs prints an os-release before its network is up; the container prints nothing.
+    let early = "21.0 uart1 NAME=\"initramfs\"\n";
+    let text = until("22.9", early)
+        + "22.9 lease boot2container\n"
+        + "23.4 uart1 section_start:1:container_1\n28.0 registry 200 /v2/a/blobs/sha256:1a2b\n\
+           33.0 uart1 section_end:1:container_1\n33.1 uart1 x: pipeline status: 0\n33.2 power guest-shutdown\n40 budget run\n";
+    insta::assert_snapshot!(judged("alpine-http", &text));
+    // iPXE asks for a lease once more, and the kernel's network never comes up.
+    let again = "8.0 lease PXEClient:Arch:00011:UNDI:003010\n";
+    let text = until("17.2", again)
+        + "17.2 uart1 Booting Linux on physical CPU 0x0\n20 uart1 Run /init as init process\n\
+           28.0 registry 200 /v2/a/blobs/sha256:1a2b\n90 budget network\n";
+    insta::assert_snapshot!(judged("alpine-http", &text));
+    // A stage's evidence that comes twice proves one stage.
+    let text = until("4.0", "90 budget boot script\n");
+    assert!(judged("alpine-http", &text).contains("after DHCP"));
+}
+
+#[test]
+fn an_event_of_ours_may_overtake_a_line_but_not_by_much() {
+    // The power goes off before the container's last lines have come through the UART.
+    let (head, tail) = GOOD.split_at(GOOD.find("32.9").unwrap());
+    let lines = tail.replace("33.2 power guest-shutdown\n", "");
+    let text = format!("{head}32.85 power guest-shutdown\n{lines}");
+    assert_eq!(judged("alpine-http", &text), "Passed");
+    let late = lines.replace("32.9", "36.0").replace("33.", "36.");
+    let text = format!("{head}32.85 power guest-shutdown\n{late}");
+    insta::assert_snapshot!(judged("alpine-http", &text));
+}
+
+#[test]
+fn the_nonce_counts_in_the_containers_section_and_after_its_layer() {
+    let said = "32.9 uart1 nonce is c0ffee\n";
+    let rest = "33.0 uart1 section_end:1:container_1\n33.1 uart1 x: pipeline status: 0\n33.2 power guest-shutdown\n40 budget run\n";
+    // Before the section, as an initramfs does that prints the image's configuration.
+    let text = GOOD
+        .replace(said, "")
+        .replace("23.4 uart1", "23.3 uart1 nonce is c0ffee\n23.4 uart1");
+    assert!(
+        judged("alpine-http", &(text + "40 budget run\n"))
+            .contains("\"nonce said\" was not reached")
+    );
+    // Before its layer was served.
+    let text = until("26.7", said) + "32.95 uart1 NAME=x\n" + rest;
+    assert!(judged("alpine-http", &text).contains("\"image pulled\" was not reached"));
+    // Before the container names its system: the order within the section is the container's.
+    let text = until("32.8", said) + "32.95 uart1 NAME=x\n" + rest;
+    assert_eq!(judged("alpine-http", &text), "Passed");
+}
+
+#[test]
+fn what_the_run_of_a_checkpoint_saw_proves_nothing_of_this_one() {
+    let border = GOOD.find("22.9").unwrap();
+    let (before, after) = GOOD.split_at(border);
+    let text = format!("{before}22.0 restored /init\n{after}");
+    let verdict = judge(&plan("alpine-http"), &records(&text));
+    assert_eq!(told(&verdict), "Passed");
+    let restored =
+        |s: &&JudgedStage| matches!(s.outcome, StageOutcome::Reached { restored: true, .. });
+    let restored: Vec<_> = verdict
+        .stages
+        .iter()
+        .filter(restored)
+        .map(|s| &*s.name)
+        .collect();
+    assert_eq!((restored.len(), restored.last()), (9, Some(&"/init")));
+    // A lease of that run is none of this one's.
+    let text =
+        format!("{before}21.0 lease boot2container\n22.0 restored /init\n90 budget network\n");
+    assert!(judged("alpine-http", &text).contains("after /init: stage \"network\""));
+}

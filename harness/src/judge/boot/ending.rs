@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::evidence::proves;
+use super::super::evidence::{is_of_container, proves};
 use super::super::plan::{EndPlan, PATIENCE, Source};
 use super::super::verdict::Finding;
 use super::{BootProgress, Decision, Stop};
@@ -240,8 +240,9 @@ impl BootProgress {
             return;
         }
         let awaited = self.awaited();
-        let hint = match self.said.last() {
-            Some(Some(_)) if awaited.is_some_and(|stage| !is_of_end(&stage.evidence)) => {
+        let has_run = self.said.iter().any(Option::is_some);
+        let hint = match awaited {
+            Some(stage) if has_run && !is_of_end(&stage.evidence) => {
                 "; the container has run all the same: something keeps the evidence of this stage from the console"
             }
             _ => "",
@@ -309,7 +310,7 @@ impl BootProgress {
 
 /// Stages after which the container has nothing more to say.
 fn is_of_end(evidence: &Evidence) -> bool {
-    matches!(evidence, Evidence::Power(_) | Evidence::Nonce)
+    matches!(evidence, Evidence::Power(_)) || is_of_container(evidence)
 }
 
 /// A proof as people read it. Not everything that proves something has a line of its own.
