@@ -233,6 +233,9 @@ fn print_verification(found: &Verification, board: Option<&Board>, image: &Path)
         println!("           {}", violation.what);
         println!("           -> {}", violation.remedy);
     }
+    for note in &found.notes {
+        println!("note       {note}");
+    }
     let kind = match found.kind {
         Some(ImageKind::Prebuilt) => "a prebuilt image",
         Some(ImageKind::Netboot) => "a netboot image",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use shakedown_harness::image::config_txt::{self, BoardModel, Hardware};
+use shakedown_harness::image::config_txt::{self, BoardModel, Conditions, Hardware};
 use shakedown_harness::image::efivar::VariableStore;
 use shakedown_harness::image::fat::{self, FatVolume};
 use shakedown_harness::image::partitions::PartitionTable;
@@ -208,9 +208,12 @@ fn sealed(entries: &[u8]) -> Vec<u8> {
 
 /// `config.txt`, with files that include themselves and each other.
 pub fn config_txt(input: &[u8]) {
-    let hardware = Hardware {
-        model: BoardModel::Pi3B,
-        serial: 0x1234_5678,
+    let conditions = Conditions {
+        hardware: Hardware {
+            model: BoardModel::Pi3B,
+            serial: 0x1234_5678,
+        },
+        partition: 1,
     };
     let mut parts = input.split(|byte| *byte == 0);
     let text = parts.next().unwrap_or_default();
@@ -220,7 +223,7 @@ pub fn config_txt(input: &[u8]) {
         "other.txt" => Some(other.to_vec()),
         _ => None,
     };
-    match config_txt::parse(text, "config.txt", &hardware, &mut include) {
+    match config_txt::parse(text, "config.txt", &conditions, &mut include) {
         Ok(config) => assert!(config.notes.len() <= 1 + 256 * 1024),
         Err(error) => assert!(!error.to_string().is_empty()),
     }

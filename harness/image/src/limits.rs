@@ -5,8 +5,10 @@
 pub struct Limits {
     /// A whole image, unpacked. Larger than the cards that boards boot from.
     pub image: u64,
-    /// A boot loader, kernel or RAM file system: more does not fit into a board's memory.
+    /// A boot loader or kernel, unpacked.
     pub program: u64,
+    /// All RAM file systems of a board together.
+    pub initramfs: u64,
     /// A script, a configuration, a variable store. U-Boot keeps its variables in 128 KiB at most.
     pub small_file: u64,
     /// The allocation table of a FAT volume.
@@ -16,7 +18,8 @@ pub struct Limits {
 /// The bounds in force.
 pub const LIMITS: Limits = Limits {
     image: 256 << 30,
-    program: 512 << 20,
+    program: 128 << 20,
+    initramfs: 256 << 20,
     small_file: 1 << 20,
     allocation_table: 64 << 20,
 };

@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::Disk;
-    use crate::config_txt::{self, BoardModel, Hardware};
+    use crate::config_txt::{self, BoardModel, Conditions, Hardware};
 
     fn spec(directory: &Path) -> PrebuiltSpec {
         let source = directory.join("source");
@@ -289,10 +289,16 @@ mod tests {
             (BoardModel::Pi3B, "bcm2837-rpi-3-b.dtb"),
             (BoardModel::Pi3BPlus, "bcm2837-rpi-3-b-plus.dtb"),
         ] {
-            let hardware = Hardware { model, serial: 1 };
+            let conditions = Conditions {
+                hardware: Hardware { model, serial: 1 },
+                partition: 1,
+            };
             let config =
-                config_txt::parse(text.as_bytes(), "config.txt", &hardware, &mut |_| None).unwrap();
-            assert!(config.arm_64bit && config.enable_uart && config.notes.is_empty());
+                config_txt::parse(text.as_bytes(), "config.txt", &conditions, &mut |_| None)
+                    .unwrap();
+            assert!(
+                config.arm_64bit == Some(true) && config.enable_uart && config.notes.is_empty()
+            );
             assert_eq!(config.kernel.unwrap().value, BOOT_LOADER);
             assert_eq!(config.device_tree.unwrap().value, device_tree);
         }

@@ -1,7 +1,8 @@
-//! Certificates for the tests of this crate, made once for all tests of a process, since RSA keys are slow to make.
+//! What the tests of this crate share. Certificates are made once for all tests of a process, since RSA keys are slow to make.
 
 use std::sync::LazyLock;
 
+use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
 use shakedown_services::{Authority, Identity};
 
 /// An authority with a client of its own.
@@ -27,3 +28,16 @@ pub(crate) static UNKNOWN_CA: LazyLock<Identity> = LazyLock::new(|| {
         .issue_client("unknown")
         .unwrap()
 });
+
+/// Code for 64-bit ARM that begins like U-Boot.
+pub(crate) const U_BOOT: &[u8] = b"\x0a\0\0\x14\x1f\x20\x03\xd5U-Boot 2025.01 (today)\n";
+
+/// A device tree whose root says that it is for this.
+pub(crate) fn device_tree(compatible: &str) -> Vec<u8> {
+    let mut tree = DeviceTree::new();
+    let names = [compatible, "brcm,bcm2837", ""].join("\0");
+    let property = DeviceTreeProperty::new_unchecked("compatible", names.as_bytes());
+    tree.root.add_property(property);
+    tree.root.add_child(DeviceTreeNode::new_unchecked("chosen"));
+    tree.to_dtb()
+}

@@ -25,7 +25,8 @@ pub(super) struct Boot<'a> {
     pub(super) card: &'a Path,
     /// What the card's overlay is over.
     pub(super) card_base: &'a Path,
-    pub(super) initrd: &'a Path,
+    /// Initial RAM file systems, joined, if there are any.
+    pub(super) initrd: Option<&'a Path>,
     /// Listen for a debugger.
     pub(super) gdb: bool,
     /// Where the board goes on from, if it does not boot.
@@ -52,9 +53,9 @@ impl BoardOn {
         folder: &Path,
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
-        let (initrd, append, nic) = match boot.start {
-            Start::Card => (None, None, Nic::Board),
-            Start::Direct { append, nic } => (Some(boot.initrd), Some(append.as_str()), *nic),
+        let (append, nic) = match boot.start {
+            Start::Card => (None, Nic::Board),
+            Start::Direct { append, nic } => (Some(append.as_str()), *nic),
         };
         let sockets = Sockets::bind(board.uarts.len(), nic == Nic::Board)?;
         let (user_monitor, gdb) = (sockets.user_monitor(), sockets.gdb());
@@ -73,7 +74,7 @@ impl BoardOn {
             globals,
             kernel: boot.kernel,
             device_tree: boot.device_tree,
-            initrd,
+            initrd: boot.initrd,
             append,
             card: Some(boot.card),
             card_base: boot.checkpoint.map(|_| boot.card_base),

@@ -129,7 +129,10 @@ impl Live {
             start: &job.start,
             card: &overlay,
             card_base: &card,
-            initrd: &initrd,
+            initrd: match job.start {
+                Start::Card => handover.initramfs.as_deref(),
+                Start::Direct { .. } => Some(&initrd),
+            },
             gdb: job.extras.gdb,
             checkpoint: checkpoint.as_ref(),
         };

@@ -27,6 +27,12 @@ pub enum DeviceTreeError {
     /// The bytes are no device tree.
     #[error("not a device tree blob: {0}")]
     Parse(FdtParseError),
+    /// The blob is larger than any board's.
+    #[error("a device tree of {0} bytes is no board's: at most {LIMIT} are read")]
+    TooLarge(usize),
+    /// Nodes within nodes, more than any board has.
+    #[error("its nodes are nested more than {NESTING} deep")]
+    TooDeep,
     /// There is no `/cpus`, or no core in it.
     #[error("the device tree has no cores under /cpus")]
     NoCores,
@@ -35,12 +41,75 @@ pub enum DeviceTreeError {
     AllCores,
 }
 
+/// Bytes of a device tree. Those of boards have 20 to 100 KiB.
+pub const LIMIT: usize = 1 << 20;
+/// Nodes within nodes. Those of boards are five deep; each level takes stack of whoever walks through the tree.
+const NESTING: usize = 64;
+
+/// A blob that is whole and within bounds.
+///
+/// # Errors
+/// [`DeviceTreeError::Parse`], [`DeviceTreeError::TooLarge`], [`DeviceTreeError::TooDeep`].
+pub fn parse(dtb: &[u8]) -> Result<Fdt<'_>, DeviceTreeError> {
+    if dtb.len() > LIMIT {
+        return Err(DeviceTreeError::TooLarge(dtb.len()));
+    }
+    let tree = Fdt::new(dtb).map_err(DeviceTreeError::Parse)?;
+    match is_nested_too_deep(dtb) {
+        true => Err(DeviceTreeError::TooDeep),
+        false => Ok(tree),
+    }
+}
+
+/// Counts the nesting in the structure block of a blob that was found to be whole: tokens of 32 bits, names that end in a NUL, values
+/// behind their lengths, all of them padded to 32 bits.
+fn is_nested_too_deep(dtb: &[u8]) -> bool {
+    let word = |at: usize| Some(u32::from_be_bytes(*dtb.get(at..)?.first_chunk()?));
+    let mut at = word(8).unwrap_or_default() as usize;
+    let mut depth = 0_usize;
+    while let Some(token) = word(at) {
+        at += 4;
+        match token {
+            1 => {
+                depth += 1;
+                if depth > NESTING {
+                    return true;
+                }
+                let name = dtb.get(at..).unwrap_or_default();
+                let length = name.iter().position(|byte| *byte == 0);
+                at += (length.unwrap_or(name.len()) + 1).next_multiple_of(4);
+            }
+            2 => depth = depth.saturating_sub(1),
+            3 => {
+                let length = word(at).unwrap_or_default() as usize;
+                at = at.saturating_add(8 + length).next_multiple_of(4);
+            }
+            4 => {}
+            _ => break,
+        }
+    }
+    false
+}
+
+/// What a tree says that it is for, the board first.
+#[must_use]
+pub fn compatible(tree: &Fdt<'_>) -> Vec<String> {
+    let root = tree.root();
+    let property = root.property("compatible");
+    let value = property.as_ref().map(|property| property.value());
+    let texts = value.unwrap_or_default().split(|byte| *byte == 0);
+    texts
+        .filter(|text| !text.is_empty())
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .collect()
+}
+
 /// Makes `edits` in the blob `dtb`.
 ///
 /// # Errors
 /// What [`DeviceTreeError`] lists.
 pub fn edit(dtb: &[u8], edits: &DeviceTreeEdits) -> Result<Vec<u8>, DeviceTreeError> {
-    let mut tree = DeviceTree::from_fdt(&Fdt::new(dtb).map_err(DeviceTreeError::Parse)?);
+    let mut tree = DeviceTree::from_fdt(&parse(dtb)?);
     if let Some(cores) = edits.cores {
         keep_cores(&mut tree.root, cores)?;
     }
@@ -363,6 +432,28 @@ mod tests {
         assert_eq!(
             Fdt::new(&after).unwrap().to_string(),
             Fdt::new(&dtb).unwrap().to_string()
+        );
+    }
+
+    #[test]
+    fn hostile_trees_are_refused_before_they_are_walked_through() {
+        let nested = |depth: usize| {
+            let mut inner = DeviceTreeNode::new_unchecked("n");
+            for _ in 2..depth {
+                inner = node("n", &[], vec![inner]);
+            }
+            let mut tree = DeviceTree::new();
+            tree.root.add_child(inner);
+            tree.to_dtb()
+        };
+        let none = DeviceTreeEdits::default();
+        assert!(edit(&nested(60), &none).is_ok());
+        assert_eq!(edit(&nested(70), &none), Err(DeviceTreeError::TooDeep));
+        let mut large = board();
+        large.resize(LIMIT + 1, 0);
+        assert_eq!(
+            edit(&large, &none),
+            Err(DeviceTreeError::TooLarge(LIMIT + 1))
         );
     }
 

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::CONFIG_TXT;
+use super::{CONFIG_TXT, KernelKind};
 use crate::ImageError;
-use crate::config_txt::ConfigError;
+use crate::boot::device_tree::DeviceTreeError;
+use crate::config_txt::{BoardModel, ConfigError};
 
 /// Why the board would not start.
 #[derive(Debug, thiserror::Error)]
@@ -13,13 +14,25 @@ pub enum FirmwareError {
     /// The image cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// `config.txt` cannot be read.
-    #[error("{CONFIG_TXT} in partition {partition}: {source}")]
+    /// `config.txt` or `autoboot.txt` cannot be read.
+    #[error("{file} in partition {partition}: {source}")]
     Config {
         /// Partition number.
         partition: u32,
+        /// The file.
+        file: &'static str,
         /// What is wrong with it.
         source: ConfigError,
+    },
+    /// `autoboot.txt` names a partition that cannot be started from.
+    #[error("{file} names partition {number}: {what}; the real firmware would stop here")]
+    BootPartition {
+        /// The file.
+        file: &'static str,
+        /// The partition that it names.
+        number: u32,
+        /// What is wrong with it.
+        what: String,
     },
     /// A file is missing.
     #[error("partition {partition} has no {file} ({reason}); the real firmware would stop here")]
@@ -43,6 +56,75 @@ pub enum FirmwareError {
         /// What asks for it.
         reason: String,
     },
+    /// No device tree is on the card, and none is in the boot loader.
+    #[error(
+        "partition {partition} has no {file} ({reason}), and {kernel} brings no device tree of its own; the board would start it without one"
+    )]
+    NoDeviceTree {
+        /// Partition number.
+        partition: u32,
+        /// The file's path.
+        file: String,
+        /// What asks for it.
+        reason: String,
+        /// The boot loader.
+        kernel: String,
+    },
+    /// The file that is to be started is no program for it.
+    #[error("{file} is {kind}, which the firmware does not start: {what}")]
+    NotAKernel {
+        /// The file's path.
+        file: String,
+        /// What it is.
+        kind: KernelKind,
+        /// What is wrong or missing.
+        what: String,
+    },
+    /// The processor would be in the wrong mode.
+    #[error("the board starts {file} in {mode} mode ({reason}), and it is {kind}; {}", consequence(.kind, .mode))]
+    Mode {
+        /// The file's path.
+        file: String,
+        /// What it is.
+        kind: KernelKind,
+        /// `32-bit` or `64-bit`.
+        mode: &'static str,
+        /// What decides the mode.
+        reason: String,
+    },
+    /// A device tree cannot be used.
+    #[error("{file}: {source}")]
+    DeviceTree {
+        /// The file's path.
+        file: String,
+        /// What is wrong with it.
+        source: DeviceTreeError,
+    },
+    /// A device tree is that of another board.
+    #[error(
+        "{file} is the device tree of another board: its `compatible` is {found}, and a {model} is {expected}"
+    )]
+    OtherBoard {
+        /// The file's path.
+        file: String,
+        /// What it says it is for.
+        found: String,
+        /// The board.
+        model: BoardModel,
+        /// What a tree for it says.
+        expected: &'static str,
+    },
+    /// A file is named twice among the RAM file systems.
+    #[error("{reason}: {file} is named more than once")]
+    Twice {
+        /// The file's path.
+        file: String,
+        /// The line.
+        reason: String,
+    },
+    /// Nothing makes the serial console work.
+    #[error("nothing turns the serial console on and fixes its clock")]
+    NoConsole,
     /// The settings ask for something that has no counterpart under QEMU.
     #[error("{reason}: {what} is not emulated; take the line out to run this image here")]
     Unsupported {
@@ -61,13 +143,27 @@ pub enum FirmwareError {
     },
 }
 
+fn consequence(kind: &KernelKind, mode: &str) -> &'static str {
+    match (kind, mode) {
+        (KernelKind::Arm32, "32-bit") => "netboot images are for 64-bit ARM",
+        _ => "a board that is started so says nothing at all",
+    }
+}
+
 impl FirmwareError {
     /// The file on the firmware partition that it is about.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         match self {
-            Self::Missing { file, .. } | Self::Empty { file, .. } => Some(file),
-            Self::Config { .. } | Self::Unsupported { .. } => Some(CONFIG_TXT),
+            Self::Missing { file, .. }
+            | Self::Empty { file, .. }
+            | Self::NoDeviceTree { file, .. }
+            | Self::NotAKernel { file, .. }
+            | Self::Mode { file, .. }
+            | Self::DeviceTree { file, .. }
+            | Self::OtherBoard { file, .. } => Some(file),
+            Self::Config { file, .. } | Self::BootPartition { file, .. } => Some(file),
+            Self::Unsupported { .. } | Self::NoConsole | Self::Twice { .. } => Some(CONFIG_TXT),
             Self::Image(_) | Self::Write { .. } => None,
         }
     }

@@ -8,6 +8,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::number::parse_number;
+
 /// A board as its firmware knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum BoardModel {
@@ -37,6 +39,15 @@ pub struct Hardware {
     pub serial: u32,
 }
 
+/// What decides which sections of a file apply at a power-on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conditions {
+    /// The board.
+    pub hardware: Hardware,
+    /// The number of the partition that it starts from.
+    pub partition: u32,
+}
+
 impl BoardModel {
     /// Every board that one image for the Raspberry Pi 3 serves.
     pub const ALL: &[Self] = &[Self::Pi3B, Self::Pi3BPlus];
@@ -54,6 +65,15 @@ impl BoardModel {
         match self {
             Self::Pi3B => 0x08,
             Self::Pi3BPlus => 0x0d,
+        }
+    }
+
+    /// What the root of a device tree for this board has in `compatible`, in mainline Linux and in the Foundation's.
+    #[must_use]
+    pub fn compatible(self) -> &'static str {
+        match self {
+            Self::Pi3B => "raspberrypi,3-model-b",
+            Self::Pi3BPlus => "raspberrypi,3-model-b-plus",
         }
     }
 
@@ -79,6 +99,8 @@ pub(super) struct FilterState {
     edid: bool,
     serial: bool,
     gpio: bool,
+    partition: bool,
+    reboot: bool,
 }
 
 impl Default for FilterState {
@@ -90,6 +112,8 @@ impl Default for FilterState {
             edid: true,
             serial: true,
             gpio: true,
+            partition: true,
+            reboot: true,
         }
     }
 }
@@ -97,12 +121,23 @@ impl Default for FilterState {
 impl FilterState {
     /// Whether settings apply now.
     pub(super) fn passes(self) -> bool {
-        self.model && self.none && self.tryboot && self.edid && self.serial && self.gpio
+        let Self {
+            model,
+            none,
+            tryboot,
+            edid,
+            serial,
+            gpio,
+            partition,
+            reboot,
+        } = self;
+        model && none && tryboot && edid && serial && gpio && partition && reboot
     }
 
     /// Takes in the filter `[name]`; `false` when there is no such filter. An unknown one is taken for a model from the
     /// future: it does not hold.
-    pub(super) fn apply(&mut self, name: &str, hardware: &Hardware) -> bool {
+    pub(super) fn apply(&mut self, name: &str, conditions: &Conditions) -> bool {
+        let hardware = &conditions.hardware;
         if name == "all" {
             *self = Self::default();
         } else if name == "none" {
@@ -112,6 +147,11 @@ impl FilterState {
             self.tryboot = false;
         } else if let Some(kind) = name.strip_prefix("board-type=") {
             self.model = parse_number(kind) == Some(hardware.model.board_type());
+        } else if let Some(number) = name.strip_prefix("boot_partition=") {
+            self.partition = parse_number(number) == Some(conditions.partition);
+        } else if name.starts_with("partition=") || name.starts_with("boot_") {
+            // What a reboot has asked for, how often a boot has failed: a board that is switched on has none of it.
+            self.reboot = false;
         } else if name.starts_with("EDID=") {
             // No monitor is connected.
             self.edid = false;
@@ -146,26 +186,22 @@ fn is_model_section(name: &str) -> bool {
     digits.is_some_and(|digits| digits.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// A number as the firmware writes it: decimal, or hexadecimal with `0x`.
-pub(super) fn parse_number(text: &str) -> Option<u32> {
-    match text.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn conditions(model: BoardModel) -> Conditions {
+        let serial = 0x1234_5678;
+        Conditions {
+            hardware: Hardware { model, serial },
+            partition: 1,
+        }
+    }
+
     fn passes(model: BoardModel, filters: &[&str]) -> bool {
-        let hardware = Hardware {
-            model,
-            serial: 0x1234_5678,
-        };
         let mut state = FilterState::default();
         for filter in filters {
-            state.apply(filter, &hardware);
+            state.apply(filter, &conditions(model));
         }
         state.passes()
     }
@@ -191,6 +227,12 @@ mod tests {
             (&["gpio22=0", "HDMI:1"], true, true),
             (&["tryboot"], false, false),
             (&["whatever"], false, false),
+            (&["boot_partition=1"], true, true),
+            (&["boot_partition=2"], false, false),
+            (&["boot_partition=2", "pi3"], false, false),
+            (&["boot_partition=2", "boot_partition=1"], true, true),
+            (&["partition=2", "pi3"], false, false),
+            (&["boot_count>=1", "pi3", "all"], true, true),
         ] {
             assert_eq!(passes(Pi3B, filters), on_3b, "{filters:?} on a 3B");
             assert_eq!(
@@ -203,11 +245,7 @@ mod tests {
 
     #[test]
     fn only_unknown_filters_are_reported() {
-        let hardware = Hardware {
-            model: BoardModel::Pi3B,
-            serial: 1,
-        };
-        let known = |name| FilterState::default().apply(name, &hardware);
+        let known = |name| FilterState::default().apply(name, &conditions(BoardModel::Pi3B));
         assert!(
             [
                 "all",
@@ -216,7 +254,10 @@ mod tests {
                 "pi02",
                 "gpio2=1",
                 "0xffffffff",
-                "EDID=x"
+                "EDID=x",
+                "boot_partition=2",
+                "partition=3",
+                "boot_arg1=4"
             ]
             .map(known)
             .iter()

@@ -5,16 +5,17 @@
 //! silently what it does not understand; so does this parser, but it keeps a note for people to read.
 
 mod filter;
+mod number;
 mod settings;
 
 use std::fmt;
 
-pub use filter::{BoardModel, Hardware};
+pub use filter::{BoardModel, Conditions, Hardware};
 pub use settings::{Config, DeviceTreeSetting, Initramfs, Sourced};
 
 use filter::FilterState;
 
-/// Characters of a line that the firmware reads.
+/// Bytes of a line that the firmware reads.
 const LINE_LIMIT: usize = 98;
 /// Files within files. The documentation gives no limit; this one ends a file that includes itself.
 const INCLUDE_DEPTH: usize = 8;
@@ -23,8 +24,10 @@ const INCLUDES: usize = 64;
 /// Bytes of all files together. Real ones have a few thousand.
 const TEXT_LIMIT: usize = 256 * 1024;
 
-/// What editors put in front of UTF-16.
-const UTF_16: &[u8] = &[0xff, 0xfe];
+/// What editors put in front of UTF-16, in either byte order.
+const UTF_16: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
+/// What editors put in front of UTF-8. The firmware takes it for part of the first line.
+const UTF_8: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,16 +47,6 @@ impl fmt::Display for Location {
 /// Why a `config.txt` cannot be read the way the firmware would.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
-    /// A setting that must be a number is none.
-    #[error("{at}: {key}={value} is not a number")]
-    NotANumber {
-        /// Where.
-        at: Location,
-        /// The setting.
-        key: String,
-        /// What it was set to.
-        value: String,
-    },
     /// `initramfs` without a file, or with an address that is none.
     #[error("{at}: expected `initramfs FILE ADDRESS` or `initramfs FILE followkernel`")]
     Initramfs {
@@ -84,6 +77,22 @@ pub enum ConfigError {
         /// The file that was to be included.
         file: String,
     },
+    /// The firmware reads ASCII.
+    #[error(
+        "{file} is UTF-16, and the firmware reads ASCII: save it as UTF-8 without a byte order mark"
+    )]
+    Utf16 {
+        /// The file.
+        file: String,
+    },
+    /// Every line ends in a carriage return alone.
+    #[error(
+        "{file} has no line feeds, so that the firmware reads one long line: let its lines end in LF"
+    )]
+    CarriageReturns {
+        /// The file.
+        file: String,
+    },
     /// There is more text than any board has.
     #[error("{file}: with this file there are more than {TEXT_LIMIT} bytes of settings")]
     TooMuchText {
@@ -92,7 +101,7 @@ pub enum ConfigError {
     },
 }
 
-/// Reads `text`, the contents of the file `name`, as the firmware of `hardware` would. `include` gives the contents of a file
+/// Reads `text`, the contents of the file `name`, as the firmware would under these `conditions`. `include` gives the contents of a file
 /// that is named by an `include` line, or `None` when there is no such file.
 ///
 /// # Errors
@@ -100,11 +109,11 @@ pub enum ConfigError {
 pub fn parse(
     text: &[u8],
     name: &str,
-    hardware: &Hardware,
+    conditions: &Conditions,
     include: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Config, ConfigError> {
     let mut parser = Parser {
-        hardware,
+        conditions,
         include,
         filters: FilterState::default(),
         config: Config::default(),
@@ -116,7 +125,7 @@ pub fn parse(
 }
 
 struct Parser<'a> {
-    hardware: &'a Hardware,
+    conditions: &'a Conditions,
     include: &'a mut dyn FnMut(&str) -> Option<Vec<u8>>,
     filters: FilterState,
     config: Config,
@@ -132,39 +141,47 @@ impl Parser<'_> {
         if self.bytes > TEXT_LIMIT {
             return Err(ConfigError::TooMuchText { file: name.into() });
         }
-        if text.starts_with(UTF_16) {
-            let at = Location {
-                file: name.into(),
-                line: 1,
-            };
-            self.note(&at, "the file is UTF-16, the firmware reads ASCII".into());
+        let file = || name.to_owned();
+        if UTF_16.iter().any(|mark| text.starts_with(mark)) {
+            return Err(ConfigError::Utf16 { file: file() });
+        }
+        if text.contains(&b'\r') && !text.contains(&b'\n') {
+            return Err(ConfigError::CarriageReturns { file: file() });
         }
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let at = Location {
-                file: name.into(),
+                file: file(),
                 line: index + 1,
             };
-            // Comments may be in any encoding; the settings that matter are ASCII.
-            self.line(&String::from_utf8_lossy(line), at, depth)?;
+            if index == 0 && line.starts_with(UTF_8) {
+                let note = "the file begins with a byte order mark, which the firmware takes for part of this line";
+                self.note(&at, note.into());
+            }
+            self.line(line, at, depth)?;
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &str, at: Location, depth: usize) -> Result<(), ConfigError> {
-        let line = line.trim_start();
-        if line.starts_with('#') || line.trim().is_empty() {
+    fn line(&mut self, raw: &[u8], at: Location, depth: usize) -> Result<(), ConfigError> {
+        let raw = raw.trim_ascii_end();
+        let (raw, ignored) = raw.split_at_checked(LINE_LIMIT).unwrap_or((raw, &[]));
+        // Comments may be in any encoding; the settings that matter are ASCII.
+        let text = String::from_utf8_lossy(raw);
+        let line = text.trim();
+        if line.is_empty() {
             return Ok(());
         }
-        let line = match line.trim_end().char_indices().nth(LINE_LIMIT) {
-            Some((limit, _)) => {
-                self.note(
-                    &at,
-                    format!("the firmware reads only the first {LINE_LIMIT} characters of a line"),
-                );
-                line.get(..limit).unwrap_or(line)
+        if line.starts_with('#') {
+            if ignored.contains(&b'=') {
+                let note = "firmware of 2021 and before reads what is behind byte 98 of this comment as a line of its own";
+                self.note(&at, note.into());
             }
-            None => line.trim_end(),
-        };
+            return Ok(());
+        }
+        if !ignored.is_empty() {
+            let note = format!("the firmware reads only the first {LINE_LIMIT} bytes of a line");
+            self.note(&at, note);
+        }
         if let Some(rest) = line.strip_prefix('[') {
             let Some((filter, _)) = rest.split_once(']') else {
                 return Err(ConfigError::OpenFilter {
@@ -172,7 +189,7 @@ impl Parser<'_> {
                     text: line.into(),
                 });
             };
-            if !self.filters.apply(filter, self.hardware) {
+            if !self.filters.apply(filter, self.conditions) {
                 self.note(
                     &at,
                     format!("unknown filter [{filter}]; nothing below it applies"),
@@ -191,11 +208,9 @@ impl Parser<'_> {
         }
         match line.split_once('=') {
             Some((key, value)) => self.config.set(key, value, at),
-            None => {
-                self.note(&at, format!("the line `{line}` is no setting"));
-                Ok(())
-            }
+            None => self.note(&at, format!("the line `{line}` is no setting")),
         }
+        Ok(())
     }
 
     fn include(&mut self, file: &str, at: Location, depth: usize) -> Result<(), ConfigError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::filter::parse_number;
+use super::number::{leading, parse_number};
 use super::{ConfigError, Location};
 
 /// A value and the line that gave it.
@@ -35,16 +35,18 @@ pub struct Initramfs {
 /// The settings that apply to a board. Of a setting that is given twice the last one counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `arm_64bit`: the kernel is started in 64-bit mode.
-    pub arm_64bit: bool,
+    /// `arm_64bit`: whether the kernel is started in 64-bit mode, where the file says so.
+    pub arm_64bit: Option<bool>,
     /// `enable_uart`: the mini UART is on, and the core clock fixed so that its baud rate stays right.
     pub enable_uart: bool,
     /// `upstream_kernel`: mainline names of device trees, and `os_prefix=upstream/`.
     pub upstream_kernel: bool,
     /// `core_freq` in MHz.
-    pub core_freq: Option<u32>,
+    pub core_freq: Option<i64>,
     /// `gpu_mem` in MiB.
-    pub gpu_mem: Option<u32>,
+    pub gpu_mem: Option<i64>,
+    /// `gpu_mem_1024` in MiB, which counts in place of `gpu_mem` on a board of 1 GiB.
+    pub gpu_mem_1024: Option<i64>,
     /// `kernel`: the file to start.
     pub kernel: Option<Sourced<String>>,
     /// `device_tree`: the file to pass; the empty name means that none is passed.
@@ -66,42 +68,47 @@ pub struct Config {
 }
 
 impl Config {
+    /// A setting of [`Config::other`] as a number.
+    #[must_use]
+    pub fn number(&self, key: &str) -> Option<i64> {
+        let setting = self.other.get(key)?;
+        Some(leading(&setting.value).map_or(0, |(number, _)| number))
+    }
+
     /// A setting of [`Config::other`] that is a flag: whether it is there and not 0.
     #[must_use]
     pub fn is_set(&self, key: &str) -> bool {
-        let value = self
-            .other
-            .get(key)
-            .and_then(|setting| parse_number(&setting.value));
-        value.is_some_and(|value| value != 0)
+        self.number(key).is_some_and(|number| number != 0)
     }
 
-    pub(super) fn set(&mut self, key: &str, value: &str, at: Location) -> Result<(), ConfigError> {
+    pub(super) fn set(&mut self, key: &str, value: &str, at: Location) {
+        if key.contains(char::is_whitespace) {
+            let text = format!("no setting is called `{key}`; take the spaces before = away");
+            return self.note(at, text);
+        }
         let text = || {
             Some(Sourced {
                 value: value.to_owned(),
                 at: at.clone(),
             })
         };
-        let number = || {
-            parse_number(value).ok_or_else(|| ConfigError::NotANumber {
-                at: at.clone(),
-                key: key.into(),
-                value: value.into(),
-            })
-        };
         match key {
-            "arm_64bit" => self.arm_64bit = number()? != 0,
-            "enable_uart" => self.enable_uart = number()? != 0,
-            "upstream_kernel" => self.upstream_kernel = number()? != 0,
-            "core_freq" => self.core_freq = Some(number()?),
-            "gpu_mem" => self.gpu_mem = Some(number()?),
-            "kernel" => self.kernel = text(),
-            "device_tree" => self.device_tree = text(),
-            "armstub" => self.armstub = text(),
-            "cmdline" => self.cmdline = text(),
-            "os_prefix" => self.os_prefix = text(),
+            "arm_64bit" => self.arm_64bit = Some(self.read_number(key, value, &at) != 0),
+            "enable_uart" => self.enable_uart = self.read_number(key, value, &at) != 0,
+            "upstream_kernel" => self.upstream_kernel = self.read_number(key, value, &at) != 0,
+            "core_freq" => self.core_freq = Some(self.read_number(key, value, &at)),
+            "gpu_mem" => self.gpu_mem = Some(self.read_number(key, value, &at)),
+            "gpu_mem_1024" => self.gpu_mem_1024 = Some(self.read_number(key, value, &at)),
+            "kernel" => self.kernel = self.read_name(text()),
+            "device_tree" => self.device_tree = self.read_name(text()),
+            "armstub" => self.armstub = self.read_name(text()),
+            "cmdline" => self.cmdline = self.read_name(text()),
+            "os_prefix" => self.os_prefix = self.read_name(text()),
             "ramfsfile" => self.set_initramfs_files(value, None, at),
+            "initramfs" => {
+                let text = "`initramfs` takes a space in place of =; the firmware loads nothing for this line";
+                self.note(at, text.into());
+            }
             "dtoverlay" | "device_tree_overlay" => {
                 self.add_device_tree_setting(DeviceTreeSetting::Overlay(value.into()), at)
             }
@@ -109,19 +116,45 @@ impl Config {
                 self.add_device_tree_setting(DeviceTreeSetting::Parameter(value.into()), at)
             }
             _ => {
-                if key.contains(char::is_whitespace) {
-                    let text =
-                        format!("no setting is called `{key}`; take the spaces before = away");
-                    self.notes.push(Sourced {
-                        value: text,
-                        at: at.clone(),
-                    });
-                }
                 self.other
                     .extend(text().map(|setting| (key.into(), setting)));
             }
         }
-        Ok(())
+    }
+
+    /// A number as the firmware reads it, with a note when that may not be what was meant.
+    fn read_number(&mut self, key: &str, value: &str, at: &Location) -> i64 {
+        let (number, note) = match leading(value) {
+            Some((number, "")) => return number,
+            Some((number, rest)) => (
+                number,
+                format!("the firmware reads {key}={number} and passes over `{rest}`"),
+            ),
+            None => (
+                0,
+                format!("`{value}` is no number, the firmware reads {key}=0"),
+            ),
+        };
+        self.note(at.clone(), note);
+        number
+    }
+
+    /// A file's name, with a note when that may not be what was meant.
+    fn read_name(&mut self, setting: Option<Sourced<String>>) -> Option<Sourced<String>> {
+        let Sourced { value, at } = setting.as_ref()?;
+        let what = match value {
+            value if value.contains('#') => "comments stand on lines of their own; this one is",
+            value if value.contains(['"', '\'']) => "quotes are",
+            value if value.starts_with(char::is_whitespace) => "spaces behind = are",
+            _ => return setting,
+        };
+        let text = format!("{what} part of the name `{value}`");
+        self.note(at.clone(), text);
+        setting
+    }
+
+    fn note(&mut self, at: Location, value: String) {
+        self.notes.push(Sourced { value, at });
     }
 
     pub(super) fn set_initramfs(
@@ -131,7 +164,7 @@ impl Config {
     ) -> Result<(), ConfigError> {
         let mut words = arguments.split_whitespace();
         let address = match (words.next(), words.next()) {
-            (Some(files), None | Some("followkernel" | "0")) => Some((files, None)),
+            (Some(files), None | Some("followkernel" | "0" | "-1")) => Some((files, None)),
             (Some(files), Some(address)) => {
                 parse_number(address).map(|address| (files, Some(address)))
             }

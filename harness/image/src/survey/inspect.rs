@@ -208,13 +208,11 @@ fn fat(disk: &Disk, partition: &Partition, problems: &mut Vec<String>) -> Option
 }
 
 fn board(disk: &Disk, model: BoardModel, problems: &mut Vec<String>) -> BoardFacts {
-    let survey = boot::survey(disk, &Hardware { model, serial: 0 });
+    let survey = boot::evaluate(disk, &Hardware { model, serial: 0 });
     let stops = survey.stops.iter();
     problems.extend(stops.map(|(_, error)| format!("{model}: {error}")));
-    if let Some(config) = &survey.config {
-        let notes = config.notes.iter();
-        problems.extend(notes.map(|note| format!("{model}: {}: {}", note.at, note.value)));
-    }
+    let notes = survey.notes.iter();
+    problems.extend(notes.map(|note| format!("{model}: {note}")));
     let kernel = survey.kernel.as_ref();
     BoardFacts {
         board: model.to_string(),
@@ -223,9 +221,9 @@ fn board(disk: &Disk, model: BoardModel, problems: &mut Vec<String>) -> BoardFac
             .as_ref()
             .map(text::settings)
             .unwrap_or_default(),
-        boot_loader: kernel.and_then(|(_, contents)| binary::u_boot_version(contents)),
-        kernel: kernel.map(|(name, _)| name.clone()),
-        device_tree: survey.device_tree.map(|(name, _)| name),
+        boot_loader: kernel.and_then(|kernel| binary::u_boot_version(&kernel.contents)),
+        kernel: kernel.map(|kernel| kernel.name.clone()),
+        device_tree: survey.device_tree.map(|tree| tree.name),
     }
 }
 

@@ -49,6 +49,8 @@ rules! {
     FW_6 "R-FW-6" Must "copy the board's device tree, or name it in config.txt under the board's filter";
     FW_7 "R-FW-7" Must "put enable_uart=1 into config.txt";
     FW_8 "R-FW-8" Should "write uboot.env again, with mkenvimage, or remove it; U-Boot ignores one like this";
+    FW_9 "R-FW-9" Must "put arm_64bit=1 into config.txt, and start a program for 64-bit ARM";
+    FW_10 "R-FW-10" Should "take the setting out where it is not needed, or try this image on a board";
     ESP_1 "R-ESP-1" Must "give exactly one partition the type of an EFI system partition: 0xef in an MBR, C12A7328-… in a GPT";
     ESP_2 "R-ESP-2" Must "make a FAT file system on the EFI system partition";
     ESP_3 "R-ESP-3" Must "make room on the EFI system partition: a generator needs 64 KiB";

@@ -47,6 +47,9 @@ pub struct Verification {
     pub kind: Option<ImageKind>,
     /// All violations, in the order of the rules' chapters.
     pub violations: Vec<Violation>,
+    /// What breaks no rule and should be known: what the firmware passes over in silence, what an emulation leaves out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Verification {
@@ -94,21 +97,40 @@ pub fn verify(source: &Source, options: &VerifyOptions<'_>) -> Result<Verificati
 
 /// Violations in the making.
 #[derive(Default)]
-struct Findings(Vec<Violation>);
+struct Findings {
+    violations: Vec<Violation>,
+    /// Notes, each with the boards that it is about.
+    notes: Vec<(String, Vec<BoardModel>)>,
+}
 
 impl Findings {
     fn add(&mut self, rule: rules::Rule, place: Place, what: impl std::fmt::Display) {
         let violation = Violation::new(rule, place, what);
         // Two boards may trip over the same thing.
-        if !self.0.contains(&violation) {
-            self.0.push(violation);
+        if !self.violations.contains(&violation) {
+            self.violations.push(violation);
+        }
+    }
+
+    /// Takes in what is to be said for a board.
+    fn note(&mut self, model: BoardModel, notes: &[String]) {
+        for note in notes {
+            match self.notes.iter_mut().find(|(text, _)| text == note) {
+                Some((_, models)) => models.push(model),
+                None => self.notes.push((note.clone(), vec![model])),
+            }
         }
     }
 
     fn verification(self, kind: Option<ImageKind>) -> Verification {
+        let notes = self.notes.into_iter().map(|(text, models)| {
+            let models: Vec<_> = models.iter().map(ToString::to_string).collect();
+            format!("for {}: {text}", models.join(", "))
+        });
         Verification {
             kind,
-            violations: self.0,
+            violations: self.violations,
+            notes: notes.collect(),
         }
     }
 }

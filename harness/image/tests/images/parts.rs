@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
+use dtoolkit::model::{DeviceTree, DeviceTreeProperty};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd};
 use shakedown_image::config_txt::BoardModel;
 use shakedown_image::prebuilt::{EFI_BOOT_FILE, SourceFile, default_config_txt};
@@ -34,15 +35,21 @@ pub(crate) fn ipxe(machine: u16, length: usize) -> Vec<u8> {
 /// The files of a firmware partition and their contents.
 pub(crate) fn firmware_files() -> Vec<(&'static str, Vec<u8>)> {
     let u_boot =
-        b"\0U-Boot 2025.01 (Jan 06 2025 - 12:00:00 +0000)\0bootcmd=bootflow scan\0bootdelay=2\0\0";
+        b"\x0a\0\0\x14\0U-Boot 2025.01 (Jan 06 2025 - 12:00:00 +0000)\0bootcmd=bootflow scan\0bootdelay=2\0\0";
     vec![
         ("config.txt", default_config_txt().into_bytes()),
         ("bootcode.bin", vec![0xb0; 5_000]),
         ("start.elf", vec![0xe1; 70_000]),
         ("fixup.dat", vec![0xf1; 700]),
         ("u-boot.bin", u_boot.repeat(100)),
-        ("bcm2837-rpi-3-b.dtb", device_tree(9_000)),
-        ("bcm2837-rpi-3-b-plus.dtb", device_tree(9_100)),
+        (
+            "bcm2837-rpi-3-b.dtb",
+            device_tree("raspberrypi,3-model-b", 9_000),
+        ),
+        (
+            "bcm2837-rpi-3-b-plus.dtb",
+            device_tree("raspberrypi,3-model-b-plus", 9_100),
+        ),
         (
             "overlays/a device tree overlay with a long name.dtbo",
             vec![0x01; 1_500],
@@ -50,11 +57,18 @@ pub(crate) fn firmware_files() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A file that begins like a flattened device tree.
-fn device_tree(length: usize) -> Vec<u8> {
-    let mut file = vec![0x5d; length];
-    file[..4].copy_from_slice(&[0xd0, 0x0d, 0xfe, 0xed]);
-    file
+/// A device tree for a board, with a property of this length.
+fn device_tree(compatible: &str, length: usize) -> Vec<u8> {
+    let mut tree = DeviceTree::new();
+    let names = format!("{compatible}\0");
+    for (name, value) in [
+        ("compatible", names.as_bytes()),
+        ("padding", &vec![0x5d; length]),
+    ] {
+        let property = DeviceTreeProperty::new_unchecked(name, value);
+        tree.root.add_property(property);
+    }
+    tree.to_dtb()
 }
 
 /// Files for the builder, kept in `directory`.

@@ -9,7 +9,7 @@ use crate::survey::certificate::Certificate;
 /// The settings that decide what is started, as `config.txt` would say them for this board alone.
 pub(super) fn settings(config: &Config) -> Vec<String> {
     let flag = |key: &str, on: bool| on.then(|| format!("{key}=1"));
-    let number = |key: &str, value: Option<u32>| value.map(|value| format!("{key}={value}"));
+    let number = |key: &str, value: Option<i64>| value.map(|value| format!("{key}={value}"));
     let named = [
         ("kernel", &config.kernel),
         ("device_tree", &config.device_tree),
@@ -35,11 +35,12 @@ pub(super) fn settings(config: &Config) -> Vec<String> {
         .iter()
         .map(|(key, setting)| format!("{key}={}", setting.value));
     [
-        flag("arm_64bit", config.arm_64bit),
+        number("arm_64bit", config.arm_64bit.map(i64::from)),
         flag("enable_uart", config.enable_uart),
         flag("upstream_kernel", config.upstream_kernel),
         number("core_freq", config.core_freq),
         number("gpu_mem", config.gpu_mem),
+        number("gpu_mem_1024", config.gpu_mem_1024),
     ]
     .into_iter()
     .flatten()

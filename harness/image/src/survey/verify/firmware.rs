@@ -3,24 +3,14 @@
 use std::fs::File;
 
 use super::{Findings, VerifyOptions, volume};
-use crate::boot::{self, CONFIG_TXT, Stop};
-use crate::config_txt::{BoardModel, Config, DeviceTreeSetting, Hardware};
+use crate::boot::{self, Stage};
+use crate::config_txt::{BoardModel, Hardware};
 use crate::fat::{FatKind, FatVolume};
 use crate::netboot::optional;
 use crate::partitions::Partition;
 use crate::survey::rules;
 use crate::survey::violation::Place;
 use crate::{Disk, uboot_env};
-
-/// A flattened device tree begins with this (Devicetree Specification 0.4, section 5.2).
-const DEVICE_TREE_MAGIC: &[u8] = &[0xd0, 0x0d, 0xfe, 0xed];
-/// Overlays that give the good UART to the console, in place of `enable_uart=1`.
-const UART_OVERLAYS: &[&str] = &[
-    "disable-bt",
-    "miniuart-bt",
-    "pi3-disable-bt",
-    "pi3-miniuart-bt",
-];
 
 pub(super) fn check(disk: &Disk, options: &VerifyOptions<'_>, found: &mut Findings) {
     let Some(partition) = disk.table.firmware() else {
@@ -57,51 +47,26 @@ fn check_environment(volume: &FatVolume<&File>, partition: &Partition, found: &m
 
 fn check_model(disk: &Disk, partition: &Partition, model: BoardModel, found: &mut Findings) {
     let hardware = Hardware { model, serial: 0 };
-    let survey = boot::survey(disk, &hardware);
-    for (stop, error) in &survey.stops {
-        let rule = match stop {
-            Stop::Partition => rules::FW_1,
-            Stop::Start => rules::FW_3,
-            Stop::Config => rules::FW_4,
-            Stop::Kernel => rules::FW_5,
-            Stop::DeviceTree => rules::FW_6,
+    let evaluation = boot::evaluate(disk, &hardware);
+    for (stage, error) in &evaluation.stops {
+        let rule = match stage {
+            Stage::Partition => rules::FW_1,
+            Stage::Start => rules::FW_3,
+            Stage::Config => rules::FW_4,
+            Stage::Kernel => rules::FW_5,
+            Stage::DeviceTree => rules::FW_6,
+            Stage::Console => rules::FW_7,
+            Stage::Mode => rules::FW_9,
+            Stage::Emulation => rules::FW_10,
         };
-        let place = match error.file() {
-            Some(file) => Place::file(partition, file),
-            None => Place::partition(partition),
+        let place = Place {
+            partition: Some(evaluation.partition.unwrap_or(partition.number)),
+            ..match error.file() {
+                Some(file) => Place::file(partition, file),
+                None => Place::partition(partition),
+            }
         };
         found.add(rule, place, format!("for {model}: {error}"));
     }
-    if let Some((name, tree)) = &survey.device_tree
-        && !tree.starts_with(DEVICE_TREE_MAGIC)
-    {
-        let place = Place::file(partition, name);
-        found.add(
-            rules::FW_6,
-            place,
-            format!("for {model}: this is no device tree"),
-        );
-    }
-    if let Some(config) = &survey.config
-        && !has_console(config)
-    {
-        let place = Place::file(partition, CONFIG_TXT);
-        let what = format!("for {model}: nothing turns the serial console on and fixes its clock");
-        found.add(rules::FW_7, place, what);
-    }
-}
-
-fn has_console(config: &Config) -> bool {
-    let is_overlay = |setting: &DeviceTreeSetting| match setting {
-        DeviceTreeSetting::Overlay(text) => {
-            let name = text.split([',', ':']).next().unwrap_or_default();
-            UART_OVERLAYS.contains(&name)
-        }
-        DeviceTreeSetting::Parameter(_) => false,
-    };
-    config.enable_uart
-        || config
-            .device_tree_settings
-            .iter()
-            .any(|setting| is_overlay(&setting.value))
+    found.note(model, &evaluation.notes);
 }

@@ -10,7 +10,7 @@ use crate::partitions::Scheme;
 use crate::prebuilt::{self, Cache, PrebuiltSpec, SourceFile};
 use crate::script::{BootSource, Identity};
 use crate::survey::inspect::inspect;
-use crate::testing::{PKI, UNKNOWN_CA};
+use crate::testing::{PKI, U_BOOT, UNKNOWN_CA, device_tree};
 use crate::{provision, source};
 
 /// A board of today with a ROM that reads every table.
@@ -60,12 +60,13 @@ impl Bench {
             ("bootcode.bin", "first"),
             ("start.elf", "second"),
             ("fixup.dat", "table"),
-            ("u-boot.bin", "U-Boot 2025.01 (today)\n"),
         ] {
             bench.firmware(path, contents.as_bytes());
         }
-        for tree in ["bcm2837-rpi-3-b.dtb", "bcm2837-rpi-3-b-plus.dtb"] {
-            bench.firmware(tree, &[0xd0, 0x0d, 0xfe, 0xed]);
+        bench.firmware("u-boot.bin", U_BOOT);
+        for model in BoardModel::ALL {
+            let tree = device_tree(model.compatible());
+            bench.firmware(model.default_device_tree(true), &tree);
         }
         bench.esp(prebuilt::EFI_BOOT_FILE, &ipxe(0xaa64, "DNS\0HTTPS\0"));
         bench
@@ -196,10 +197,12 @@ fn all_violations_are_found_at_once() {
     R-TABLE-5 byte 536870400: the backup GPT is damaged: no header; write the backup GPT again at the end of the disk: sgdisk -e
     R-ROM-1 byte 446: there is only a GPT, and the board's ROM reads an MBR and nothing else; name the firmware partition in the MBR too, with a FAT type: build with --table mbr or --table hybrid; or sgdisk -h 1:EE IMAGE, and, since sgdisk gives it type 0x07, sfdisk --label-nested dos --part-type IMAGE 1 c
     R-FW-3 partition 1, /bootcode.bin: for Raspberry Pi 3B: partition 1 has no bootcode.bin (the board's ROM loads it); the real firmware would stop here; copy bootcode.bin and the start and fixup files from the firmware release
-    R-FW-6 partition 1, /bcm2710-rpi-3-b.dtb: for Raspberry Pi 3B: this is no device tree; copy the board's device tree, or name it in config.txt under the board's filter
+    R-FW-9 partition 1, /u-boot.bin: for Raspberry Pi 3B: the board starts u-boot.bin in 32-bit mode (there is no arm_64bit=1), and it is code for 64-bit ARM; a board that is started so says nothing at all; put arm_64bit=1 into config.txt, and start a program for 64-bit ARM
+    R-FW-6 partition 1, /bcm2710-rpi-3-b.dtb: for Raspberry Pi 3B: bcm2710-rpi-3-b.dtb: not a device tree blob: Invalid FDT length at offset 0; copy the board's device tree, or name it in config.txt under the board's filter
     R-FW-7 partition 1, /config.txt: for Raspberry Pi 3B: nothing turns the serial console on and fixes its clock; put enable_uart=1 into config.txt
     R-FW-3 partition 1, /bootcode.bin: for Raspberry Pi 3B+: partition 1 has no bootcode.bin (the board's ROM loads it); the real firmware would stop here; copy bootcode.bin and the start and fixup files from the firmware release
-    R-FW-6 partition 1, /gone.dtb: for Raspberry Pi 3B+: partition 1 has no gone.dtb (config.txt:3: device_tree=gone.dtb); the real firmware would stop here; copy the board's device tree, or name it in config.txt under the board's filter
+    R-FW-9 partition 1, /u-boot.bin: for Raspberry Pi 3B+: the board starts u-boot.bin in 32-bit mode (there is no arm_64bit=1), and it is code for 64-bit ARM; a board that is started so says nothing at all; put arm_64bit=1 into config.txt, and start a program for 64-bit ARM
+    R-FW-6 partition 1, /gone.dtb: for Raspberry Pi 3B+: partition 1 has no gone.dtb (config.txt:3: device_tree=gone.dtb), and u-boot.bin brings no device tree of its own; the board would start it without one; copy the board's device tree, or name it in config.txt under the board's filter
     R-FW-7 partition 1, /config.txt: for Raspberry Pi 3B+: nothing turns the serial console on and fixes its clock; put enable_uart=1 into config.txt
     R-MAN-1 partition 2, /netboot-image.toml: it keeps to version 7 of the specification, and only version 1 is known; correct netboot-image.toml, or remove it
     R-IPXE-5 partition 2, /EFI/BOOT/autoexec.ipxe: iPXE looks for its script in its own folder first; remove the script beside iPXE, which would run in place of /autoexec.ipxe; provisioning does
@@ -225,7 +228,30 @@ fn what_is_wrong_with_a_prebuilt_image_is_told_by_its_rule() {
         (|b| b.firmware("fixup.dat", b""), &["R-FW-3"]),
         (
             |b| b.spec.config_txt.push_str("arm_64bit=yes\n"),
+            &["R-FW-9", "R-FW-9"],
+        ),
+        (
+            |b| b.spec.config_txt.push_str("[pi3\n"),
             &["R-FW-4", "R-FW-4"],
+        ),
+        (
+            |b| b.firmware("u-boot.bin", b"\x7fELF"),
+            &["R-FW-5", "R-FW-5"],
+        ),
+        (
+            |b| b.firmware("u-boot.bin", &[0xb8, 0, 0, 0xea]),
+            &["R-FW-9", "R-FW-9"],
+        ),
+        (
+            |b| {
+                let tree = device_tree(BoardModel::Pi3B.compatible());
+                b.firmware("bcm2837-rpi-3-b-plus.dtb", &tree);
+            },
+            &["R-FW-6"],
+        ),
+        (
+            |b| b.spec.config_txt.push_str("armstub=x.bin\n"),
+            &["R-FW-10", "R-FW-10"],
         ),
         (|b| b.firmware("u-boot.bin", b""), &["R-FW-5", "R-FW-5"]),
         (
@@ -244,9 +270,19 @@ fn what_is_wrong_with_a_prebuilt_image_is_told_by_its_rule() {
             |b| {
                 b.spec
                     .config_txt
-                    .push_str("enable_uart=0\ndtoverlay=disable-bt\n")
+                    .push_str("enable_uart=0\ndtoverlay=disable-bt\n");
+                b.firmware("overlays/disable-bt.dtbo", &device_tree("brcm,bcm2835"));
             },
             &[],
+        ),
+        (
+            // The firmware goes on without an overlay that is not there, and so without a console.
+            |b| {
+                b.spec
+                    .config_txt
+                    .push_str("enable_uart=0\ndtoverlay=disable-bt\n")
+            },
+            &["R-FW-7", "R-FW-7"],
         ),
         (|b| b.spec.esp_files.clear(), &["R-IPXE-1"]),
         (|b| b.esp(prebuilt::EFI_BOOT_FILE, b""), &["R-IPXE-1"]),

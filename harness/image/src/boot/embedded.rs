@@ -1,0 +1,30 @@
+//! The device tree inside of a boot loader.
+//!
+//! Source: U-Boot, doc/develop/devicetree/control.rst (`CONFIG_OF_EMBED`, `CONFIG_OF_SEPARATE`): the blob is part of the binary or
+//! follows it.
+
+use super::device_tree;
+use crate::config_txt::BoardModel;
+
+/// Places at most that begin like a device tree and are looked at.
+const MOST: usize = 64;
+/// A flattened device tree begins with this (Devicetree Specification 0.4, section 5.2).
+const MAGIC: &[u8] = &[0xd0, 0x0d, 0xfe, 0xed];
+
+/// The device tree in `binary` that is one for `model`, if there is one.
+pub(super) fn find(binary: &[u8], model: BoardModel) -> Option<&[u8]> {
+    let mut places = binary
+        .windows(MAGIC.len())
+        .enumerate()
+        .filter(|(_, bytes)| *bytes == MAGIC)
+        .map(|(at, _)| at)
+        .take(MOST);
+    places.find_map(|at| {
+        let blob = binary.get(at..)?;
+        let size = u32::from_be_bytes(*blob.get(4..)?.first_chunk()?);
+        let blob = blob.get(..usize::try_from(size).ok()?)?;
+        let tree = device_tree::parse(blob).ok()?;
+        let mut names = device_tree::compatible(&tree).into_iter();
+        names.any(|name| name == model.compatible()).then_some(blob)
+    })
+}
