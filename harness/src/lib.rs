@@ -4,12 +4,14 @@
 //! The leaf rooms are crates of their own, which the compiler keeps apart; they are re-exported here under their names.
 
 pub mod board;
+pub mod host;
 pub mod judge;
 pub mod project;
 pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schema;
+mod script;
 #[cfg(test)]
 mod testing;
 

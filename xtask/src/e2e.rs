@@ -8,20 +8,21 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_common::view::{RunLine, Show, View};
-use shakedown_common::{COULD_NOT_RUN, PartsArgs};
+use shakedown_common::{PartsArgs, say};
 use shakedown_harness::board::Board;
 use shakedown_harness::mac::Mac;
 use shakedown_harness::project::{Project, affected};
 use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
-    Report, Verdict, bundle, ending_text, failure_text, junit, summary_table,
+    Report, bundle, ending_text, exit_status, failure_text, junit, summary_table,
 };
 use shakedown_harness::run::{
-    Extras, Given, Job, ON_HOLD, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
+    Extras, Given, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
 };
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::shell::OurCommand;
-use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
+use shakedown_harness::timeline::{Cursor, Event, Record, StoppedBy, Timeline};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::globals::Globals;
@@ -97,11 +98,7 @@ impl RunArgs {
 
     /// Says something to people: on standard output, unless that belongs to the JSON.
     pub(crate) fn say(&self, text: &str) {
-        if self.json {
-            eprintln!("{text}");
-        } else {
-            println!("{text}");
-        }
+        say(self.json, text);
     }
 }
 
@@ -268,13 +265,12 @@ fn run_all(
         json: args.json,
         several: planned.len() > 1,
     });
-    let (stop_tx, stop) = watch::channel(false);
+    let (stop_tx, stop) = watch::channel(None);
     let signals = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let stopped = signals.block_on(async { stop_signal() })?;
     signals.spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop_tx.send_replace(true);
-        }
-        // Whoever waits for an interrupt waits for ever.
+        stop_tx.send_replace(Some(stopped.await));
+        // Keep the task alive so that waiters never see a closed channel.
         stop_tx.closed().await;
     });
     let queue = Mutex::new(planned.iter().enumerate());
@@ -282,7 +278,7 @@ fn run_all(
     let work = || -> Result<Vec<(usize, (Report, PathBuf))>> {
         let mut made = Vec::new();
         // Once the user has had enough, no other run begins.
-        while !*stop.borrow()
+        while stop.borrow().is_none()
             && let Some((number, planned)) = next()
         {
             let stop = stop.clone();
@@ -311,7 +307,7 @@ async fn run_one(
     planned: &Planned<'_>,
     args: &RunArgs,
     view: &View,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Option<StoppedBy>>,
 ) -> (Report, PathBuf) {
     let Planned {
         scenario,
@@ -341,7 +337,8 @@ async fn run_one(
     let timeline = Timeline::start();
     let stopped = async {
         // The sender lives as long as the runs.
-        let _ = stop.wait_for(|stop| *stop).await;
+        let by = stop.wait_for(Option::is_some).await;
+        by.ok().and_then(|by| *by).unwrap_or(StoppedBy::User)
     };
     let report = tokio::select! {
         report = run_job(&job, &timeline, stopped) => report,
@@ -360,14 +357,29 @@ async fn run_one(
     (report, folder)
 }
 
+/// Completes when the user (Ctrl-C) or the system (SIGTERM, SIGHUP) wants the runs to end.
+fn stop_signal() -> Result<impl Future<Output = StoppedBy>> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => StoppedBy::User,
+            _ = terminate.recv() => StoppedBy::Signal,
+            _ = hang_up.recv() => StoppedBy::Signal,
+        }
+    })
+}
+
 /// Says that a failed board stays on, if one does, and how to get at it.
 async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
     let mut cursor = Cursor::default();
-    let on_hold = |r: &Record| matches!(&r.event, Event::Note { room, .. } if room == ON_HOLD);
+    let on_hold = |r: &Record| matches!(r.event, Event::Held { .. });
     let record = timeline.wait_for(&mut cursor, on_hold).await;
-    if let Event::Note { text, .. } = record.event {
+    if let Event::Held { cause } = record.event {
         line.print(&format!(
-            "FAILED: {text}\nthe board stays on until Ctrl-C; to sit at it:\n  {} {}",
+            "FAILED: {cause}\nthe board stays on until Ctrl-C; to sit at it:\n  {} {}",
             OurCommand("console --attach"),
             folder.display()
         ));
@@ -376,12 +388,5 @@ async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
 }
 
 pub(crate) fn exit_code(reports: &[Report]) -> ExitCode {
-    let any = |verdict| reports.iter().any(|r| r.verdict == verdict);
-    if any(Verdict::CouldNotRun) {
-        ExitCode::from(COULD_NOT_RUN)
-    } else if any(Verdict::Failed) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    ExitCode::from(exit_status(reports))
 }

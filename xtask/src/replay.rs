@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use shakedown_common::{COULD_NOT_RUN, say};
 use shakedown_harness::board::Board;
 use shakedown_harness::console::{Clock, Transcript};
+use shakedown_harness::judge::{Outcome, StageOutcome};
 use shakedown_harness::report::bundle::{self, Bundle};
-use shakedown_harness::run::{Outcome, Recording, Replay, replay};
+use shakedown_harness::run::{Recording, Replay, replay};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::timeline::Event;
 
@@ -40,28 +42,26 @@ struct Case {
     board: Board,
 }
 
-/// Runs the command; the exit status is 1 when a stage was not reached.
+/// Runs the command; the exit status is that of `e2e`: 1 when the run failed, 2 when it could not take place.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let case = case(args, globals)?;
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let stages = case.scenario.stages(&case.board);
-    let harmless = &case.scenario.harmless;
-    let replay = runtime.block_on(replay(&case.recording, &case.board, &stages, harmless));
-    runtime.shutdown_background();
+    let replay = replay(&case.recording, &case.scenario, &case.board);
     let lines = case.recording.records.iter();
     let lines = lines.filter(|r| matches!(r.event, Event::Serial { .. }));
-    println!(
+    let head = format!(
         "{}: {} serial lines, judged by {} on {}\n",
         args.record.display(),
         lines.count(),
         case.scenario.name,
         case.board.name
     );
-    print!("{}", text(&replay, case.clock));
-    Ok(match replay.failure {
-        None => ExitCode::SUCCESS,
-        Some(_) => ExitCode::FAILURE,
-    })
+    say(false, &head);
+    say(false, text(&replay, case.clock).trim_end());
+    Ok(ExitCode::from(match replay.verdict.outcome {
+        Outcome::Passed | Outcome::NotJudged => 0,
+        Outcome::Failed => 1,
+        Outcome::CouldNotRun => COULD_NOT_RUN,
+    }))
 }
 
 fn case(args: &Args, globals: &Globals) -> Result<Case> {
@@ -115,22 +115,35 @@ pub(crate) fn definitions(bundle: &Bundle) -> Result<(Scenario, Board)> {
 
 /// What a replay shows, for people.
 fn text(replay: &Replay, clock: Clock) -> String {
-    let widest = replay.stages.iter().map(|s| s.name.chars().count()).max();
+    let stages = replay.verdict.stages.iter();
+    let widest = stages.map(|s| s.name.chars().count()).max();
     let width = widest.unwrap_or(0);
     let mut out = String::new();
-    for stage in &replay.stages {
-        let outcome = match (&stage.outcome, clock) {
-            (Outcome::Reached(time), Clock::Seconds) => format!("{:8.1} s", time.reached),
-            (Outcome::Reached(time), Clock::Lines) => format!("line {:5.0}", time.reached),
-            (Outcome::NotReached, _) => "   not reached".into(),
-            (Outcome::NotRecorded, _) => "   not in a transcript".into(),
+    for stage in &replay.verdict.stages {
+        let outcome = match (stage.outcome, clock) {
+            (StageOutcome::Reached { at, .. }, Clock::Seconds) => {
+                format!("{:8.1} s", at.as_secs_f64())
+            }
+            (StageOutcome::Reached { at, .. }, Clock::Lines) => {
+                format!("line {:5.0}", at.as_secs_f64())
+            }
+            (StageOutcome::NotReached, _) => "   not reached".into(),
+            (StageOutcome::NotJudged, _) => "   not judged".into(),
         };
         let _ = writeln!(out, "  {:width$}  {outcome}", stage.name);
     }
     let Some(failure) = &replay.failure else {
-        return out + "\nevery stage that the record can prove was reached\n";
+        if replay.verdict.outcome == Outcome::Passed {
+            return out + "\npassed\n";
+        }
+        let _ = writeln!(
+            out,
+            "\nnothing in the record speaks against the run; it cannot show: {}",
+            replay.verdict.not_judged.join(", ")
+        );
+        return out;
     };
-    let _ = writeln!(out, "\n{}", failure.cause);
+    let _ = writeln!(out, "\n{}\nclass: {}", failure.cause, failure.class.name());
     if let Some(awaited) = &failure.awaited {
         let _ = writeln!(out, "awaited: {awaited}");
     }
@@ -148,36 +161,49 @@ fn text(replay: &Replay, clock: Clock) -> String {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_harness::report::{Class, Failure, StageTime};
-    use shakedown_harness::run::ReplayedStage;
+    use std::time::Duration;
+
+    use shakedown_harness::judge::{Finding, JudgedStage, Verdict};
+    use shakedown_harness::report::{Class, Failure};
 
     use super::*;
 
     #[test]
     fn a_replay_says_what_it_cannot_know() {
-        let stage = |name: &str, outcome| ReplayedStage {
+        let stage = |name: &str, outcome| JudgedStage {
+            board: None,
+            boot: 0,
             name: name.into(),
             outcome,
         };
-        let reached = StageTime {
-            name: "U-Boot".into(),
-            reached: 12.0,
-            took: 12.0,
-            cpu: None,
+        let at = Duration::from_secs(12);
+        let reached = StageOutcome::Reached {
+            at,
+            took: at,
             restored: false,
         };
-        let mut failure = Failure::new(
-            Class::Board,
-            "stage \"/init\" was not reached: no".into(),
-            &[],
-        );
+        let finding = Finding {
+            class: Class::Board,
+            cause: "stage \"/init\" was not reached: no".into(),
+            at,
+            stage_reached: None,
+            awaited: None,
+            waited: Duration::ZERO,
+        };
+        let mut failure = Failure::of(&finding, &[]);
         failure.last_serial = vec!["[   14.00] uart0: hm".into()];
         let replay = Replay {
-            stages: vec![
-                stage("U-Boot", Outcome::Reached(reached)),
-                stage("DHCP", Outcome::NotRecorded),
-                stage("/init", Outcome::NotReached),
-            ],
+            verdict: Verdict {
+                outcome: Outcome::Failed,
+                stages: vec![
+                    stage("U-Boot", reached),
+                    stage("DHCP", StageOutcome::NotJudged),
+                    stage("/init", StageOutcome::NotReached),
+                ],
+                finding: Some(finding),
+                ending: None,
+                not_judged: vec!["stage \"DHCP\"".into()],
+            },
             failure: Some(failure),
         };
         insta::assert_snapshot!(text(&replay, Clock::Lines), @r#"

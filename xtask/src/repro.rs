@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use shakedown_harness::report::Report;
+use anyhow::Result;
 use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
-use shakedown_harness::run::Parts;
+use shakedown_harness::report::comparison;
+use shakedown_harness::run::{Parts, Recording, replay};
 use shakedown_harness::shell;
 
 use crate::e2e::{self, Planned, RunArgs};
@@ -56,7 +56,10 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     eprint!("{}", differences(manifest, &planned.parts)?);
     let reports = e2e::carry_out(&project, &[planned], &args.run, 1)?;
     if let Some(report) = reports.first() {
-        args.run.say(&comparison(&bundle, report)?);
+        // Judged by today's rules, as this run was.
+        let then = replay(&Recording::of_bundle(&bundle)?, &scenario, &board);
+        let told = comparison(then.failure.as_ref(), report.failure.as_ref());
+        args.run.say(&told);
     }
     Ok(e2e::exit_code(&reports))
 }
@@ -87,39 +90,6 @@ fn differences(then: &Manifest, now: &Parts) -> Result<String> {
         }
     }
     Ok(out)
-}
-
-/// Whether it came to the same end.
-fn comparison(bundle: &Bundle, now: &Report) -> Result<String> {
-    /// What is compared; other fields may come and go.
-    #[derive(serde::Deserialize)]
-    struct Then {
-        failure: Option<Reason>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Reason {
-        cause: String,
-        stage_reached: Option<String>,
-    }
-    let then = bundle.run_file("report.json").unwrap_or_default();
-    let then: Then = serde_json::from_slice(then).context("the bundle's report.json")?;
-    let Some(then) = then.failure else {
-        return Ok("the bundle's run did not fail".into());
-    };
-    Ok(match &now.failure {
-        None => format!(
-            "not reproduced: the bundle's run failed, since {}",
-            then.cause
-        ),
-        Some(now) if now.stage_reached == then.stage_reached => {
-            format!("reproduced: as in the bundle, {}", now.cause)
-        }
-        Some(now) => format!(
-            "failed at another place: {} then, {} now",
-            then.stage_reached.as_deref().unwrap_or("no stage"),
-            now.stage_reached.as_deref().unwrap_or("no stage")
-        ),
-    })
 }
 
 fn short(digest: &str) -> &str {

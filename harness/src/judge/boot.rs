@@ -23,6 +23,9 @@ mod view;
 /// The most events that are remembered because a serial line may still come that was before them.
 const MOST_RECENT: usize = 256;
 
+/// How long after others had the host's cores a board may still show it.
+const STARVING: Duration = Duration::from_secs(60);
+
 /// The judgement of one boot so far.
 #[derive(Debug, Clone)]
 pub(super) struct BootProgress {
@@ -207,6 +210,12 @@ impl BootProgress {
         } else {
             self.end_of_record(end);
         }
+    }
+
+    /// Others had the host's cores a short while ago.
+    fn is_starved(&self, at: Duration) -> bool {
+        self.starved
+            .is_some_and(|starved| at.saturating_sub(starved) <= STARVING)
     }
 
     /// It must go through its whole chain.
@@ -421,7 +430,7 @@ impl BootProgress {
                 return;
             }
         };
-        let starved = raised.alarm.starved && self.starved.is_some();
+        let starved = raised.alarm.starved && self.is_starved(raised.at);
         let why = format!("{} on the console: {}", raised.alarm.name, raised.line);
         let class = match class {
             _ if starved => Class::Host,

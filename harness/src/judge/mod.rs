@@ -15,6 +15,7 @@ mod progress;
 mod section;
 mod verdict;
 
+pub use alarm::Alarms;
 pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source};
 pub use progress::{Progress, judge};
 pub use verdict::{Finding, JudgedStage, Outcome, StageOutcome, Verdict};

@@ -116,6 +116,18 @@ impl JudgePlan {
         }
     }
 
+    /// The same that ends when this stage has been reached, whatever comes of the rest.
+    #[must_use]
+    pub fn until(mut self, name: &str) -> Self {
+        for boot in &mut self.boots {
+            let last = boot.stages.iter().position(|s| s.name == name);
+            boot.stages.truncate(last.map_or(0, |i| i + 1));
+            boot.end = EndPlan::Chain { status: None };
+        }
+        self.journal.clear();
+        self
+    }
+
     /// The same with what only the run can know: the nonce and the layers of its image.
     #[must_use]
     pub fn knowing(mut self, nonce: Option<&str>, layers: &[String]) -> Self {

@@ -64,6 +64,17 @@ pub enum StageOutcome {
     NotJudged,
 }
 
+impl StageOutcome {
+    /// When the stage was reached since power-on, and whether by another run; `None` if it was not.
+    #[must_use]
+    pub fn reached(self) -> Option<(Duration, bool)> {
+        match self {
+            Self::Reached { at, restored, .. } => Some((at, restored)),
+            Self::NotReached | Self::NotJudged => None,
+        }
+    }
+}
+
 /// Why a run did not pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::judge::Finding;
 use crate::timeline::{Event, Record};
 
 /// How many of the last serial lines a failure shows.
@@ -63,6 +64,17 @@ impl Class {
 }
 
 impl Failure {
+    /// The failure that a judge's finding makes of a run with these records.
+    #[must_use]
+    pub fn of(finding: &Finding, records: &[Record]) -> Self {
+        Self {
+            stage_reached: finding.stage_reached.clone(),
+            awaited: finding.awaited.clone(),
+            waited: finding.waited.as_secs_f64(),
+            ..Self::new(finding.class, finding.cause.clone(), records)
+        }
+    }
+
     /// A failure with the evidence that the timeline holds at this moment.
     #[must_use]
     pub fn new(class: Class, cause: String, records: &[Record]) -> Self {

@@ -1,6 +1,7 @@
 //! What came of a run: verdict, times, evidence. Made from the timeline alone, so a report does not care how its events came about.
 
 pub mod bundle;
+mod compare;
 mod failure;
 mod fault;
 pub mod html;
@@ -14,6 +15,7 @@ mod table;
 mod testing;
 mod text;
 
+pub use compare::{comparison, exit_status};
 pub(crate) use failure::line;
 pub use failure::{Class, Failure};
 pub use fault::{Effect, Fault};

@@ -12,6 +12,9 @@ use crate::mac::Mac;
 /// What came of a run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
+    /// The version of this format ([`Report::VERSION`]); 1 in reports of before it was written down.
+    #[serde(default = "Report::first_version")]
+    pub version: u32,
     /// Name of the scenario.
     pub scenario: String,
     /// What the scenario shows, in a few words.
@@ -70,6 +73,9 @@ pub struct Report {
     pub parts: Vec<PartVersion>,
     /// The command that runs the same again.
     pub reproduce: String,
+    /// Evidence that could not be kept, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
 }
 
 /// The outcome of a run.
@@ -142,6 +148,13 @@ pub struct PartVersion {
 }
 
 impl Report {
+    /// The version of `report.json`. Version 1 has no version, and its verdicts were of other rules; it still reads.
+    pub const VERSION: u32 = 2;
+
+    fn first_version() -> u32 {
+        1
+    }
+
     /// Writes `report.json` into the run's folder; readers see the whole file or none.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         }
     });
     Report {
+        version: Report::VERSION,
         scenario: scenario.into(),
         title: String::new(),
         board: "raspi3b".into(),
@@ -40,5 +41,6 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         host_scale: 1.0,
         parts: vec![],
         reproduce: format!("cargo xtask e2e {scenario}"),
+        lost: Vec::new(),
     }
 }

@@ -4,10 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::report::Class;
+use crate::timeline::StoppedBy;
 
 /// A run that could not take place.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The run was stopped before the board had been switched on.
+    #[error("stopped by {}", match .0 { StoppedBy::User => "the user", StoppedBy::Signal => "a signal" })]
+    Stopped(StoppedBy),
     /// The run's folder could not be used.
     #[error("cannot write to the run's folder {}: {source}", path.display())]
     Folder {
@@ -80,16 +84,99 @@ impl RunError {
     /// Whose fault it most likely is.
     #[must_use]
     pub fn class(&self) -> Class {
+        if self.trouble().is_some() {
+            return Class::Host;
+        }
         match self {
             Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => Class::Image,
             Self::Machine(_) | Self::BadCheckpoint { .. } => Class::Emulator,
             Self::Services(_) | Self::Lan(_) => Class::Server,
-            Self::Folder { .. }
+            Self::Stopped(_)
+            | Self::Folder { .. }
             | Self::Cpio(_)
             | Self::Server(_)
             | Self::Oui { .. }
             | Self::Transport { .. }
             | Self::ClientCertificate { .. } => Class::Host,
         }
+    }
+
+    /// The error and, where this machine is in the way, what to do.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self.trouble() {
+            None => self.to_string(),
+            Some(Trouble::Full) => format!(
+                "{self}; a disk of this machine is full: make room in the project's target folder and in {}",
+                std::env::temp_dir().display()
+            ),
+            Some(Trouble::LongPath) => format!(
+                "{self}; the path of the folder for temporary files is too long for a socket: set TMPDIR to a shorter one, for example TMPDIR=/tmp"
+            ),
+            Some(Trouble::Other) => format!("{self}; this is of this machine, not of the image"),
+        }
+    }
+
+    /// What is wrong with this machine, if that is the cause.
+    fn trouble(&self) -> Option<Trouble> {
+        let mut error: Option<&dyn std::error::Error> = Some(self);
+        while let Some(cause) = error {
+            if let Some(io) = cause.downcast_ref::<io::Error>() {
+                return Trouble::of(io);
+            }
+            error = cause.source();
+        }
+        None
+    }
+}
+
+/// What is wrong with this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    Full,
+    LongPath,
+    Other,
+}
+
+impl Trouble {
+    fn of(error: &io::Error) -> Option<Self> {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Self::Full),
+            io::ErrorKind::InvalidInput if error.to_string().contains("SUN_LEN") => {
+                Some(Self::LongPath)
+            }
+            // What a damaged file makes of a reader.
+            io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::UnexpectedEof => None,
+            _ => Some(Self::Other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::MachineError;
+
+    fn of(source: io::Error) -> RunError {
+        RunError::Machine(MachineError::Io {
+            action: "listen on",
+            path: "/somewhere/uart0".into(),
+            source,
+        })
+    }
+
+    #[test]
+    fn a_full_disk_and_a_long_path_are_the_hosts() {
+        let full = of(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(full.class(), Class::Host);
+        assert!(full.advice().contains("make room"), "{}", full.advice());
+        let long = std::os::unix::net::UnixListener::bind("/tmp/".to_owned() + &"x".repeat(200));
+        let long = of(long.unwrap_err());
+        assert_eq!(long.class(), Class::Host);
+        assert!(long.advice().contains("TMPDIR=/tmp"), "{}", long.advice());
+        let damaged = of(io::Error::from(io::ErrorKind::UnexpectedEof));
+        assert_eq!(damaged.class(), Class::Emulator);
     }
 }

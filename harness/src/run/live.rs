@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::board_on::{BoardOn, Boot};
@@ -21,6 +24,7 @@ use crate::mac::Mac;
 use crate::machine::{Machine, MachineError, create_overlay};
 use crate::scenario::{ClientCertificate, Scenario, Transport};
 use crate::scratch::{self, Scratch};
+use crate::script::Activity;
 use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
@@ -207,6 +211,31 @@ impl Live {
     #[must_use]
     pub fn nic(&self) -> usb::Control {
         self.on.nic.clone()
+    }
+
+    /// Reads the guest's signs of life: nothing that the harness does makes them grow. Needs a tokio runtime.
+    pub(super) fn activity(&self) -> Box<dyn FnMut() -> Activity + Send> {
+        let console = Arc::new(AtomicU64::new(0));
+        let (count, mut from_board) = (Arc::clone(&console), self.console().subscribe());
+        tokio::spawn(async move {
+            loop {
+                match from_board.recv().await {
+                    Ok(chunk) => count.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed),
+                    Err(RecvError::Lagged(chunks)) => count.fetch_add(chunks, Ordering::Relaxed),
+                    Err(RecvError::Closed) => return,
+                };
+            }
+        });
+        let nic = self.nic();
+        Box::new(move || {
+            let statistics = nic.statistics();
+            Activity {
+                console: console.load(Ordering::Relaxed),
+                frames: statistics.frames_from_guest + statistics.frames_to_guest,
+                sent: statistics.bytes_from_guest,
+                served: 0,
+            }
+        })
     }
 
     /// The board's hardware address.

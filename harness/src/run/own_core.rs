@@ -7,6 +7,7 @@
 //!
 //! Source: sched_setaffinity(2); unix(7) for abstract socket names, which the kernel gives up with the process.
 
+use std::cell::Cell;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
@@ -26,6 +27,7 @@ where
 {
     let in_thread = || {
         let core = Core::claim();
+        OWN.set(core.as_ref().map(|core| core.number));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -41,6 +43,17 @@ where
             .join()
             .unwrap_or_else(|panic| resume_unwind(panic))
     })
+}
+
+thread_local! {
+    /// The core that this thread's run owns.
+    static OWN: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The core that this thread's run owns, if it owns one.
+#[must_use]
+pub fn own_core() -> Option<usize> {
+    OWN.get()
 }
 
 /// A claimed core.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use shakedown_harness::report::{Report, StageTime, Verdict, failure_text};
 use shakedown_harness::run::{Extras, Job, Nic, Start, on_own_core, peak_memory, run as run_job};
-use shakedown_harness::timeline::Timeline;
+use shakedown_harness::timeline::{StoppedBy, Timeline};
 
 use super::figures::{Better, Figure, Measured, median};
 use super::host::Observation;
@@ -144,6 +144,7 @@ async fn measure(job: &Job<'_>, view: &View, label: &str) -> Report {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        StoppedBy::User
     };
     let report = tokio::select! {
         report = run_job(job, &timeline, stop) => report,

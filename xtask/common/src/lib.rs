@@ -1,8 +1,10 @@
 //! What the commands share: the options that name parts, and what the terminal shows while runs go on.
 
+mod output;
 mod parts;
 pub mod view;
 
+pub use output::say;
 pub use parts::PartsArgs;
 
 /// Exit status of a command that could not do its work at all.

@@ -16,6 +16,8 @@ use shakedown_harness::report::{
 use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
 use tokio::time::timeout;
 
+use super::say;
+
 /// A data rate that is older than this is none.
 const STALE: Duration = Duration::from_millis(1500);
 
@@ -193,6 +195,10 @@ impl RunLine {
         let sentence = verdict_sentence(report);
         self.print(&format!("{mark} {}  {whole:.1} s  {sentence}", self.name));
         self.print(&format!("  {}", folder.join(PAGE_FILE).display()));
+        for lost in &report.lost {
+            let text = format!("  evidence is missing: {lost}");
+            self.print(&self.style().yellow().apply_to(text).to_string());
+        }
     }
 
     fn json(&self, content: StreamContent<'_>) {
@@ -203,21 +209,15 @@ impl RunLine {
             };
             // Every type of it serialises; a line that did not would be missed by its reader.
             match serde_json::to_string(&line) {
-                Ok(line) => println!("{line}"),
-                Err(e) => eprintln!("error: cannot write an event as JSON: {e}"),
+                Ok(line) => say(false, &line),
+                Err(e) => say(true, &format!("error: cannot write an event as JSON: {e}")),
             }
         }
     }
 
     /// A line that stays, above the live ones.
     pub fn print(&self, text: &str) {
-        self.bars.suspend(|| {
-            if self.show.json {
-                eprintln!("{text}");
-            } else {
-                println!("{text}");
-            }
-        });
+        self.bars.suspend(|| say(self.show.json, text));
     }
 
     /// Colours for where [`Self::print`] prints.

@@ -213,7 +213,7 @@ impl BootProgress {
     /// Fails for something of the board's own doing.
     pub(super) fn fail_of_board(&mut self, at: Duration, why: &str) {
         let class = match &self.reason {
-            Some(reason) if reason.alarm.starved && self.starved.is_some() => Class::Host,
+            Some(reason) if reason.alarm.starved && self.is_starved(reason.at) => Class::Host,
             Some(reason) => match reason.alarm.class() {
                 Some(Class::Board) | None => self.traces.class(),
                 Some(class) => class,

@@ -169,3 +169,25 @@ fn every_end_has_its_verdict() {
         .collect();
     insta::assert_snapshot!(told.join("\n"));
 }
+
+/// What a run leaves is what it is judged by again: the same verdict, class, stage and cause.
+#[test]
+fn a_replay_of_what_was_written_says_the_same() {
+    for (name, scenario, text) in cases() {
+        let (plan, records) = (plan(scenario), records(&text));
+        let mut live = Progress::new(&plan);
+        for record in &records {
+            live.take(record);
+        }
+        let end = records.last().unwrap().at;
+        let lines: Vec<_> = records
+            .iter()
+            .map(|r| serde_json::to_string(r).unwrap())
+            .collect();
+        let read: Vec<Record> = serde_json::Deserializer::from_str(&lines.join("\n"))
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(judge(&plan, &read), live.finish(end), "{name}");
+    }
+}

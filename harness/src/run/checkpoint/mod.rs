@@ -135,7 +135,6 @@ impl Checkpoint {
     pub(super) fn restored(self) -> Restored {
         Restored {
             run: self.board.run,
-            stages: self.board.stages,
         }
     }
 
@@ -153,6 +152,4 @@ impl Checkpoint {
 pub(super) struct Restored {
     /// The name of its folder.
     pub(super) run: String,
-    /// The stages that its board had reached.
-    pub(super) stages: Vec<StageTime>,
 }

@@ -1,0 +1,147 @@
+//! A run from its parts to its report.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use super::hold::hold;
+use super::job::Job;
+use super::live::Live;
+use super::outcome::{identity, os_release};
+use super::recording::Recording;
+use super::records::{full_disk, keep_evidence};
+use super::{RunError, cpu_seconds, own_core};
+use crate::console::Expectations;
+use crate::host::{Starvation, host_scale};
+use crate::judge::JudgePlan;
+use crate::report::{Class, CpuSeconds, Failure, Report, Verdict};
+use crate::script::{Bounds, Followed, Guest, Script};
+use crate::timeline::{Event, StoppedBy, Timeline};
+
+/// Makes a run, from its parts to its report. Whatever happens there is a report; its last acts are to write `report.json`, and the page
+/// that is made of it.
+///
+/// `stop` completes when the run must end. Best run by [`on_own_core`](super::on_own_core).
+pub async fn run(
+    job: &Job<'_>,
+    timeline: &Timeline,
+    stop: impl Future<Output = StoppedBy>,
+) -> Report {
+    let mut report = identity(job);
+    let own_cpu = cpu_seconds(std::process::id());
+    let outcome = go(job, timeline, stop, &mut report).await;
+    report.harness_cpu_seconds = cpu_seconds(std::process::id()) - own_cpu;
+    let records = timeline.snapshot();
+    report.container_system = records.iter().find_map(|r| os_release(r, "PRETTY_NAME"));
+    report.container_version = records.iter().find_map(|r| os_release(r, "VERSION_ID"));
+    if let Err(error) = outcome {
+        let class = error.class();
+        report.verdict = match class {
+            // An image that a board would not start has failed, as if it had been tried.
+            Class::Image => Verdict::Failed,
+            _ => Verdict::CouldNotRun,
+        };
+        report.failure = Some(Failure::new(class, error.advice(), &records));
+    }
+    keep_evidence(job, timeline, &records, &mut report);
+    report
+}
+
+/// Sets the board up, runs it, and takes everything down. What came of it is in the report.
+async fn go(
+    job: &Job<'_>,
+    timeline: &Timeline,
+    stop: impl Future<Output = StoppedBy>,
+    report: &mut Report,
+) -> Result<(), RunError> {
+    let stop = stop.shared();
+    let (live, expectations) = tokio::select! {
+        biased;
+        by = stop.clone() => return Err(RunError::Stopped(by)),
+        started = Live::start(job, timeline) => started?,
+    };
+    report.nonce = Some(live.nonce().to_owned());
+    report.layers = live.layers().to_vec();
+    report.mac = Some(live.mac());
+    report.restored_from = live.restored().map(|restored| restored.run.clone());
+    let in_folder = |source| RunError::Folder {
+        path: job.folder.clone(),
+        source,
+    };
+    let recording = Recording::start(&live, &job.folder, timeline);
+    let mut recording = recording.map_err(in_folder)?;
+    live.switch_on().await?;
+    let plan = job.judge_plan(&live);
+    let followed = follow(&plan, job, &live, expectations, timeline, stop.clone()).await;
+    report.qemu_cpu_seconds = followed.cpu_seconds;
+    report.tell(&followed);
+    // Before a user sits down at the board.
+    recording.end_of_run().await;
+    let held = match &report.failure {
+        Some(failure) if job.keep && failure.class != Class::Host => {
+            let cause = failure.cause.clone();
+            let ready = || timeline.emit(Event::Held { cause });
+            let stopped = async {
+                stop.await;
+            };
+            hold(&live, &job.folder, &timeline.snapshot(), ready, stopped).await
+        }
+        _ => Ok(()),
+    };
+    live.shut_down().await;
+    let dispensable = report.failure.is_none() && !job.keep;
+    recording.finish(dispensable).await;
+    held.map_err(in_folder)
+}
+
+/// Takes a board that has just been switched on through the chain up to a stage that the chain has.
+///
+/// # Errors
+/// The stage is not reached.
+pub async fn run_until(
+    stage: &str,
+    job: &Job<'_>,
+    live: &Live,
+    expectations: Expectations,
+    timeline: &Timeline,
+) -> Result<(), Box<Failure>> {
+    let plan = job.judge_plan(live).until(stage);
+    let never = std::future::pending();
+    let followed = follow(&plan, job, live, expectations, timeline, never).await;
+    match followed.verdict.finding {
+        None => Ok(()),
+        Some(finding) => Err(Box::new(Failure::of(&finding, &followed.records))),
+    }
+}
+
+/// Follows a board that has just been switched on until the plan is decided.
+async fn follow(
+    plan: &JudgePlan,
+    job: &Job<'_>,
+    live: &Live,
+    expectations: Expectations,
+    timeline: &Timeline,
+    stop: impl Future<Output = StoppedBy>,
+) -> Followed {
+    let qemu = live.machine().pid();
+    let meter = move || CpuSeconds {
+        qemu: cpu_seconds(qemu),
+        harness: cpu_seconds(std::process::id()),
+    };
+    let mut starvation = Starvation::of(qemu, own_core());
+    let guest = Guest {
+        activity: live.activity(),
+        starved: Box::new(move || starvation.total()),
+        meter: Arc::new(meter),
+    };
+    let bounds = Bounds::new(&job.board.limits, host_scale());
+    let ended = async {
+        let words = live.machine().ended().await;
+        if let Some(full) = full_disk(&job.folder) {
+            timeline.emit(full);
+        }
+        words
+    };
+    let script = Script::new(plan, timeline.clone(), expectations, bounds, guest);
+    script.follow(ended, stop).await
+}

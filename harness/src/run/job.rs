@@ -1,0 +1,105 @@
+//! What a run is made of, and what is wanted of it.
+
+use std::path::PathBuf;
+
+use super::{Live, Parts};
+use crate::board::{Board, Stage};
+use crate::judge::{JudgePlan, Source};
+use crate::mac::Mac;
+use crate::scenario::Scenario;
+use crate::timeline::TIMELINE_VERSION;
+
+/// A run that is wanted.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The board.
+    pub board: &'a Board,
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// What it is made of.
+    pub parts: &'a Parts,
+    /// What the board starts with.
+    pub start: Start,
+    /// The run's folder: transcript, journal, report. It is made if need be.
+    pub folder: PathBuf,
+    /// Leave the card, which holds the board's private key, and the other working files in the folder, and a board that has
+    /// failed on until the user stops the run.
+    pub keep: bool,
+    /// Where boards are kept that have come to a stage, for other runs to go on from; without it, this one boots in whole.
+    pub checkpoints: Option<PathBuf>,
+    /// What is rarely wanted.
+    pub extras: Extras,
+    /// The command that runs the same again.
+    pub reproduce: String,
+}
+
+/// What is rarely wanted of a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extras {
+    /// Listen for a debugger, which is then left to start the board.
+    pub gdb: bool,
+    /// Put the disk image into the bundle of a failed run.
+    pub bundle_image: bool,
+    /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
+    pub mac: Option<Mac>,
+}
+
+/// What the board starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The card, by way of firmware, boot loader and iPXE.
+    Card,
+    /// Kernel and initramfs at once, as a yardstick for the chain.
+    Direct {
+        /// The kernel command line.
+        append: String,
+        /// What is plugged into the board's USB port.
+        nic: Nic,
+    },
+}
+
+/// A network interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nic {
+    /// The board's own, on the LAN.
+    Board,
+    /// QEMU's own on QEMU's user network, as a yardstick for the board's. Nothing is on the LAN then.
+    Emulator,
+}
+
+impl Job<'_> {
+    /// The stages of this run: a direct start has none before Linux.
+    #[must_use]
+    pub fn stages(&self) -> Vec<Stage> {
+        let stages = self.scenario.stages(self.board);
+        match self.start {
+            Start::Card => stages,
+            Start::Direct { .. } => {
+                let is_linux = |s: &Stage| s.name == "Linux";
+                let first = stages.iter().position(is_linux).unwrap_or(0);
+                stages.into_iter().skip(first).collect()
+            }
+        }
+    }
+
+    /// The stages of this run up to the one of this name; none if it has no such stage.
+    pub(super) fn stages_until(&self, name: &str) -> Vec<Stage> {
+        let mut stages = self.stages();
+        let last = stages.iter().position(|s| s.name == name);
+        stages.truncate(last.map_or(0, |i| i + 1));
+        stages
+    }
+
+    /// What this run is judged by.
+    pub(super) fn judge_plan(&self, live: &Live) -> JudgePlan {
+        let source = Source::Run {
+            version: TIMELINE_VERSION,
+        };
+        let mut plan = JudgePlan::of_scenario(self.scenario, self.board, self.stages(), source);
+        if self.start != Start::Card {
+            // A direct start leaves the boot server alone, so nothing is stated of it.
+            plan.journal.clear();
+        }
+        plan.knowing(Some(live.nonce()), live.layers())
+    }
+}

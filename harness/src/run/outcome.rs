@@ -1,0 +1,94 @@
+//! What the report of a run says: who it is, and what the judge says of it.
+
+use std::time::SystemTime;
+
+use super::faults::faults;
+use super::job::Job;
+use crate::host::host_scale;
+use crate::judge::{Outcome, StageOutcome, Verdict as Judgement};
+use crate::report::{CpuSeconds, Failure, Report, StageTime, Verdict};
+use crate::script::Followed;
+use crate::timeline::{Event, Record};
+
+/// A report of which nothing is known but what is to be run.
+pub(super) fn identity(job: &Job<'_>) -> Report {
+    Report {
+        version: Report::VERSION,
+        scenario: job.scenario.name.clone(),
+        title: job.scenario.title.clone(),
+        board: job.board.name.clone(),
+        uarts: job.board.uarts.iter().map(|u| u.name.clone()).collect(),
+        mac: None,
+        started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        verdict: Verdict::CouldNotRun,
+        restored_from: None,
+        chain: job.stages().into_iter().map(|s| s.name).collect(),
+        faults: faults(job.scenario),
+        stages: Vec::new(),
+        failure: None,
+        ending: None,
+        container_system: None,
+        container_version: None,
+        nonce: None,
+        layers: Vec::new(),
+        container_source: job.parts.container.source.clone(),
+        stand_in: job.parts.container.stand_in,
+        qemu_cpu_seconds: 0.0,
+        harness_cpu_seconds: 0.0,
+        host_scale: host_scale(),
+        parts: job.parts.versions.clone(),
+        reproduce: job.reproduce.clone(),
+        lost: Vec::new(),
+    }
+}
+
+impl Report {
+    /// Takes over what the judge says.
+    pub(super) fn tell(&mut self, followed: &Followed) {
+        let verdict = &followed.verdict;
+        self.verdict = verdict.outcome.into();
+        self.ending.clone_from(&verdict.ending);
+        self.stages = stage_times(verdict, &followed.cpu);
+        let finding = verdict.finding.as_ref();
+        self.failure = finding.map(|finding| Failure::of(finding, &followed.records));
+    }
+}
+
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Self::Passed,
+            Outcome::Failed => Self::Failed,
+            // A run of ours knows everything that it is judged by.
+            Outcome::CouldNotRun | Outcome::NotJudged => Self::CouldNotRun,
+        }
+    }
+}
+
+/// The stages that were reached, with what the CPU did meanwhile.
+fn stage_times(verdict: &Judgement, cpu: &[Option<CpuSeconds>]) -> Vec<StageTime> {
+    let mut cpu = cpu.iter();
+    let time = |(name, outcome): (&String, StageOutcome)| match outcome {
+        StageOutcome::Reached { at, took, restored } => Some(StageTime {
+            name: name.clone(),
+            reached: at.as_secs_f64(),
+            took: took.as_secs_f64(),
+            cpu: cpu.next().copied().flatten(),
+            restored,
+        }),
+        StageOutcome::NotReached | StageOutcome::NotJudged => None,
+    };
+    let stages = verdict.stages.iter().map(|s| (&s.name, s.outcome));
+    stages.filter_map(time).collect()
+}
+
+/// The value of a key that an `os-release` on the console gives (os-release(5)).
+pub(super) fn os_release(record: &Record, key: &str) -> Option<String> {
+    match &record.event {
+        Event::Serial { line, .. } => {
+            let value = line.strip_prefix(key)?.strip_prefix('=')?;
+            Some(value.trim_matches('"').to_owned())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,14 @@
+//! The script of a live run: it waits for what the run awaits, and puts onto the timeline what nobody else would: that nothing happens any
+//! more, that a bound is used up, that the emulator has ended, that the user has had enough. The judge decides, from the timeline alone.
+
+mod bounds;
+mod follow;
+mod serial;
+mod watch;
+
+pub(crate) use bounds::Bounds;
+pub(crate) use follow::{Followed, Guest, Script};
+pub(crate) use watch::Activity;
+
+#[cfg(test)]
+mod tests;
