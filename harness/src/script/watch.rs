@@ -152,7 +152,7 @@ impl Watch {
     fn budget(&self, now: Now, progress: &Progress) -> Option<Event> {
         let used_up = |of, bound: Duration, since: Now| {
             let wall = now.wall.saturating_sub(since.wall);
-            Bounds::is_over(bound, now.had_since(since), wall).then(|| Event::Budget {
+            Bounds::is_over(bound, now.had_since(since), wall).then_some(Event::Budget {
                 of,
                 seconds: bound.as_secs_f64(),
                 clock: BudgetClock::Cpu,
@@ -172,7 +172,7 @@ impl Watch {
             false => self.bounds.silence(),
         };
         let wall = now.wall.saturating_sub(self.alive.wall);
-        Bounds::is_over(bound, now.had_since(self.alive), wall).then(|| Event::Silence {
+        Bounds::is_over(bound, now.had_since(self.alive), wall).then_some(Event::Silence {
             seconds: wall.as_secs_f64(),
             since_power_on: never,
         })
