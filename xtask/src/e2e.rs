@@ -17,7 +17,7 @@ use shakedown_harness::report::{
     Report, bundle, ending_text, exit_status, failure_text, junit, summary_table,
 };
 use shakedown_harness::run::{
-    Extras, Given, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
+    Extras, Given, ImageCheck, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
 };
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::shell::OurCommand;
@@ -72,6 +72,9 @@ pub(crate) struct RunArgs {
     /// Put the disk image into the bundle of each failed run.
     #[arg(long)]
     bundle_image: bool,
+    /// Boot an image given by --image although it breaks the specification.
+    #[arg(long)]
+    boot_anyway: bool,
     /// Show the serial ports.
     #[arg(short, long)]
     verbose: bool,
@@ -117,6 +120,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) parts: Arc<Parts>,
     /// Where checkpoints are kept, if they may be used.
     pub(crate) checkpoints: Option<PathBuf>,
+    /// The image is not one of ours.
+    pub(crate) is_given: bool,
     /// The board's hardware address, where it is that of another run.
     pub(crate) mac: Option<Mac>,
     /// The command that runs the same again.
@@ -170,6 +175,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             parts,
             checkpoints: (!args.no_checkpoints).then(|| project.checkpoints_folder()),
             mac: None,
+            is_given: args.parts.image.is_some() || project.defaults().image.is_some(),
             reproduce: format!(
                 "{} {} --board {}{}",
                 OurCommand("e2e"),
@@ -316,6 +322,7 @@ async fn run_one(
         checkpoints,
         mac,
         reproduce,
+        is_given: _,
     } = planned;
     let folder = project.run_folder(scenario, board);
     let job = Job {
@@ -328,6 +335,11 @@ async fn run_one(
         checkpoints: checkpoints.clone(),
         extras: Extras {
             bundle_image: args.bundle_image,
+            image_check: match (planned.is_given, args.boot_anyway) {
+                (false, _) => ImageCheck::None,
+                (true, true) => ImageCheck::BootAnyway,
+                (true, false) => ImageCheck::Must,
+            },
             mac: *mac,
             ..Extras::default()
         },

@@ -46,6 +46,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         parts: kit.parts(&board)?.into(),
         checkpoints: None,
         mac: manifest.mac,
+        is_given: parts.image.is_some(),
         reproduce: format!(
             "{} {}{}",
             shell::OurCommand("e2e repro"),

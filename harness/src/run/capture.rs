@@ -17,6 +17,9 @@ use crate::timeline::Timeline;
 /// Name of the capture in a run's folder.
 pub const CAPTURE_FILE: &str = "lan.pcapng";
 
+/// The most that a capture may hold, in bytes of frames; a guest can send any number.
+const MOST: u64 = 512 << 20;
+
 /// A capture that goes on until its LAN is gone.
 #[derive(Debug)]
 pub struct Capture(AbortOnDropHandle<io::Result<u64>>);
@@ -68,6 +71,7 @@ async fn record(
     mut meter: Meter,
 ) -> io::Result<u64> {
     let mut missing = 0;
+    let mut written = 0;
     let mut comment = None;
     loop {
         let observed = tokio::select! {
@@ -94,6 +98,11 @@ async fn record(
                     Direction::FromGuest => pcapng::Direction::Inbound,
                     Direction::ToGuest => pcapng::Direction::Outbound,
                 };
+                if written > MOST {
+                    missing += 1;
+                    continue;
+                }
+                written += frame.len() as u64;
                 writer.packet(started + at, direction, &frame, comment.take().as_deref())?;
             }
             Err(RecvError::Lagged(frames)) => {

@@ -12,6 +12,9 @@ pub enum RunError {
     /// The run was stopped before the board had been switched on.
     #[error("stopped by {}", match .0 { StoppedBy::User => "the user", StoppedBy::Signal => "a signal" })]
     Stopped(StoppedBy),
+    /// The image breaks rules of the specification that bind.
+    #[error("the image breaks the specification, so that a board may not start it (--boot-anyway boots it all the same):\n  {}", .0.join("\n  "))]
+    Broken(Vec<String>),
     /// The run's folder could not be used.
     #[error("cannot write to the run's folder {}: {source}", path.display())]
     Folder {
@@ -88,7 +91,9 @@ impl RunError {
             return Class::Host;
         }
         match self {
-            Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => Class::Image,
+            Self::Broken(_) | Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => {
+                Class::Image
+            }
             Self::Machine(_) | Self::BadCheckpoint { .. } => Class::Emulator,
             Self::Services(_) | Self::Lan(_) => Class::Server,
             Self::Stopped(_)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
+use super::check::check_image;
 use super::hold::hold;
 use super::job::Job;
 use super::live::Live;
@@ -54,6 +55,7 @@ async fn go(
     stop: impl Future<Output = StoppedBy>,
     report: &mut Report,
 ) -> Result<(), RunError> {
+    check_image(job, timeline)?;
     let stop = stop.shared();
     let (live, expectations) = tokio::select! {
         biased;

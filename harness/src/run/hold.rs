@@ -18,6 +18,9 @@ use crate::timeline::{Event, Record};
 /// How much of what a port said before is shown to who comes late, in bytes.
 const BACKLOG: u64 = 2048;
 
+/// How long to wait when the system has no file descriptor for another client.
+const BACK_OFF: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How to get at a board that is kept on, as `attach.json` in the run's folder says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attach {
@@ -102,7 +105,11 @@ async fn open(door: &UnixListener, console: &Console, uart: u8) {
     let mut guests = FuturesUnordered::new();
     loop {
         tokio::select! {
-            Ok((stream, _)) = door.accept() => guests.push(serve(stream, console, uart)),
+            accepted = door.accept() => match accepted {
+                Ok((stream, _)) => guests.push(serve(stream, console, uart)),
+                // No file descriptor is free; one may be in a moment.
+                Err(_) => tokio::time::sleep(BACK_OFF).await,
+            },
             // One who leaves in the middle of a word is no error.
             Some(_) = guests.next() => {}
         }

@@ -40,8 +40,22 @@ pub struct Extras {
     pub gdb: bool,
     /// Put the disk image into the bundle of a failed run.
     pub bundle_image: bool,
+    /// Whether the image is held to the specification before it is booted.
+    pub image_check: ImageCheck,
     /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
     pub mac: Option<Mac>,
+}
+
+/// Whether an image is held to the specification before it is booted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImageCheck {
+    /// It is one of ours.
+    #[default]
+    None,
+    /// An image that breaks a rule which binds has failed.
+    Must,
+    /// What it breaks is said, and it is booted.
+    BootAnyway,
 }
 
 /// What the board starts with.

@@ -233,6 +233,7 @@ impl Live {
                 console: console.load(Ordering::Relaxed),
                 frames: statistics.frames_from_guest + statistics.frames_to_guest,
                 sent: statistics.bytes_from_guest,
+                lines: 0,
                 served: 0,
             }
         })

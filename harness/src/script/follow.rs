@@ -44,6 +44,7 @@ pub(crate) struct Script {
     cpu: Vec<Option<CpuSeconds>>,
     used: CpuSeconds,
     served: u64,
+    lines: u64,
 }
 
 /// A run that has been followed to its end.
@@ -80,6 +81,7 @@ impl Script {
             announced: 0,
             cpu: Vec::new(),
             served: 0,
+            lines: 0,
         }
     }
 
@@ -123,6 +125,7 @@ impl Script {
             let now = Now { wall, starved };
             let activity = Activity {
                 served: self.served,
+                lines: self.lines,
                 ..(self.guest.activity)()
             };
             let watch = watch.get_or_insert_with(|| Watch::new(self.bounds.clone(), now, activity));
@@ -170,6 +173,7 @@ impl Script {
                 | Event::Ntp { .. }
         );
         self.served += u64::from(is_served);
+        self.lines += u64::from(matches!(record.event, Event::Serial { .. }));
         self.progress.take(record);
     }
 

@@ -8,6 +8,8 @@ use crate::timeline::{Bound, BudgetClock, Event, HostTrouble};
 
 /// Bytes that a guest may write to its serial ports in a run: more than 115,200 baud can carry in 20 minutes.
 const MOST_CONSOLE: u64 = 16 << 20;
+/// Lines that a guest may write to its serial ports in a run, each of which is a record.
+const MOST_LINES: u64 = 200_000;
 /// Bytes that a guest may send to the network in a run.
 const MOST_NETWORK: u64 = 512 << 20;
 /// Things that a guest may make the servers do in a run: requests, handshakes, leases, names.
@@ -21,6 +23,8 @@ const WINDOW: Duration = Duration::from_secs(20);
 pub(crate) struct Activity {
     /// Bytes on its serial ports.
     pub(crate) console: u64,
+    /// Lines on its serial ports.
+    pub(crate) lines: u64,
     /// Frames that it has sent, and fetched.
     pub(crate) frames: u64,
     /// Bytes that it has sent to the network.
@@ -103,7 +107,7 @@ impl Watch {
                 bytes,
             })
         };
-        if activity.console > MOST_CONSOLE {
+        if activity.console > MOST_CONSOLE || activity.lines > MOST_LINES {
             of("console", activity.console)
         } else if activity.sent > MOST_NETWORK {
             of("network", activity.sent)

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{MachineError, Monitor};
 
@@ -82,7 +82,24 @@ pub(super) async fn load_memory(monitor: &Monitor, file: &Path) -> Result<(), Ma
     migrate(monitor, "migrate-incoming", file).await
 }
 
+/// The longest that a machine may take to be written or read: 250 MB on a slow disk.
+const LONGEST: Duration = Duration::from_secs(180);
+
 async fn migrate(monitor: &Monitor, command: &str, file: &Path) -> Result<(), MachineError> {
+    let moved = timeout(LONGEST, migrate_at_leisure(monitor, command, file)).await;
+    moved.unwrap_or_else(|_| {
+        Err(MachineError::Refused {
+            command: command.into(),
+            description: format!("it takes longer than {} s", LONGEST.as_secs()),
+        })
+    })
+}
+
+async fn migrate_at_leisure(
+    monitor: &Monitor,
+    command: &str,
+    file: &Path,
+) -> Result<(), MachineError> {
     let uri = format!("file:{}", file.display());
     monitor.execute(command, json!({ "uri": uri })).await?;
     loop {

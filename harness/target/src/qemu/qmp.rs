@@ -6,12 +6,17 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::MachineError;
+
+/// The longest wait for an answer. QEMU answers in milliseconds, unless its main loop is stuck.
+const ANSWER: Duration = Duration::from_secs(60);
 
 /// An asynchronous message of QEMU.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +30,8 @@ pub struct QmpEvent {
 /// The monitor of a running QEMU. Clones share the connection.
 #[derive(Clone)]
 pub struct Monitor {
-    writer: Arc<AsyncMutex<Box<dyn AsyncWrite + Send + Unpin>>>,
+    /// To the task that writes, so that a command whose caller gives up is still written as a whole line.
+    commands: mpsc::UnboundedSender<String>,
     waiting: Arc<Mutex<Waiting>>,
     next_id: Arc<AtomicU64>,
 }
@@ -44,11 +50,11 @@ impl Monitor {
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        let (reader, writer) = tokio::io::split(stream);
+        let (reader, mut writer) = tokio::io::split(stream);
         let mut lines = BufReader::new(reader).lines();
-        let greeting = lines
-            .next_line()
+        let greeting = timeout(ANSWER, lines.next_line())
             .await
+            .map_err(|_| MachineError::Monitor(late("its greeting")))?
             .map_err(|e| MachineError::Monitor(e.to_string()))?
             .unwrap_or_default();
         let is_qmp = serde_json::from_str::<Value>(&greeting).is_ok_and(|v| v.get("QMP").is_some());
@@ -57,8 +63,16 @@ impl Monitor {
                 "no QMP greeting but `{greeting}`"
             )));
         }
+        let (commands, mut to_write) = mpsc::unbounded_channel::<String>();
+        tokio::spawn(async move {
+            while let Some(line) = to_write.recv().await {
+                if writer.write_all(line.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
         let monitor = Self {
-            writer: Arc::new(AsyncMutex::new(Box::new(writer))),
+            commands,
             waiting: Arc::new(Mutex::new(Some(HashMap::new()))),
             next_id: Arc::new(AtomicU64::new(1)),
         };
@@ -81,7 +95,7 @@ impl Monitor {
     /// Executes a command and returns its answer.
     ///
     /// # Errors
-    /// QEMU refuses the command, or the connection has ended.
+    /// QEMU refuses the command, does not answer within a minute, or the connection has ended.
     pub async fn execute(&self, command: &str, arguments: Value) -> Result<Value, MachineError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let gone = || {
@@ -98,14 +112,10 @@ impl Monitor {
             .insert(id, answer_tx);
         let mut line = json!({ "execute": command, "arguments": arguments, "id": id }).to_string();
         line.push('\n');
-        self.writer
-            .lock()
+        self.commands.send(line).map_err(|_| gone())?;
+        timeout(ANSWER, answer)
             .await
-            .write_all(line.as_bytes())
-            .await
-            .map_err(|_| gone())?;
-        answer
-            .await
+            .map_err(|_| MachineError::Monitor(late(command)))?
             .map_err(|_| gone())?
             .map_err(|description| MachineError::Refused {
                 command: command.into(),
@@ -146,6 +156,13 @@ impl std::fmt::Debug for Monitor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Monitor").finish_non_exhaustive()
     }
+}
+
+fn late(what: &str) -> String {
+    format!(
+        "no answer to {what} within {} s: QEMU hangs",
+        ANSWER.as_secs()
+    )
 }
 
 /// Hands a line of QEMU to whom it concerns; lines that are not QMP are passed over.
