@@ -6,6 +6,7 @@
 pub mod board;
 pub mod host;
 pub mod judge;
+pub mod pool;
 pub mod project;
 pub mod report;
 pub mod run;

@@ -1,23 +1,26 @@
 //! `cargo xtask e2e`: scenarios on boards, with a live line each and a table at the end.
 
+use std::io::Write;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 use shakedown_common::view::{RunLine, Show, View};
 use shakedown_common::{PartsArgs, say};
 use shakedown_harness::board::Board;
 use shakedown_harness::mac::Mac;
-use shakedown_harness::project::{Project, affected};
+use shakedown_harness::pool;
+use shakedown_harness::project::{Project, affected, fitting};
 use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
-    Report, bundle, ending_text, exit_status, failure_text, junit, summary_table,
+    Report, bundle, ending_text, exit_status, failure_text, github, junit, summary_table,
 };
 use shakedown_harness::run::{
-    Extras, Given, ImageCheck, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
+    Extras, ImageCheck, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
 };
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::shell::OurCommand;
@@ -26,7 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::globals::Globals;
-use crate::repro;
+use crate::{list, repro};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
@@ -34,7 +37,8 @@ use crate::repro;
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Run only the scenarios of these names, or those of the tier whose names contain them.
+    /// Run only the scenarios of these names, or those of the tier whose names contain them; `tag:WORD` are those with that tag, and `!` before
+    /// either leaves those out.
     filters: Vec<String>,
     /// Run only on this board.
     #[arg(long)]
@@ -45,6 +49,9 @@ pub(crate) struct Args {
     /// Of these, run only what has changed since this commit can affect, uncommitted work included; by default since the branch began.
     #[arg(long, value_name = "BASE")]
     changed: Option<Option<String>>,
+    /// Run nothing: show what would be run, as JSON with `--json`.
+    #[arg(long, visible_alias = "dry-run")]
+    list: bool,
     /// Boot every board in whole: neither go on from checkpoints nor keep any.
     #[arg(long)]
     no_checkpoints: bool,
@@ -158,12 +165,21 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             .say("nothing was run: nothing that has changed can affect any of these runs");
         return Ok(ExitCode::SUCCESS);
     }
+    if args.list {
+        return list::run(&selected, &project, args.run.json);
+    }
     let kit = args.parts.kit(project.defaults())?;
     if let Some(warning) = kit.warning() {
         eprintln!("note: {warning}");
     }
     let selected = match kit.given() {
-        Some(given) => fitting(selected, given)?,
+        Some(given) => {
+            let (fitting, notes) = fitting(selected, given)?;
+            for note in notes {
+                eprintln!("note: {note}");
+            }
+            fitting
+        }
         None => selected,
     };
     let mut planned = Vec::new();
@@ -202,13 +218,14 @@ pub(crate) fn carry_out(
         eprintln!("note: {}", planned.parts.container.source);
     }
     let begun = Instant::now();
-    let runs = run_all(project, planned, args, jobs)?;
+    let (runs, failed) = run_all(project, planned, args, jobs)?;
     let took = begun.elapsed().as_secs_f64();
     let runs_folder = project.runs_folder();
     let junit_file = args.junit.clone();
     let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
     std::fs::write(&junit_file, junit(&runs, project.root())?)
         .with_context(|| format!("cannot write {}", junit_file.display()))?;
+    annotate(project, &runs)?;
     let index = write_index(runs_folder)?;
     let reports: Vec<_> = runs.into_iter().map(|(report, _)| report).collect();
     let mut text = format!("\n{}\n", summary_table(&reports, args.width()));
@@ -227,45 +244,19 @@ pub(crate) fn carry_out(
     }
     text += &format!("all runs: {}", index.display());
     args.say(&text);
-    Ok(reports)
+    match failed {
+        None => Ok(reports),
+        Some(error) => Err(error).context("a run could not begin"),
+    }
 }
 
-/// The scenarios that a provisioned image can boot in. What is left out, and what a run cannot show, is said.
-fn fitting<'a>(
-    selected: Vec<(&'a Scenario, &'a Board)>,
-    given: &Given,
-) -> Result<Vec<(&'a Scenario, &'a Board)>> {
-    let fits = |(scenario, _): &(&Scenario, &Board)| scenario.boot.transport == given.transport();
-    let (fitting, others): (Vec<_>, Vec<_>) = selected.into_iter().partition(fits);
-    if let Given::Https { server, .. } = given {
-        eprintln!(
-            "note: the image is provisioned for {server}; the run plays this server, and a copy of the image trusts its CA"
-        );
-    }
-    for untested in given.untested() {
-        eprintln!("note: not tested: {untested}");
-    }
-    for (scenario, _) in others {
-        eprintln!(
-            "note: {} is left out: the image is provisioned for another way to boot",
-            scenario.name
-        );
-    }
-    if fitting.is_empty() {
-        bail!(
-            "the image is provisioned for another way to boot than that of any of these scenarios; give the prebuilt image"
-        );
-    }
-    Ok(fitting)
-}
-
-/// Makes the runs, `jobs` at a time, each on a core of its own.
+/// Makes the runs, `jobs` at a time, each on a core of its own. One that cannot even begin does not hide what came of the others.
 fn run_all(
     project: &Project,
     planned: &[Planned<'_>],
     args: &RunArgs,
     jobs: usize,
-) -> Result<Vec<(Report, PathBuf)>> {
+) -> Result<(Vec<(Report, PathBuf)>, Option<std::io::Error>)> {
     let view = View::new(Show {
         console: args.verbose,
         json: args.json,
@@ -279,33 +270,24 @@ fn run_all(
         // Keep the task alive so that waiters never see a closed channel.
         stop_tx.closed().await;
     });
-    let queue = Mutex::new(planned.iter().enumerate());
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let work = || -> Result<Vec<(usize, (Report, PathBuf))>> {
-        let mut made = Vec::new();
-        // Once the user has had enough, no other run begins.
-        while stop.borrow().is_none()
-            && let Some((number, planned)) = next()
-        {
+    let at_a_time = NonZero::new(jobs).unwrap_or(NonZero::<usize>::MIN);
+    let made = pool::each(
+        planned,
+        at_a_time,
+        || stop.borrow().is_some(),
+        |planned| {
             let stop = stop.clone();
-            let run = async |_| run_one(project, planned, args, &view, stop).await;
-            made.push((number, on_own_core(run)?));
+            on_own_core(async |_| run_one(project, planned, args, &view, stop).await)
+        },
+    );
+    let (mut runs, mut failed) = (Vec::new(), None);
+    for made in made {
+        match made {
+            Ok(run) => runs.push(run),
+            Err(error) => failed = Some(error),
         }
-        Ok(made)
-    };
-    let mut made = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs.min(planned.len()))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let made = workers.into_iter().map(|worker| {
-            let made = worker.join();
-            made.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        made.collect::<Result<Vec<_>>>()
-    })?
-    .concat();
-    made.sort_by_key(|(number, _)| *number);
-    Ok(made.into_iter().map(|(_, run)| run).collect())
+    }
+    Ok((runs, failed))
 }
 
 async fn run_one(
@@ -397,6 +379,32 @@ async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
         ));
     }
     std::future::pending().await
+}
+
+/// Tells GitHub, if it is who runs this: a summary of the job, and an annotation at the scenario of each run that did not pass.
+fn annotate(project: &Project, runs: &[(Report, PathBuf)]) -> Result<()> {
+    let reports: Vec<_> = runs.iter().map(|(report, _)| report).collect();
+    if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
+        let opened = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(&file);
+        let written =
+            opened.and_then(|mut file| file.write_all(github::summary(&reports).as_bytes()));
+        written.with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
+        for report in reports {
+            let file = project
+                .scenarios_folder()
+                .join(format!("{}.toml", report.scenario));
+            let relative = file.strip_prefix(project.root()).unwrap_or(&file);
+            if let Some(line) = github::annotation(report, relative) {
+                eprintln!("{line}");
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn exit_code(reports: &[Report]) -> ExitCode {

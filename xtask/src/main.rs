@@ -5,12 +5,14 @@
 mod book;
 mod completions;
 mod console;
+mod docs;
 mod doctor;
 mod e2e;
 mod fixtures;
 mod globals;
 mod image;
 mod init;
+mod list;
 mod manual;
 mod replay;
 mod report;
@@ -57,6 +59,8 @@ enum Command {
     Replay(replay::Args),
     /// Say what this machine has and lacks for runs.
     Doctor(doctor::Args),
+    /// Write the book's reference pages and the JSON Schemas of the code; for a clone of Shakedown.
+    Docs(docs::Args),
     /// Write man pages of these commands into a folder.
     Manual(manual::Args),
     /// Write a shell's completions of these commands to standard output.
@@ -87,6 +91,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Fixtures(args) => fixtures::run(args, globals),
         Command::Replay(args) => replay::run(args, globals),
         Command::Doctor(args) => doctor::run(args, globals),
+        Command::Docs(args) => docs::run(args, globals),
         Command::Manual(args) => manual::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Scenario(args) => scenario::run(args, globals),

@@ -113,6 +113,12 @@ impl Project {
         &self.scenarios
     }
 
+    /// Whether a scenario lies in the project; the others are built in.
+    #[must_use]
+    pub fn is_own(&self, scenario: &Scenario) -> bool {
+        self.own.contains(&*scenario.name)
+    }
+
     /// The folder that the project's scenarios lie in.
     #[must_use]
     pub fn scenarios_folder(&self) -> &Path {

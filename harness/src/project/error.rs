@@ -50,6 +50,11 @@ pub enum ProjectError {
         /// Names of boards.
         boards: String,
     },
+    /// A provisioned image boots in another way than every scenario that was asked for.
+    #[error(
+        "the image is provisioned for another way to boot than that of any of these scenarios; give the prebuilt image"
+    )]
+    OtherWayToBoot,
     /// A folder cannot be created.
     #[error("cannot create a folder in {}: {source}", path.display())]
     Folder {

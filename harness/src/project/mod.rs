@@ -8,6 +8,8 @@ mod changed;
 mod config;
 mod discovery;
 mod error;
+mod filter;
+mod fitting;
 mod selection;
 
 pub use changed::{ChangedError, affected};
@@ -15,3 +17,5 @@ pub(crate) use config::ProjectFile;
 pub use config::{CONFIG_FILE, Defaults, PROJECT_FILE};
 pub use discovery::{Builtin, Project};
 pub use error::ProjectError;
+pub use fitting::fitting;
+pub use selection::Runs;

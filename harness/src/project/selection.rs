@@ -2,12 +2,17 @@
 
 use super::discovery::Project;
 use super::error::ProjectError;
+use super::filter::Filter;
 use crate::board::Board;
 use crate::scenario::{Scenario, Tier};
 
+/// Scenarios with the boards that they are run on.
+pub type Runs<'a> = Vec<(&'a Scenario, &'a Board)>;
+
 impl Project {
     /// The pairs of scenario and board that `filters` mean: the scenario of that name, whatever its tier, or every one up to `tier`
-    /// whose name contains it. Without filters every one up to `tier` that lies in the project; where none does, every one.
+    /// whose name contains it; `tag:WORD` is every one with that tag, and `!` before either leaves those out. Without filters every one up to
+    /// `tier` that lies in the project; where none does, every one.
     ///
     /// # Errors
     /// There is none.
@@ -16,7 +21,7 @@ impl Project {
         filters: &[String],
         board: Option<&str>,
         tier: Tier,
-    ) -> Result<Vec<(&Scenario, &Board)>, ProjectError> {
+    ) -> Result<Runs<'_>, ProjectError> {
         let pairs = self.scenarios.iter().flat_map(|scenario| {
             let on = move |name: &String| {
                 let board = self.boards.iter().find(|b| &b.name == name);
@@ -24,21 +29,11 @@ impl Project {
             };
             scenario.boards.iter().filter_map(on)
         });
-        let is_exact = |filter: &String| self.scenarios.iter().any(|s| &s.name == filter);
-        let means = |filter: &String, scenario: &Scenario| {
-            if is_exact(filter) {
-                scenario.name == *filter
-            } else {
-                scenario.tier <= tier && scenario.name.contains(filter.as_str())
-            }
-        };
-        let is_wanted = |scenario: &Scenario| match filters {
-            [] => {
-                let is_own = self.own.is_empty() || self.own.contains(&scenario.name);
-                is_own && scenario.tier <= tier
-            }
-            _ => filters.iter().any(|f| means(f, scenario)),
-        };
+        let filter = Filter::read(filters, |word| {
+            self.scenarios.iter().any(|s| s.name == word)
+        });
+        let is_usual = |s: &Scenario| self.own.is_empty() || self.own.contains(&*s.name);
+        let is_wanted = |scenario: &Scenario| filter.means(scenario, tier, is_usual(scenario));
         let wanted: Vec<_> = pairs
             .filter(|(_, b)| board.is_none_or(|name| b.name == name))
             .filter(|(s, _)| is_wanted(s))
@@ -125,13 +120,21 @@ pub(super) mod tests {
             let filters: Vec<_> = filters.iter().map(ToString::to_string).collect();
             let selected = project.select(&filters, None, tier);
             let names = selected.into_iter().flatten();
-            let names: Vec<_> = names.map(|(s, _)| s.name.clone()).collect();
+            let names: Vec<_> = names.map(|(s, _)| s.name.to_string()).collect();
             names
         };
         assert_eq!(names(&["mirror-empty"], Tier::Smoke), ["mirror-empty"]);
         assert_eq!(names(&["mirror-emp"], Tier::Smoke), [""; 0]);
         assert_eq!(names(&["mirror-emp"], Tier::Full), ["mirror-empty"]);
         assert!(names(&[], Tier::Smoke).len() < names(&[], Tier::Full).len());
+        assert_eq!(names(&["mirror", "!mirror-empty"], Tier::Full), ["mirror"]);
+        assert!(!names(&["!mirror-empty"], Tier::Full).contains(&"mirror-empty".to_owned()));
+        let tagged = names(&["tag:registry"], Tier::Full);
+        assert!(
+            tagged.contains(&"registry-429".to_owned())
+                && !tagged.contains(&"alpine-http".to_owned()),
+            "{tagged:?}"
+        );
         assert!(project.one("alpine", None).is_err());
         assert!(
             project
@@ -154,7 +157,7 @@ pub(super) mod tests {
             let selected = project.select(filters, None, Tier::Smoke).unwrap();
             selected
                 .into_iter()
-                .map(|(s, _)| s.name.clone())
+                .map(|(s, _)| s.name.to_string())
                 .collect::<Vec<_>>()
         };
         assert_eq!(names(&[]), ["mine"]);

@@ -4,6 +4,7 @@ pub mod bundle;
 mod compare;
 mod failure;
 mod fault;
+pub mod github;
 pub mod html;
 mod journal;
 mod junit;

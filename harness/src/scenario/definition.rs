@@ -21,6 +21,8 @@ pub struct Scenario {
     pub title: String,
     /// When it is run.
     pub tier: Tier,
+    /// Words that filters find it by.
+    pub tags: Vec<String>,
     /// Names of the boards that it is run on.
     pub boards: Vec<String>,
     /// How the board boots.
@@ -56,6 +58,9 @@ pub(crate) struct ScenarioFile {
     /// What it shows, in a few words.
     title: String,
     tier: Tier,
+    /// Words that filters find it by: `e2e tag:WORD`.
+    #[serde(default)]
+    tags: Vec<String>,
     /// Names of the boards that it is run on.
     #[schemars(with = "Vec<String>")]
     boards: Vec<Span<String>>,
@@ -199,6 +204,7 @@ impl Scenario {
             name: document.name(),
             title: file.title,
             tier: file.tier,
+            tags: file.tags,
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
             boot: file.boot,
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use shakedown_fixtures::alpine::AlpineSource;
 use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::project::Defaults;
 use shakedown_harness::shell;
@@ -20,7 +21,11 @@ pub struct PartsArgs {
     /// never written to.
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
-    /// A folder in OCI image layout to serve as the container image.
+    /// Serve the stand-in, which is not Alpine and says so, and never ask Docker Hub.
+    #[arg(long, conflicts_with = "container")]
+    stand_in: bool,
+    /// A folder in OCI image layout to serve as the container image. By default it is Alpine: from `SHAKEDOWN_ALPINE_ROOTFS_DIR`, from the cache,
+    /// or from Docker Hub on the first run; when that does not answer within ten seconds, a stand-in.
     #[arg(long, value_name = "FOLDER")]
     container: Option<PathBuf>,
 }
@@ -41,6 +46,10 @@ impl PartsArgs {
                 Some(format!(" {option} {}", shell::word(&path)))
             })
             .collect();
+        let words = match self.stand_in {
+            true => words + " --stand-in",
+            false => words,
+        };
         // What came through a pipe has to come through one again.
         match self.image.as_deref() {
             Some(image) if image == Path::new("-") => words + " < IMAGE",
@@ -63,6 +72,10 @@ impl PartsArgs {
             initramfs: given(&self.initramfs, &defaults.initramfs),
             image: given(&self.image, &defaults.image),
             container: given(&self.container, &defaults.container),
+            alpine: match self.stand_in {
+                true => AlpineSource::StandIn,
+                false => AlpineSource::Fetched,
+            },
             cache: defaults.cache.clone().filter(|_| cache.is_none()),
         })?)
     }
@@ -79,6 +92,7 @@ mod tests {
             initramfs: Some("my initramfs".into()),
             image: Some(image.into()),
             container: None,
+            stand_in: false,
         };
         assert_eq!(
             args("out/a.img").words(),

@@ -9,11 +9,7 @@ pub use git::ChangedError;
 use git::{commit, paths_since};
 use reach::{choose, explanation};
 
-use crate::board::Board;
-use crate::scenario::Scenario;
-
-/// Scenarios with the boards that they are run on.
-type Runs<'a> = Vec<(&'a Scenario, &'a Board)>;
+use super::selection::Runs;
 
 /// The runs of `selected` that what has changed since `base` can affect; by default since the branch left the one it is made for. With them
 /// comes what people are told: which and why, and what is left out.

@@ -179,24 +179,48 @@ fn files(run: &Recorded) -> Vec<(&str, &'static str)> {
     others.map(|name| (name, about(name))).collect()
 }
 
+/// Files of a run's folder, and what each holds; `*` stands for any text.
+pub const FILES: &[(&str, &str)] = &[
+    (PAGE_FILE, "the run on one page that needs nothing else"),
+    ("report.json", "the report, for programs"),
+    (
+        "timeline.jsonl",
+        "everything that happened, an event a line",
+    ),
+    ("journal.jsonl", "requests and handshakes of the servers"),
+    ("transcript.log", "the lines of all serial ports"),
+    ("qemu-command.txt", "the emulator's command line"),
+    ("qemu-stderr.txt", "what the emulator complained about"),
+    (
+        "access.log",
+        "the boot server's requests, as other servers log them",
+    ),
+    ("attach.json", "where the board's sockets were"),
+    (
+        bundle::FILE_NAME,
+        "everything that is needed to make the run again elsewhere; of a failed run",
+    ),
+    ("run.txt", "which run this is"),
+    (
+        "lan.pcapng",
+        "every frame with the TLS secrets, for Wireshark; of a failed run or with `--keep`",
+    ),
+    ("*.cast", "a serial port, for asciinema play"),
+    ("*.raw", "a serial port, byte for byte"),
+    (
+        "screens/",
+        "the framebuffer when a stage was reached, where it had changed",
+    ),
+];
+
 /// What a file of a run's folder holds.
 fn about(name: &str) -> &'static str {
-    match name {
-        "report.json" => "the report, for programs",
-        "timeline.jsonl" => "everything that happened, an event a line",
-        "journal.jsonl" => "requests and handshakes of the servers",
-        "transcript.log" => "the lines of all serial ports",
-        "qemu-command.txt" => "the emulator's command line",
-        "qemu-stderr.txt" => "what the emulator complained about",
-        "access.log" => "the boot server's requests, as other servers log them",
-        "attach.json" => "where the board's sockets were",
-        bundle::FILE_NAME => "everything that is needed to make the run again elsewhere",
-        "run.txt" => "which run this is",
-        "lan.pcapng" => "every frame with the TLS secrets, for Wireshark",
-        name if name.ends_with(".cast") => "a serial port, for asciinema play",
-        name if name.ends_with(".raw") => "a serial port, byte for byte",
-        _ => "",
-    }
+    let is_it = |pattern: &str| match pattern.strip_prefix('*') {
+        Some(end) => name.ends_with(end),
+        None => name == pattern,
+    };
+    let file = FILES.iter().find(|(pattern, _)| is_it(pattern));
+    file.map_or("", |(_, about)| about)
 }
 
 /// The verdict as a class of the style sheet.
