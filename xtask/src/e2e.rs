@@ -250,13 +250,16 @@ pub(crate) fn carry_out(
     }
 }
 
+/// Runs with their folders, and why one could not begin.
+type Made = (Vec<(Report, PathBuf)>, Option<std::io::Error>);
+
 /// Makes the runs, `jobs` at a time, each on a core of its own. One that cannot even begin does not hide what came of the others.
 fn run_all(
     project: &Project,
     planned: &[Planned<'_>],
     args: &RunArgs,
     jobs: usize,
-) -> Result<(Vec<(Report, PathBuf)>, Option<std::io::Error>)> {
+) -> Result<Made> {
     let view = View::new(Show {
         console: args.verbose,
         json: args.json,
