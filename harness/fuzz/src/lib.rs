@@ -1,3 +1,5 @@
-//! What the fuzz targets do. The tests of the harness include the same file and run every committed seed through it.
+//! What the fuzz targets do. The tests of `shakedown-harness` and `shakedown-net` include the same files and run every committed seed through
+//! them.
 
+pub mod network;
 pub mod targets;

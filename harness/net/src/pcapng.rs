@@ -30,36 +30,31 @@ pub enum Direction {
     Outbound = 2,
 }
 
-/// A capture of one Ethernet interface that is being written.
+/// A capture of a switch that is being written. Each of its ports is an interface, so that a frame that it passes on is there once for each
+/// port: inbound on one, outbound on others.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
+    name: String,
+    /// The ports that have been described, in the order of their interfaces.
+    ports: Vec<u32>,
     /// Where the next secrets go, and how much room they have.
     secrets_at: u64,
     secrets_room: usize,
 }
 
 impl<W: Write + Seek> Writer<W> {
-    /// Begins a capture; `out` stands at its beginning.
+    /// Begins a capture; `out` stands at its beginning. Interfaces are called `name` and the number of their port.
     ///
     /// # Errors
     /// `out` cannot be written to.
-    pub fn new(mut out: W, interface: &str) -> io::Result<Self> {
+    pub fn new(mut out: W, name: &str) -> io::Result<Self> {
         let mut section = Vec::new();
         section.extend(0x1a2b_3c4d_u32.to_le_bytes());
         section.extend([1, 0, 0, 0]);
         // The section's length is not known.
         section.extend(u64::MAX.to_le_bytes());
         write_block(&mut out, 0x0a0d_0d0a, &section)?;
-
-        let mut description = Vec::new();
-        description.extend(u32::from(ETHERNET).to_le_bytes());
-        // No limit on a packet's length.
-        description.extend(0_u32.to_le_bytes());
-        option(&mut description, 2, interface.as_bytes());
-        option(&mut description, OPTION_RESOLUTION, &[NANOSECONDS]);
-        option(&mut description, 0, &[]);
-        write_block(&mut out, 1, &description)?;
 
         let mut secrets = Vec::with_capacity(SECRETS + 8);
         secrets.extend(TLS_KEY_LOG.to_le_bytes());
@@ -70,26 +65,48 @@ impl<W: Write + Seek> Writer<W> {
         write_block(&mut out, 10, &secrets)?;
         Ok(Self {
             out,
+            name: name.into(),
+            ports: Vec::new(),
             secrets_at,
             secrets_room: SECRETS,
         })
     }
 
-    /// Adds a packet that was seen `since_epoch`.
+    /// The interface of a port, described when it is first seen.
+    fn interface(&mut self, port: u32) -> io::Result<u32> {
+        if let Some(known) = self.ports.iter().position(|known| *known == port) {
+            return Ok(known as u32);
+        }
+        let mut description = Vec::new();
+        description.extend(u32::from(ETHERNET).to_le_bytes());
+        // No limit on a packet's length.
+        description.extend(0_u32.to_le_bytes());
+        let name = format!("{} {port}", self.name);
+        option(&mut description, 2, name.as_bytes());
+        option(&mut description, OPTION_RESOLUTION, &[NANOSECONDS]);
+        option(&mut description, 0, &[]);
+        write_block(&mut self.out, 1, &description)?;
+        self.ports.push(port);
+        Ok(self.ports.len() as u32 - 1)
+    }
+
+    /// Adds a packet that was seen `since_epoch` on a port of the switch.
     ///
     /// # Errors
     /// The file cannot be written to.
     pub fn packet(
         &mut self,
         since_epoch: Duration,
+        port: u32,
         direction: Direction,
         frame: &[u8],
         comment: Option<&str>,
     ) -> io::Result<()> {
+        let interface = self.interface(port)?;
         let nanoseconds = since_epoch.as_nanos() as u64;
         let length = frame.len() as u32;
         let mut body = Vec::with_capacity(frame.len() + 40);
-        body.extend(0_u32.to_le_bytes());
+        body.extend(interface.to_le_bytes());
         body.extend(((nanoseconds >> 32) as u32).to_le_bytes());
         body.extend((nanoseconds as u32).to_le_bytes());
         body.extend(length.to_le_bytes());
@@ -160,15 +177,15 @@ mod tests {
 
     use super::*;
 
-    /// What a foreign reader finds: packets with time and length, and the text of the secrets.
-    fn read(bytes: &[u8]) -> (Vec<(u64, Vec<u8>)>, String) {
+    /// What a foreign reader finds: packets with interface, time and contents, and the text of the secrets.
+    fn read(bytes: &[u8]) -> (Vec<(u32, u64, Vec<u8>)>, String) {
         let mut reader = PcapNGReader::new(1 << 20, bytes).unwrap();
         let (mut packets, mut secrets) = (Vec::new(), String::new());
         while let Ok((offset, block)) = reader.next() {
             match block {
                 PcapBlockOwned::NG(Block::EnhancedPacket(p)) => {
                     let time = u64::from(p.ts_high) << 32 | u64::from(p.ts_low);
-                    packets.push((time, p.data[..p.caplen as usize].to_vec()));
+                    packets.push((p.if_id, time, p.data[..p.caplen as usize].to_vec()));
                 }
                 PcapBlockOwned::NG(Block::DecryptionSecrets(s)) => {
                     secrets += std::str::from_utf8(s.data).unwrap().trim_end();
@@ -186,19 +203,28 @@ mod tests {
         let mut writer = Writer::new(&mut file, "lan").unwrap();
         let at = Duration::new(1_700_000_000, 5);
         writer
-            .packet(at, Direction::Inbound, &[1; 61], Some("odd length"))
+            .packet(at, 5, Direction::Inbound, &[1; 61], Some("odd length"))
             .unwrap();
         assert!(writer.secrets("CLIENT_RANDOM aa bb\n").unwrap());
         writer
-            .packet(at, Direction::Outbound, &[2; 64], None)
+            .packet(at, 0, Direction::Outbound, &[2; 64], None)
+            .unwrap();
+        writer
+            .packet(at, 5, Direction::Outbound, &[3; 64], None)
             .unwrap();
         let (packets, secrets) = read(file.get_ref());
         let nanoseconds = 1_700_000_000_000_000_005;
         assert_eq!(
             packets,
-            [(nanoseconds, vec![1; 61]), (nanoseconds, vec![2; 64])]
+            [
+                (0, nanoseconds, vec![1; 61]),
+                (1, nanoseconds, vec![2; 64]),
+                (0, nanoseconds, vec![3; 64]),
+            ]
         );
         assert_eq!(secrets, "CLIENT_RANDOM aa bb");
+        let text = String::from_utf8_lossy(file.get_ref());
+        assert_eq!(text.matches("lan 5").count(), 1, "described once");
     }
 
     #[test]
@@ -206,11 +232,11 @@ mod tests {
         let mut file = Cursor::new(Vec::new());
         let mut writer = Writer::new(&mut file, "lan").unwrap();
         writer
-            .packet(Duration::ZERO, Direction::Inbound, &[7; 60], None)
+            .packet(Duration::ZERO, 0, Direction::Inbound, &[7; 60], None)
             .unwrap();
         let line = "x".repeat(999) + "\n";
         let taken = (0..1000).filter(|_| writer.secrets(&line).unwrap()).count();
         assert_eq!(taken, SECRETS / 1000);
-        assert_eq!(read(file.get_ref()).0, [(0, vec![7; 60])]);
+        assert_eq!(read(file.get_ref()).0, [(0, 0, vec![7; 60])]);
     }
 }

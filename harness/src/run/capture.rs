@@ -89,9 +89,9 @@ async fn record(
         match observed {
             Ok(Observed {
                 at,
+                port,
                 direction,
                 frame,
-                ..
             }) => {
                 meter.count(direction, frame.len());
                 let direction = match direction {
@@ -103,7 +103,8 @@ async fn record(
                     continue;
                 }
                 written += frame.len() as u64;
-                writer.packet(started + at, direction, &frame, comment.take().as_deref())?;
+                let comment = comment.take();
+                writer.packet(started + at, port, direction, &frame, comment.as_deref())?;
             }
             Err(RecvError::Lagged(frames)) => {
                 missing += frames;

@@ -8,9 +8,11 @@ use bytes::{Bytes, BytesMut};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol,
-    IPV4_HEADER_LEN, Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, IpProtocol, Ipv4Packet,
-    Ipv4Repr, UDP_HEADER_LEN, UdpPacket, UdpRepr,
+    IPV4_HEADER_LEN, Icmpv4DstUnreachable, Icmpv4Packet, Icmpv4Repr, Icmpv4TimeExceeded,
+    IpProtocol, Ipv4Packet, Ipv4Repr, UDP_HEADER_LEN, UdpPacket, UdpRepr,
 };
+
+use super::fragments;
 
 /// A hardware address.
 pub(super) type Mac = EthernetAddress;
@@ -98,18 +100,16 @@ pub(super) fn udp(
     }))
 }
 
-/// An ICMP message. `None` when it does not fit into one packet.
+/// An ICMP message, in fragments when it is longer than a packet.
 pub(super) fn icmp(
     to: Mac,
     source: Ipv4Addr,
     destination: Ipv4Addr,
     message: &Icmpv4Repr<'_>,
-) -> Option<Bytes> {
+    identification: u16,
+) -> Vec<Bytes> {
     let length = message.buffer_len();
-    if IPV4_HEADER_LEN + length > MTU {
-        return None;
-    }
-    Some(ipv4(
+    let whole = ipv4(
         to,
         source,
         destination,
@@ -121,17 +121,54 @@ pub(super) fn icmp(
                 &ChecksumCapabilities::default(),
             );
         },
-    ))
+    );
+    if IPV4_HEADER_LEN + length <= MTU {
+        return vec![whole];
+    }
+    let packet = whole.get(ETHERNET_HEADER..).unwrap_or_default();
+    let pieces = fragments::cut(packet, MTU, identification).into_iter();
+    let framed = pieces.map(|piece| {
+        let fill = |buffer: &mut [u8]| buffer.copy_from_slice(&piece);
+        address(unaddressed(EthernetProtocol::Ipv4, piece.len(), fill).0, to)
+    });
+    framed.collect()
 }
 
-/// "Nobody listens on that UDP port", quoting the datagram.
-pub(super) fn port_unreachable(to: Mac, header: Ipv4Repr, payload: &[u8]) -> Option<Bytes> {
-    let message = Icmpv4Repr::DstUnreachable {
-        reason: Icmpv4DstUnreachable::PortUnreachable,
+/// Why a packet came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undeliverable {
+    /// Nobody listens on that UDP port.
+    Port,
+    /// There is no way to that network.
+    Network,
+    /// Its time to live has run out.
+    TimeToLive,
+}
+
+/// The ICMP error about a packet, quoting it, from `source`.
+pub(super) fn undeliverable(
+    to: Mac,
+    source: Ipv4Addr,
+    header: Ipv4Repr,
+    payload: &[u8],
+    why: Undeliverable,
+) -> Vec<Bytes> {
+    let data = payload.get(..QUOTED).unwrap_or(payload);
+    let unreachable = |reason| Icmpv4Repr::DstUnreachable {
+        reason,
         header,
-        data: payload.get(..QUOTED).unwrap_or(payload),
+        data,
     };
-    icmp(to, header.dst_addr, header.src_addr, &message)
+    let message = match why {
+        Undeliverable::Port => unreachable(Icmpv4DstUnreachable::PortUnreachable),
+        Undeliverable::Network => unreachable(Icmpv4DstUnreachable::NetUnreachable),
+        Undeliverable::TimeToLive => Icmpv4Repr::TimeExceeded {
+            reason: Icmpv4TimeExceeded::TtlExpired,
+            header,
+            data,
+        },
+    };
+    icmp(to, source, header.src_addr, &message, 0)
 }
 
 fn ipv4(

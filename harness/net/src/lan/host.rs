@@ -3,7 +3,10 @@
 //! It answers ARP for itself and for servers on the segment, echo requests for every address that has a service, and hands
 //! UDP to the services. TCP it only recognises. Everything else (IPv6, LLDP, VLANs, multicast) is ignored quietly.
 //!
-//! Sources: RFC 826, 792, 1122 section 3.2.2 (when not to send ICMP errors).
+//! Towards addresses off the segment it is a router: those with a service are one hop away, and all others are unreachable, since there
+//! is no Internet here. TCP is the exception: connections to nobody are reset, which ends the wait as well.
+//!
+//! Sources: RFC 826, 792, 1122 sections 3.2.2 (when not to send ICMP errors) and 3.3.2 (fragments), RFC 1812 section 5.2.7.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
@@ -17,18 +20,22 @@ use smoltcp::wire::{
 };
 
 use super::Config;
-use super::frame::{self, ETHERNET_HEADER, Mac};
+use super::fragments::Reassembly;
+use super::frame::{self, ETHERNET_HEADER, Mac, Undeliverable};
 use super::lock::lock;
 use super::observe::{Counters, count};
 use super::tcp::Registry;
 use super::udp::{Answer, Datagram, Service, To};
 use shakedown_base::timeline::Timeline;
 
+/// The ICMP message that is no error and has an answer.
+const ECHO_REQUEST: u8 = 8;
+
 /// What becomes of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// This frame goes back over the same cable.
-    Reply(Bytes),
+    /// These frames go back over the same cable.
+    Reply(Vec<Bytes>),
     /// An IPv4 packet for the TCP engine.
     Tcp(Bytes),
     /// Nothing.
@@ -49,6 +56,7 @@ pub(super) struct Host {
     pub(super) config: Config,
     pub(super) bindings: Vec<Binding>,
     pub(super) registry: Arc<Registry>,
+    pub(super) reassembly: Mutex<Reassembly>,
     pub(super) counters: Arc<Counters>,
     pub(super) timeline: Timeline,
 }
@@ -97,35 +105,59 @@ impl Host {
         if operation != ArpOperation::Request || !asker.is_unicast() || !is_ours {
             return Ok(Verdict::Done);
         }
-        Ok(Verdict::Reply(frame::arp_reply(
-            wanted,
-            asker,
-            asker_address,
-        )))
+        let reply = frame::arp_reply(wanted, asker, asker_address);
+        Ok(Verdict::Reply(vec![reply]))
     }
 
     fn ipv4(&self, frame: &Bytes, from: Mac, now: Duration) -> Result<Verdict, Malformed> {
-        let bytes = frame.slice(ETHERNET_HEADER..);
-        let packet = Ipv4Packet::new_checked(&bytes[..])?;
+        let mut bytes = frame.slice(ETHERNET_HEADER..);
+        let mut packet = Ipv4Packet::new_checked(&bytes[..])?;
         if packet.version() == 4 && (packet.more_frags() || packet.frag_offset() != 0) {
-            if count(&self.counters.fragments, 1) == 0 {
-                let (source, destination) = (packet.src_addr(), packet.dst_addr());
-                let text = format!(
-                    "dropped an IPv4 fragment from {source} to {destination}, and shall drop every other"
-                );
-                self.timeline.note("lan", text);
+            count(&self.counters.fragments, 1);
+            if !packet.verify_checksum() {
+                return Err(Malformed);
             }
-            return Ok(Verdict::Done);
+            let Some(whole) = lock(&self.reassembly).take(&packet, now) else {
+                return Ok(Verdict::Done);
+            };
+            bytes = whole;
+            packet = Ipv4Packet::new_checked(&bytes[..])?;
         }
         let header = Ipv4Repr::parse(&packet, &ChecksumCapabilities::default())?;
+        let payload = packet.payload();
+        if let Some(why) = self.not_routed(header) {
+            // RFC 1122, section 3.2.2: never about an ICMP error.
+            let is_error = header.next_header == IpProtocol::Icmp
+                && payload.first().is_none_or(|kind| *kind != ECHO_REQUEST);
+            let gateway = self.config.gateway;
+            return Ok(match is_error || !self.is_unicast(header.src_addr) {
+                true => Verdict::Done,
+                false => reply_with(frame::undeliverable(from, gateway, header, payload, why)),
+            });
+        }
         let is_unicast = self.is_unicast(header.dst_addr);
         match header.next_header {
             IpProtocol::Tcp if is_unicast => {
-                Ok(Verdict::Tcp(bytes.slice(..usize::from(packet.total_len()))))
+                let length = usize::from(packet.total_len());
+                Ok(Verdict::Tcp(bytes.slice(..length)))
             }
-            IpProtocol::Icmp if is_unicast => self.icmp(header, packet.payload(), from),
-            IpProtocol::Udp => self.udp(header, packet.payload(), from, now),
+            IpProtocol::Icmp if is_unicast => self.icmp(header, payload, from),
+            IpProtocol::Udp => self.udp(header, payload, from, now),
             _ => Ok(Verdict::Done),
+        }
+    }
+
+    /// Why a router would not pass this packet on; `None` for what is on the segment or has a service.
+    fn not_routed(&self, header: Ipv4Repr) -> Option<Undeliverable> {
+        let destination = header.dst_addr;
+        if self.config.subnet.contains(destination) || !self.is_unicast(destination) {
+            None
+        } else if header.hop_limit <= 1 {
+            Some(Undeliverable::TimeToLive)
+        } else if header.next_header == IpProtocol::Tcp || self.is_host(destination) {
+            None
+        } else {
+            Some(Undeliverable::Network)
         }
     }
 
@@ -145,12 +177,8 @@ impl Host {
                     seq_no,
                     data,
                 };
-                Ok(reply_with(frame::icmp(
-                    from,
-                    header.dst_addr,
-                    header.src_addr,
-                    &reply,
-                )))
+                let (here, there) = (header.dst_addr, header.src_addr);
+                Ok(reply_with(frame::icmp(from, here, there, &reply, seq_no)))
             }
             // Messages that smoltcp does not know are none of ours.
             _ => Ok(Verdict::Done),
@@ -179,10 +207,11 @@ impl Host {
                     || b.takes_broadcast && self.is_broadcast(destination))
         };
         let Some(binding) = self.bindings.iter().find(is_bound) else {
-            let may_complain = is_unicast && self.is_unicast(source);
-            let complaint = may_complain
-                .then(|| frame::port_unreachable(from, header, payload))
-                .flatten();
+            if !is_unicast || !self.is_unicast(source) {
+                return Ok(Verdict::Done);
+            }
+            let why = Undeliverable::Port;
+            let complaint = frame::undeliverable(from, destination, header, payload, why);
             return Ok(reply_with(complaint));
         };
         let datagram = Datagram {
@@ -236,6 +265,6 @@ impl Host {
     }
 }
 
-fn reply_with(frame: Option<Bytes>) -> Verdict {
-    frame.map_or(Verdict::Done, Verdict::Reply)
+fn reply_with(frames: impl IntoIterator<Item = Bytes>) -> Verdict {
+    Verdict::Reply(frames.into_iter().collect())
 }

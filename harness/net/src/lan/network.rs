@@ -16,7 +16,8 @@ use super::dns::{self, Zone};
 use super::host::{Binding, Host};
 use super::ntp::{self, Clock, Ntp};
 use super::observe::Counters;
-use super::port::{Outlet, Port};
+use super::outlet::Outlet;
+use super::port::Port;
 use super::switch::Switch;
 use super::tcp::{Link, TcpListener};
 use super::udp::Service;
@@ -104,6 +105,7 @@ impl Lan {
                 config,
                 bindings,
                 registry: Arc::default(),
+                reassembly: Mutex::default(),
                 counters: Arc::new(Counters::default()),
                 timeline: timeline.clone(),
             }),

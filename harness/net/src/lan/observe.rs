@@ -43,7 +43,7 @@ pub struct Statistics {
     pub overflowed: u64,
     /// Frames or datagrams from guests that make no sense.
     pub malformed: u64,
-    /// IPv4 fragments from guests, which are dropped.
+    /// IPv4 fragments from guests, which are put together.
     pub fragments: u64,
     /// TCP connections that reached a listener.
     pub connections: u64,

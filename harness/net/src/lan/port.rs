@@ -10,16 +10,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use smoltcp::wire::EthernetFrame;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::frame::{GATEWAY_MAC, Mac};
 use super::host::{Host, Verdict};
-use super::observe::{Counters, Direction, Observed, count};
+use super::observe::{Direction, count};
+use super::outlet::Outlet;
 use super::switch::Switch;
 use super::tcp::{Link, Turn};
-use shakedown_base::timeline::Timeline;
-use shakedown_base::wire::WireSender;
 
 /// Most frames taken in one turn.
 const BATCH: usize = 64;
@@ -29,47 +28,6 @@ const ROOM: usize = 64;
 const BLOCKED: Duration = Duration::from_secs(1);
 /// Shortest sleep. The engine has just had its turn; if it wants another one now, it would want it for ever.
 const SHORTEST: Duration = Duration::from_millis(1);
-
-/// The way out of a port.
-#[derive(Debug)]
-pub(super) struct Outlet {
-    pub(super) port: u32,
-    pub(super) wire: WireSender,
-    pub(super) observers: broadcast::Sender<Observed>,
-    pub(super) counters: Arc<Counters>,
-    pub(super) timeline: Timeline,
-}
-
-impl Outlet {
-    /// Puts a frame onto the cable, or drops it when the cable is full.
-    pub(super) fn deliver(&self, frame: Bytes) {
-        let length = frame.len();
-        self.observe(Direction::ToGuest, &frame);
-        if self.wire.send(frame) {
-            count(&self.counters.frames_out, 1);
-            count(&self.counters.bytes_out, length);
-        } else {
-            count(&self.counters.overflowed, 1);
-        }
-    }
-
-    /// How many frames the cable takes now.
-    pub(super) fn room(&self) -> usize {
-        self.wire.room()
-    }
-
-    fn observe(&self, direction: Direction, frame: &Bytes) {
-        if self.observers.receiver_count() > 0 {
-            // Fails when the last observer has just gone.
-            let _ = self.observers.send(Observed {
-                at: self.timeline.elapsed(),
-                port: self.port,
-                direction,
-                frame: frame.clone(),
-            });
-        }
-    }
-}
 
 /// A port and what it is connected to.
 pub(super) struct Port {
@@ -141,7 +99,11 @@ impl Port {
             return None;
         }
         match self.host.receive(&frame, now) {
-            Verdict::Reply(reply) => self.outlet.deliver(reply),
+            Verdict::Reply(replies) => {
+                replies
+                    .into_iter()
+                    .for_each(|reply| self.outlet.deliver(reply));
+            }
             Verdict::Tcp(packet) => return Some((packet, source)),
             Verdict::Done => {}
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::frame::Mac;
 use super::lock::lock;
-use super::port::Outlet;
+use super::outlet::Outlet;
 
 /// Most hardware addresses that are remembered; a full table forgets everything, which costs some flooding.
 const MAX_LEARNED: usize = 1024;

@@ -13,4 +13,5 @@ mod frames;
 mod guest;
 mod segments;
 mod services;
+mod stress;
 mod tcp;

@@ -91,6 +91,11 @@ impl Leases {
         }
     }
 
+    /// Whether the client has, or had, an address.
+    pub(super) fn knows(&self, mac: Mac) -> bool {
+        self.held.contains_key(&mac)
+    }
+
     /// The client took another server's offer.
     pub(super) fn forget(&mut self, mac: Mac) {
         self.held.remove(&mac);

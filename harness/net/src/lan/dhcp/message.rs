@@ -1,6 +1,6 @@
 //! The bytes of DHCP messages: what a request says, and how a reply is written.
 //!
-//! Sources: RFC 2131, section 2 (layout) and 4.1 (sizes); RFC 2132 (options); RFC 3004 (user class); RFC 4578 (architecture).
+//! Sources: RFC 2131, section 2 (layout) and 4.1 (sizes); RFC 2132 (options); RFC 3004 (user class); RFC 4578 (architecture); RFC 6842 (client identifier).
 //! Requests are not read with `smoltcp`'s `DhcpRepr`, which refuses the client identifiers that real clients send.
 
 use std::net::Ipv4Addr;
@@ -33,6 +33,7 @@ pub(super) mod option {
     pub(in super::super) const RENEWAL_TIME: u8 = 58;
     pub(in super::super) const REBINDING_TIME: u8 = 59;
     pub(in super::super) const VENDOR_CLASS: u8 = 60;
+    pub(in super::super) const CLIENT_IDENTIFIER: u8 = 61;
     pub(in super::super) const TFTP_SERVER: u8 = 66;
     pub(in super::super) const BOOT_FILE: u8 = 67;
     pub(in super::super) const USER_CLASS: u8 = 77;
@@ -54,6 +55,8 @@ pub(super) struct Request {
     pub(super) requested: Option<Ipv4Addr>,
     pub(super) server: Option<Ipv4Addr>,
     pub(super) vendor_class: Option<String>,
+    /// The client identifier, which every reply returns (RFC 6842, section 3).
+    pub(super) identifier: Option<Vec<u8>>,
     /// Architectures the client can boot, best first.
     pub(super) architectures: Vec<u16>,
     /// The client says that it is iPXE.
@@ -83,6 +86,7 @@ impl Request {
             requested: None,
             server: None,
             vendor_class: None,
+            identifier: None,
             architectures: Vec::new(),
             is_ipxe: false,
         };
@@ -93,6 +97,7 @@ impl Request {
                 option::REQUESTED_ADDRESS => request.requested = address(data),
                 option::SERVER => request.server = address(data),
                 option::VENDOR_CLASS => request.vendor_class = Some(text(data)),
+                option::CLIENT_IDENTIFIER => request.identifier = Some(data.to_vec()),
                 option::USER_CLASS => request.is_ipxe |= is_ipxe(data),
                 option::IPXE => request.is_ipxe = true,
                 option::ARCHITECTURE => {
@@ -104,6 +109,11 @@ impl Request {
         }
         let is_sound = request.kind != DhcpMessageType::Unknown(0) && request.mac.is_unicast();
         is_sound.then_some(request)
+    }
+
+    /// The client remembers an address and asks whether it may go on using it (RFC 2131, section 4.3.2, "INIT-REBOOT").
+    pub(super) fn is_init_reboot(&self) -> bool {
+        self.server.is_none() && self.requested.is_some() && self.client.is_unspecified()
     }
 
     /// The address that a request for one is about.
@@ -188,6 +198,9 @@ impl Reply<'_> {
         put(option::MESSAGE_TYPE, &[self.kind.into()]);
         for (kind, data) in &self.options {
             put(*kind, data);
+        }
+        if let Some(identifier) = &request.identifier {
+            put(option::CLIENT_IDENTIFIER, identifier);
         }
         bytes.push(END);
         if bytes.len() < SHORTEST {

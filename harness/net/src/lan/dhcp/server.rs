@@ -1,7 +1,8 @@
 //! The DHCP server: what each kind of message leads to.
 //!
 //! Source: RFC 2131, sections 4.1 (addressing of replies), 4.3 (server behaviour) and 4.4.5 (times). The server is alone on its
-//! segment and says so: an address that a client cannot have is refused, never met with silence.
+//! segment and says so: an address that a client cannot have is refused. Only a client that it does not know and that remembers an
+//! address of this segment is met with silence, as section 4.3.2 demands.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -73,6 +74,11 @@ impl Server {
             return None;
         }
         let wanted = request.wanted();
+        // Another server may know the client, RFC 2131 says; on this segment there is none, and the client asks anew when nobody answers.
+        let is_here = self.config.subnet.contains(wanted);
+        if request.is_init_reboot() && is_here && !self.leases.knows(request.mac) {
+            return None;
+        }
         Some(if self.leases.bind(request.mac, wanted, now) {
             self.grant(Kind::Ack, request, wanted)
         } else {

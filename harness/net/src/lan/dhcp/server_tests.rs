@@ -210,7 +210,7 @@ fn ipxe_is_leased_its_address_and_told_its_script() {
         ],
     );
     insta::assert_snapshot!(decode(&ask(&mut server(), &request)), @r#"
-    to Machine(Address([184, 39, 235, 1, 2, 3]), 10.0.2.100, 68), 366 bytes
+    to Machine(Address([184, 39, 235, 1, 2, 3]), 10.0.2.100, 68), 375 bytes
     Reply 0xdeadbeef flags 0x0 b8-27-eb-01-02-03
     ciaddr 0.0.0.0 yiaddr 10.0.2.100 siaddr 10.0.2.1
     file "http://ci-gateway/boot/${net0/mac}/boot.ipxe"
@@ -227,6 +227,7 @@ fn ipxe_is_leased_its_address_and_told_its_script() {
     66 10.0.2.1
     175 [176, 1, 1]
     67 http://ci-gateway/boot/${net0/mac}/boot.ipxe
+    61 [1, 184, 39, 235, 1, 2, 3]
     Some(Lease { mac: "b8:27:eb:01:02:03", address: 10.0.2.100, vendor_class: Some("PXEClient:Arch:00011:UNDI:003010") })
     "#);
 }
@@ -249,7 +250,7 @@ fn linux_is_leased_an_address_without_network_boot() {
         ],
     );
     insta::assert_snapshot!(decode(&ask(&mut plain, &request)), @r#"
-    to Machine(Address([184, 39, 235, 1, 2, 3]), 10.0.2.100, 68), 300 bytes
+    to Machine(Address([184, 39, 235, 1, 2, 3]), 10.0.2.100, 68), 301 bytes
     Reply 0xdeadbeef flags 0x0 b8-27-eb-01-02-03
     ciaddr 0.0.0.0 yiaddr 10.0.2.100 siaddr 0.0.0.0
     file ""
@@ -262,6 +263,7 @@ fn linux_is_leased_an_address_without_network_boot() {
     3 [10, 0, 2, 1]
     6 [10, 0, 2, 1]
     42 [162, 159, 200, 1]
+    61 [1, 184, 39, 235, 1, 2, 3]
     Some(Lease { mac: "b8:27:eb:01:02:03", address: 10.0.2.100, vendor_class: Some("udhcp 1.35.0") })
     "#);
 }
@@ -324,12 +326,43 @@ fn a_lease_is_renewed_where_the_client_is() {
         OTHER,
         0,
         Ipv4Addr::UNSPECIFIED,
-        &[(53, &[3]), (50, &address(100).octets())],
+        &[
+            (53, &[3]),
+            (54, &GATEWAY.octets()),
+            (50, &address(100).octets()),
+        ],
+    );
+    assert_eq!(outcome(server, &stolen), refused, "somebody else's address");
+}
+
+/// RFC 2131, section 4.3.2, "INIT-REBOOT".
+#[test]
+fn a_remembered_address_is_only_judged_for_known_clients() {
+    let server = &mut server();
+    let reboot = |mac, address: [u8; 4]| {
+        message(mac, 0, Ipv4Addr::UNSPECIFIED, &[(53, &[3]), (50, &address)])
+    };
+    let refused = Some((Kind::Nak, Ipv4Addr::UNSPECIFIED, To::Everybody(CLIENT_PORT)));
+    assert_eq!(
+        outcome(server, &reboot(BOARD, [10, 0, 2, 100])),
+        None,
+        "no record"
     );
     assert_eq!(
-        outcome(server, &stolen),
+        outcome(server, &reboot(BOARD, [192, 168, 1, 5])),
         refused,
-        "a reboot with somebody else's address"
+        "another network"
+    );
+    outcome(
+        server,
+        &message(BOARD, 0, Ipv4Addr::UNSPECIFIED, &[(53, &[1])]),
+    );
+    let acknowledged = outcome(server, &reboot(BOARD, [10, 0, 2, 100]));
+    assert_eq!(acknowledged.map(|(kind, ..)| kind), Some(Kind::Ack));
+    assert_eq!(
+        outcome(server, &reboot(BOARD, [10, 0, 2, 101])),
+        refused,
+        "not its own"
     );
 }
 
@@ -339,7 +372,12 @@ fn a_refusal_says_so_to_everybody() {
         BOARD,
         0,
         Ipv4Addr::UNSPECIFIED,
-        &[(53, &[3]), (50, &address(7).octets())],
+        &[
+            (53, &[3]),
+            (61, b"\xffsome identifier"),
+            (54, &GATEWAY.octets()),
+            (50, &address(7).octets()),
+        ],
     );
     insta::assert_snapshot!(decode(&ask(&mut server(), &request)), @r#"
     to Everybody(68), 300 bytes
@@ -349,6 +387,7 @@ fn a_refusal_says_so_to_everybody() {
     53 [6]
     54 [10, 0, 2, 1]
     56 address not available
+    61 [255, 115, 111, 109, 101, 32, 105, 100, 101, 110, 116, 105, 102, 105, 101, 114]
     Some(Note { room: "lan", text: "refused b8:27:eb:01:02:03 the address 10.0.2.7" })
     "#);
 }

@@ -2,6 +2,7 @@
 //!
 //! An authoritative server for the whole world: a name that the configuration does not know does not exist.
 
+mod message;
 mod tcp;
 mod zone;
 

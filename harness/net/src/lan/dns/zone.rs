@@ -1,29 +1,19 @@
 //! Names, and the reply to a query as a pure function of its bytes.
 //!
-//! Source: RFC 1035, section 4 (messages), RFC 4592 (wildcards), RFC 8020 (no name below means NXDOMAIN).
+//! Sources: RFC 1035; RFC 4592 (wildcards); RFC 8020 (NXDOMAIN means that nothing is below, so the root always exists); RFC 2308 (negative
+//! answers have an SOA record); RFC 8482 (a query for ANY gets one kind of record); RFC 6891 (EDNS).
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use smoltcp::wire::{DnsFlags, DnsOpcode, DnsPacket, DnsQueryType, DnsQuestion, DnsRcode};
-
+use super::message::{self, CLASS_ANY, CLASS_IN, Query, Rcode, Records, Unanswerable, kind};
 use crate::lan::udp::{Answer, Datagram, Service, To};
 use shakedown_base::timeline::Event;
 
 /// Port of the service, for UDP and TCP.
 pub(in crate::lan) const PORT: u16 = 53;
-/// Bytes of a message's header.
-const HEADER: usize = 12;
-/// Time to live of every answer in seconds: long enough for a boot, short enough to follow a scenario.
-const TTL: u32 = 60;
-/// Longest name in bytes, as text.
-const MAX_NAME: usize = 253;
-/// The compression pointer to the question's name, which is always at the same place.
-const QUESTION_NAME: [u8; 2] = [0xc0, HEADER as u8];
-/// Class IN.
-const CLASS_IN: u16 = 1;
 
 /// The names of a LAN, lower case.
 #[derive(Debug)]
@@ -60,33 +50,37 @@ impl Zone {
 
     /// The reply to a message and the event it makes; `None` for bytes that deserve none.
     pub(in crate::lan) fn reply(&self, message: &[u8]) -> Option<(Vec<u8>, Option<Event>)> {
-        let packet = DnsPacket::new_checked(message).ok()?;
-        if packet.flags().contains(DnsFlags::RESPONSE) {
-            return None;
+        let query = match Query::parse(message) {
+            Ok(query) => query,
+            Err(Unanswerable::Silence) => return None,
+            Err(Unanswerable::Code(header, rcode)) => {
+                return Some((message::header(header, rcode), None));
+            }
+        };
+        if query.edns.is_some_and(|edns| edns.version != 0) {
+            return Some((query.reply(Rcode::BadVersion, Records::None), None));
         }
-        let refuse = |rcode| Some((encode(&packet, rcode, &[], None), None));
-        if packet.opcode() != DnsOpcode::Query {
-            return refuse(DnsRcode::NotImp);
+        if !matches!(query.class, CLASS_IN | CLASS_ANY) {
+            return Some((query.reply(Rcode::Refused, Records::None), None));
         }
-        let Some((question, name)) = question(&packet) else {
-            return refuse(DnsRcode::FormErr);
+        let (rcode, records) = match self.look_up(&query.name, query.kind) {
+            Finding::Address(address) => (Rcode::NoError, Records::Address(address)),
+            Finding::Nothing if query.name.is_empty() && query.kind == kind::SOA => {
+                (Rcode::NoError, Records::Soa)
+            }
+            Finding::Nothing => (Rcode::NoError, Records::Negative),
+            Finding::NoName => (Rcode::NxDomain, Records::Negative),
         };
-        let finding = self.look_up(&name, question.type_);
-        let (rcode, address) = match finding {
-            Finding::Address(address) => (DnsRcode::NoError, Some(address)),
-            Finding::Nothing => (DnsRcode::NoError, None),
-            Finding::NoName => (DnsRcode::NXDomain, None),
+        let answer = match records {
+            Records::Address(address) => Some(address),
+            _ => None,
         };
-        let mut asked = vec![0; question.buffer_len()];
-        question.emit(&mut asked);
-        let event = Event::Dns {
-            query: name,
-            answer: address,
-        };
-        Some((encode(&packet, rcode, &asked, address), Some(event)))
+        let reply = query.reply(rcode, records);
+        let query = query.name;
+        Some((reply, Some(Event::Dns { query, answer })))
     }
 
-    fn look_up(&self, name: &str, kind: DnsQueryType) -> Finding {
+    fn look_up(&self, name: &str, kind: u16) -> Finding {
         let address = self.exact.get(name).or_else(|| {
             // Longest suffix first.
             let mut rest = name;
@@ -97,10 +91,10 @@ impl Zone {
             .find_map(|suffix| self.wildcards.get(suffix))
         });
         match address {
-            Some(&address) if kind == DnsQueryType::A => Finding::Address(address),
+            Some(&address) if matches!(kind, kind::A | kind::ANY) => Finding::Address(address),
             Some(_) => Finding::Nothing,
             // A name that others are below of exists, though it holds nothing (RFC 4592, section 2.2.2).
-            None if self.has_names_below(name) => Finding::Nothing,
+            None if name.is_empty() || self.has_names_below(name) => Finding::Nothing,
             None => Finding::NoName,
         }
     }
@@ -128,51 +122,6 @@ impl Service for Arc<Zone> {
             event,
         })
     }
-}
-
-/// The only question of a message, and its name as lower-case text without trailing dot.
-fn question<'a>(packet: &'a DnsPacket<&'a [u8]>) -> Option<(DnsQuestion<'a>, String)> {
-    if packet.question_count() != 1 {
-        return None;
-    }
-    let (_, question) = DnsQuestion::parse(packet.payload()).ok()?;
-    let mut labels = Vec::new();
-    for label in packet.parse_name(question.name) {
-        labels.push(std::str::from_utf8(label.ok()?).ok()?.to_ascii_lowercase());
-    }
-    let name = labels.join(".");
-    // A question that starts with a pointer into the header is legal for the parser and nonsense; copying it would be too.
-    let is_plain = question.name.len() == name.len() + if name.is_empty() { 1 } else { 2 };
-    (is_plain && name.len() <= MAX_NAME).then_some((question, name))
-}
-
-fn encode(
-    request: &DnsPacket<&[u8]>,
-    rcode: DnsRcode,
-    question: &[u8],
-    address: Option<Ipv4Addr>,
-) -> Vec<u8> {
-    let mut message = vec![0; HEADER];
-    let mut header = DnsPacket::new_unchecked(&mut message[..]);
-    header.set_transaction_id(request.transaction_id());
-    let mut flags = DnsFlags::RESPONSE | DnsFlags::AUTHORITATIVE | DnsFlags::RECURSION_AVAILABLE;
-    flags |= request.flags() & DnsFlags::RECURSION_DESIRED;
-    header.set_flags(flags);
-    header.set_opcode(request.opcode());
-    header.set_question_count(u16::from(!question.is_empty()));
-    header.set_answer_record_count(address.iter().len() as u16);
-    // smoltcp, a client, has no way to set a response code: the low four bits of the flags.
-    message[3] |= u8::from(rcode) & 0x0f;
-    message.extend_from_slice(question);
-    if let Some(address) = address {
-        message.extend_from_slice(&QUESTION_NAME);
-        message.extend_from_slice(&u16::from(DnsQueryType::A).to_be_bytes());
-        message.extend_from_slice(&CLASS_IN.to_be_bytes());
-        message.extend_from_slice(&TTL.to_be_bytes());
-        message.extend_from_slice(&4u16.to_be_bytes());
-        message.extend_from_slice(&address.octets());
-    }
-    message
 }
 
 #[cfg(test)]
@@ -224,7 +173,7 @@ mod tests {
 
     #[test]
     fn the_closest_name_wins() {
-        let ask = |name| zone().look_up(name, DnsQueryType::A);
+        let ask = |name| zone().look_up(name, kind::A);
         let address = |last| Finding::Address([10, 9, 9, last].into());
         assert_eq!(ask("docker.io"), address(1));
         assert_eq!(ask("a.b.docker.io"), address(2));
@@ -236,17 +185,83 @@ mod tests {
 
     #[test]
     fn a_known_name_without_such_a_record_exists() {
-        let aaaa = DnsQueryType::Aaaa.into();
+        let aaaa = 28;
         let (reply, event) = zone().reply(&query("docker.io", aaaa)).unwrap();
         assert_eq!((rcode(&reply), &reply[6..8]), (0, &[0, 0][..]));
         assert!(matches!(event, Some(Event::Dns { answer: None, .. })));
         let (reply, _) = zone().reply(&query("nowhere.example", aaaa)).unwrap();
-        assert_eq!(rcode(&reply), u8::from(DnsRcode::NXDomain));
+        assert_eq!(rcode(&reply), 3);
+    }
+
+    /// Counts of the four sections.
+    fn counts(reply: &[u8]) -> [u8; 4] {
+        [reply[5], reply[7], reply[9], reply[11]]
+    }
+
+    #[test]
+    fn negative_answers_can_be_cached() {
+        for (name, code) in [("nowhere.example", 3), ("docker.io", 0), ("", 0)] {
+            let (reply, _) = zone().reply(&query(name, 28)).unwrap();
+            assert_eq!(
+                (rcode(&reply), counts(&reply)),
+                (code, [1, 0, 1, 0]),
+                "{name}"
+            );
+            // The root's SOA record, with its minimum at the end.
+            let authority = &reply[query(name, 28).len()..];
+            assert_eq!(authority[..5], [0, 0, 6, 0, 1]);
+            assert_eq!(authority[authority.len() - 4..], 60u32.to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn the_root_exists() {
+        let (reply, _) = zone().reply(&query("", 2)).unwrap();
+        assert_eq!((rcode(&reply), counts(&reply)), (0, [1, 0, 1, 0]));
+        let (reply, _) = zone().reply(&query("", kind::SOA)).unwrap();
+        assert_eq!((rcode(&reply), counts(&reply)), (0, [1, 1, 0, 0]));
+    }
+
+    #[test]
+    fn any_is_one_kind_of_record() {
+        let (any, _) = zone().reply(&query("docker.io", kind::ANY)).unwrap();
+        assert_eq!((rcode(&any), counts(&any)), (0, [1, 1, 0, 0]));
+        assert_eq!(any[any.len() - 4..], [10, 9, 9, 1]);
+    }
+
+    #[test]
+    fn other_classes_are_refused() {
+        let mut chaos = query("version.bind", 16);
+        *chaos.last_mut().unwrap() = 3;
+        let (reply, event) = zone().reply(&chaos).unwrap();
+        assert_eq!((rcode(&reply), counts(&reply)), (5, [1, 0, 0, 0]));
+        assert_eq!(event, None);
+    }
+
+    /// A query with an OPT record of this version, and "DNSSEC OK".
+    fn edns(version: u8) -> Vec<u8> {
+        let mut bytes = query("docker.io", 1);
+        bytes[11] = 1;
+        bytes.extend([0, 0, 41, 16, 0, 0, version, 0x80, 0, 0, 4, 0, 10, 0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn edns_is_answered_with_edns() {
+        let (reply, _) = zone().reply(&edns(0)).unwrap();
+        assert_eq!((rcode(&reply), counts(&reply)), (0, [1, 1, 0, 1]));
         assert_eq!(
-            rcode(&zone().reply(&query("", 2)).unwrap().0),
-            u8::from(DnsRcode::NXDomain),
-            "the root has no label"
+            reply[reply.len() - 11..],
+            [0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0]
         );
+        let (reply, _) = zone().reply(&edns(1)).unwrap();
+        assert_eq!(counts(&reply), [1, 0, 0, 1]);
+        assert_eq!(reply[reply.len() - 6], 1, "BADVERS, in its upper half");
+        assert_eq!(rcode(&reply), 0, "and its lower");
+        let mut twice = edns(0);
+        twice.extend([0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0]);
+        twice[11] = 2;
+        assert_eq!(rcode(&zone().reply(&twice).unwrap().0), 1);
     }
 
     #[test]
@@ -257,15 +272,11 @@ mod tests {
             bytes[at] = byte;
             zone().reply(&bytes).map(|(reply, _)| rcode(&reply))
         };
-        let form_error = Some(u8::from(DnsRcode::FormErr));
+        let form_error = Some(1);
         assert_eq!(with(5, 2), form_error, "two questions");
         assert_eq!(with(12, 0xc0), form_error, "a pointer");
         assert_eq!(with(12, 200), form_error, "a label that never ends");
-        assert_eq!(
-            with(2, 0x10),
-            Some(u8::from(DnsRcode::NotImp)),
-            "a status request"
-        );
+        assert_eq!(with(2, 0x10), Some(4), "a status request");
         assert_eq!(with(2, 0x80), None, "a reply must not start a loop");
         assert!(zone().reply(&good[..11]).is_none());
     }
@@ -279,6 +290,9 @@ mod tests {
             let _ = zone().reply(&bytes);
             good[at] = byte;
             let _ = zone().reply(&good);
+            let mut with_opt = edns(0);
+            with_opt[at] = byte;
+            let _ = zone().reply(&with_opt);
         }
     }
 }

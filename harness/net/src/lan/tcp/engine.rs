@@ -1,11 +1,11 @@
 //! The TCP engine of one switch port: `smoltcp`'s interface and sockets, and what `smoltcp` leaves to its user.
 //!
-//! Life of a connection: a request arrives and somebody listens, so there is a [`Conn`]; the handshake ends and its [`TcpStream`]
-//! goes to the listener; the stream is dropped and the connection is an orphan that says goodbye by itself; it is removed.
+//! Life of a connection: a request arrives and somebody listens, so there is a [`Conn`]; the handshake ends and its
+//! [`TcpStream`](super::TcpStream) goes to the listener; the stream is dropped and the connection is an orphan that says goodbye by itself; it is removed.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddrV4;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -15,13 +15,12 @@ use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration as SmolDuration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, TcpSeqNumber};
 
-use super::TcpStream;
-use super::link::{Link, Turn};
 use super::packets::{Packets, Segment, Tuple};
 use super::registry::{Admission, Place, Registry};
+use super::turn::{ConnId, Established, Turn};
 use crate::lan::frame::Mac;
 use crate::lan::observe::{Counters, count, count_down};
-use crate::lan::port::Outlet;
+use crate::lan::outlet::Outlet;
 
 /// Bytes buffered per connection and direction. Twelve megabytes a second and a guest that looks up every 20 ms make 240 KiB.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -38,9 +37,6 @@ const FIN_WAIT: Duration = Duration::from_secs(30);
 const TIME_WAIT: Duration = Duration::from_secs(1);
 /// Most addresses that are remembered as refused.
 const MAX_REFUSED: usize = 64;
-
-/// A connection's name within its engine. Never used twice.
-pub(super) type ConnId = u64;
 
 /// What is known of a connection besides its socket.
 #[derive(Debug)]
@@ -70,7 +66,6 @@ pub(super) struct Engine {
     conns: HashMap<ConnId, Conn>,
     by_tuple: HashMap<Tuple, ConnId>,
     next_id: ConnId,
-    link: Weak<Link>,
     registry: Arc<Registry>,
     counters: Arc<Counters>,
     /// Addresses that were reported as refused.
@@ -86,7 +81,7 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(super) fn new(link: Weak<Link>, outlet: Arc<Outlet>, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(outlet: Arc<Outlet>, registry: Arc<Registry>) -> Self {
         let (counters, seed) = (Arc::clone(&outlet.counters), outlet.port.into());
         let mut packets = Packets::new(outlet);
         let mut config = Config::new(HardwareAddress::Ip);
@@ -100,7 +95,6 @@ impl Engine {
             conns: HashMap::new(),
             by_tuple: HashMap::new(),
             next_id: 0,
-            link,
             registry,
             counters,
             refused: HashSet::new(),
@@ -214,10 +208,10 @@ impl Engine {
             State::SynReceived => {}
             State::Closed => conn.is_reset |= segment.resets,
             _ => {
-                if let (Some(place), Some(link)) = (conn.place.take(), self.link.upgrade()) {
+                if let Some(place) = conn.place.take() {
                     count(&self.counters.connections, 1);
-                    turn.established
-                        .push((place, TcpStream::new(link, id, conn.tuple.peer)));
+                    let peer = conn.tuple.peer;
+                    turn.established.push(Established { place, id, peer });
                 }
             }
         }

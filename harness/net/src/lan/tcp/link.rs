@@ -1,6 +1,5 @@
 //! What the port's task and the streams share: the engine behind its lock, and a bell.
 
-use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -10,11 +9,12 @@ use smoltcp::socket::tcp::Socket;
 use tokio::sync::Notify;
 
 use super::TcpStream;
-use super::engine::{Conn, ConnId, Engine};
-use super::registry::{Place, Registry};
+use super::engine::{Conn, Engine};
+use super::registry::Registry;
+use super::turn::{ConnId, Established, Turn};
 use crate::lan::frame::Mac;
 use crate::lan::lock::lock;
-use crate::lan::port::Outlet;
+use crate::lan::outlet::Outlet;
 
 /// An engine, shared by the port's task and the streams.
 #[derive(Debug)]
@@ -24,40 +24,17 @@ pub(in crate::lan) struct Link {
     bell: Notify,
 }
 
-/// What a turn of the engine leads to, outside its lock.
-#[derive(Debug, Default)]
-pub(in crate::lan) struct Turn {
-    pub(super) established: Vec<(Place, TcpStream)>,
-    pub(super) wakers: Vec<Waker>,
-    /// Where guests asked for a connection and nobody listened; each address once.
-    pub(in crate::lan) refused: Vec<SocketAddrV4>,
-    /// When the engine wants its next turn, as time since the LAN was started.
-    pub(in crate::lan) next: Option<Duration>,
-    /// It has more to send than the cable takes.
-    pub(in crate::lan) is_blocked: bool,
-}
-
-impl Turn {
-    /// Hands out connections and wakes tasks. Both may drop streams, so the engine must not be locked.
-    fn settle(&mut self) {
-        for (place, stream) in self.established.drain(..) {
-            place.send(stream);
-        }
-        self.wakers.drain(..).for_each(Waker::wake);
-    }
-}
-
 impl Link {
     pub(in crate::lan) fn new(outlet: Arc<Outlet>, registry: Arc<Registry>) -> Arc<Self> {
-        Arc::new_cyclic(|link| Self {
-            engine: Mutex::new(Engine::new(link.clone(), outlet, registry)),
+        Arc::new(Self {
+            engine: Mutex::new(Engine::new(outlet, registry)),
             bell: Notify::new(),
         })
     }
 
     /// Receives packets, sends what can be sent, and says when to come back.
     pub(in crate::lan) fn turn(
-        &self,
+        self: &Arc<Self>,
         packets: impl IntoIterator<Item = (Bytes, Mac)>,
         now: Duration,
     ) -> Turn {
@@ -68,15 +45,23 @@ impl Link {
         }
         engine.transmit(now, &mut turn);
         drop(engine);
-        turn.settle();
+        self.settle(&mut turn);
         turn
     }
 
+    /// Hands out connections and wakes tasks. Both may drop streams, so the engine must not be locked.
+    fn settle(self: &Arc<Self>, turn: &mut Turn) {
+        for Established { place, id, peer } in turn.established.drain(..) {
+            place.send(TcpStream::new(Arc::clone(self), id, peer));
+        }
+        turn.wakers.drain(..).for_each(Waker::wake);
+    }
+
     /// Resets nobody, but ends all connections here: their streams fail from now on.
-    pub(in crate::lan) fn close(&self) {
+    pub(in crate::lan) fn close(self: &Arc<Self>) {
         let mut turn = Turn::default();
         lock(&self.engine).close(&mut turn);
-        turn.settle();
+        self.settle(&mut turn);
     }
 
     /// Waits until a stream rings.

@@ -15,8 +15,10 @@ mod listener;
 mod packets;
 mod registry;
 mod stream;
+mod turn;
 
-pub(super) use link::{Link, Turn};
+pub(super) use link::Link;
 pub use listener::TcpListener;
 pub(super) use registry::Registry;
 pub use stream::TcpStream;
+pub(super) use turn::Turn;

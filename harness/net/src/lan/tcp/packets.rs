@@ -10,7 +10,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetProtocol, Ipv4Packet, TcpPacket, TcpRepr, TcpSeqNumber};
 
 use crate::lan::frame::{self, MTU, Mac};
-use crate::lan::port::Outlet;
+use crate::lan::outlet::Outlet;
 
 /// Frames of room on the cable that segments leave for replies, which cannot wait.
 const RESERVE: usize = 16;

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use smoltcp::socket::tcp::{RecvError, Socket, State};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::engine::{BUFFER, Conn, ConnId};
+use super::engine::{BUFFER, Conn};
 use super::link::Link;
+use super::turn::ConnId;
 
 /// Bytes read after which the peer is told about the room: often enough that it never stalls.
 const ANNOUNCE: usize = BUFFER / 8;

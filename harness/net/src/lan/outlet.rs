@@ -1,0 +1,52 @@
+//! The way out of a switch port: the one place that every frame towards a NIC passes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::broadcast;
+
+use super::observe::{Counters, Direction, Observed, count};
+use shakedown_base::timeline::Timeline;
+use shakedown_base::wire::WireSender;
+
+/// The way out of a port.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) port: u32,
+    pub(super) wire: WireSender,
+    pub(super) observers: broadcast::Sender<Observed>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) timeline: Timeline,
+}
+
+impl Outlet {
+    /// Puts a frame onto the cable, or drops it when the cable is full.
+    pub(super) fn deliver(&self, frame: Bytes) {
+        let length = frame.len();
+        self.observe(Direction::ToGuest, &frame);
+        if self.wire.send(frame) {
+            count(&self.counters.frames_out, 1);
+            count(&self.counters.bytes_out, length);
+        } else {
+            count(&self.counters.overflowed, 1);
+        }
+    }
+
+    /// How many frames the cable takes now.
+    pub(super) fn room(&self) -> usize {
+        self.wire.room()
+    }
+
+    /// Shows a frame to whoever observes the LAN.
+    pub(super) fn observe(&self, direction: Direction, frame: &Bytes) {
+        if self.observers.receiver_count() > 0 {
+            // Fails when the last observer has just gone.
+            let _ = self.observers.send(Observed {
+                at: self.timeline.elapsed(),
+                port: self.port,
+                direction,
+                frame: frame.clone(),
+            });
+        }
+    }
+}
