@@ -4,6 +4,7 @@
 //! The leaf rooms are crates of their own, which the compiler keeps apart; they are re-exported here under their names.
 
 pub mod board;
+pub mod conformance;
 pub mod host;
 pub mod judge;
 pub mod pool;

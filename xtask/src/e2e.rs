@@ -251,10 +251,10 @@ pub(crate) fn carry_out(
 }
 
 /// Runs with their folders, and why one could not begin.
-type Made = (Vec<(Report, PathBuf)>, Option<std::io::Error>);
+pub(crate) type Made = (Vec<(Report, PathBuf)>, Option<std::io::Error>);
 
 /// Makes the runs, `jobs` at a time, each on a core of its own. One that cannot even begin does not hide what came of the others.
-fn run_all(
+pub(crate) fn run_all(
     project: &Project,
     planned: &[Planned<'_>],
     args: &RunArgs,

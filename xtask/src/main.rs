@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod book;
 mod completions;
+mod conformance;
 mod console;
 mod docs;
 mod doctor;
@@ -43,6 +44,8 @@ enum Command {
     Init(init::Args),
     /// Run scenarios on boards and show how far each came.
     E2e(e2e::Args),
+    /// Hold an initramfs to a contract, check by check, and write the table.
+    Conformance(conformance::Args),
     /// Boot a scenario's board with the terminal attached to its serial port.
     Console(console::Args),
     /// Make the pages of runs, and the index of all, again.
@@ -83,6 +86,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Command::Init(args) => init::run(args, globals),
         Command::E2e(args) => e2e::run(args, globals),
+        Command::Conformance(args) => conformance::run(args, globals),
         Command::Console(args) => console::run(args, globals),
         Command::Serve(args) => serve::run(args, globals),
         Command::Report(args) => report::run(args, globals),

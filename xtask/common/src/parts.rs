@@ -16,7 +16,7 @@ pub struct PartsArgs {
     offline: bool,
     /// An initramfs to boot instead of ours, as in upstream's boot2container.
     #[arg(long, value_name = "FILE")]
-    initramfs: Option<PathBuf>,
+    pub initramfs: Option<PathBuf>,
     /// A disk image to boot instead of the generated one: prebuilt or provisioned; raw, xz, zstd, gzip or qcow2; `-` for a pipe. It is
     /// never written to.
     #[arg(long, value_name = "FILE")]

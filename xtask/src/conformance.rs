@@ -1,0 +1,226 @@
+//! `cargo xtask conformance`: holds an initramfs to boot2container's contract and writes the table.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use shakedown_common::PartsArgs;
+use shakedown_harness::board::Board;
+use shakedown_harness::conformance::{Catalogue, Evidence, Verdict, judge, table};
+use shakedown_harness::project::Project;
+use shakedown_harness::report::Recorded;
+use shakedown_harness::scenario::Scenario;
+use shakedown_harness::shell::OurCommand;
+
+use crate::e2e::{self, Planned, RunArgs};
+use crate::globals::Globals;
+
+/// Arguments of `conformance`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Which contract.
+    suite: Suite,
+    /// Make only the boots of these scenarios; the other checks count as not run.
+    #[arg(long, value_name = "SCENARIO")]
+    only: Vec<String>,
+    /// Boot nothing: judge the newest recorded run of each scenario again.
+    #[arg(long)]
+    recorded: bool,
+    /// The board.
+    #[arg(long, default_value = "raspi3b")]
+    board: String,
+    /// Where the table is written; by default docs/conformance for our own initramfs, and beside the runs for another.
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
+    #[command(flatten)]
+    parts: PartsArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Suite {
+    /// boot2container's command line.
+    B2c,
+}
+
+impl Suite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::B2c => "b2c",
+        }
+    }
+}
+
+/// Runs the suite; the exit status is 1 when a check differs from the contract.
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
+    let name = args.suite.name();
+    let docs = project.root().join("docs/conformance");
+    let catalogue = Catalogue::read(&docs.join(format!("{name}.toml")))?;
+    let board = project.board(&args.board)?;
+    let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let scenarios: Vec<Scenario> = catalogue
+        .scenarios()
+        .into_iter()
+        .filter(wanted)
+        .map(|scenario| {
+            let path = project
+                .root()
+                .join(format!("scenarios/{name}/{scenario}.toml"));
+            Scenario::read_for(&path, board)
+        })
+        .collect::<Result<_, _>>()?;
+    let mut evidence = BTreeMap::new();
+    for (scenario, folder) in folders(args, &project, board, &scenarios)? {
+        evidence.insert(scenario, read_evidence(&folder)?);
+    }
+    let verdicts: Vec<_> = catalogue
+        .checks
+        .iter()
+        .map(|check| {
+            let run = check.scenario.as_ref().and_then(|s| evidence.get(s));
+            (check, judge(check, run))
+        })
+        .collect();
+    let given = args.parts.initramfs.as_deref();
+    let subject = given.map_or("our boot2container".to_owned(), |file| {
+        let file = file.file_name().unwrap_or_default();
+        format!("{} as boot2container", file.to_string_lossy())
+    });
+    let text = table(&catalogue, &subject, &verdicts);
+    let path = match (&args.table, given) {
+        (Some(path), _) => path.clone(),
+        (None, None) if args.only.is_empty() => docs.join(format!("{name}.md")),
+        _ => project.runs_folder().join(format!("conformance-{name}.md")),
+    };
+    fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut differs = false;
+    for (check, verdict) in &verdicts {
+        if let Verdict::Differs(missing) = verdict {
+            differs = true;
+            args.run
+                .say(&format!("{} differs: {}", check.id, missing.join("; ")));
+        }
+    }
+    args.run.say(&format!("table: {}", path.display()));
+    Ok(if differs {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The runs to be judged: each scenario's name with its run's folder.
+fn folders(
+    args: &Args,
+    project: &Project,
+    board: &Board,
+    scenarios: &[Scenario],
+) -> Result<Vec<(String, PathBuf)>> {
+    if args.recorded {
+        let found = scenarios.iter().map(|scenario| {
+            let newest = newest_run(project.runs_folder(), &scenario.name, &board.name)?;
+            Ok(newest.map(|folder| (scenario.name.clone(), folder)))
+        });
+        return found.filter_map(Result::transpose).collect();
+    }
+    let kit = args.parts.kit(project.defaults())?;
+    let parts = Arc::new(kit.parts(board)?);
+    let planned: Vec<_> = scenarios
+        .iter()
+        .map(|scenario| Planned {
+            scenario,
+            board,
+            parts: parts.clone(),
+            checkpoints: None,
+            is_given: kit.given().is_some(),
+            mac: None,
+            reproduce: format!(
+                "{} {} --only {}{}",
+                OurCommand("conformance"),
+                args.suite.name(),
+                scenario.name,
+                args.parts.words()
+            ),
+        })
+        .collect();
+    let (runs, unable) = e2e::run_all(project, &planned, &args.run, 1)?;
+    if let Some(error) = unable {
+        args.run.say(&format!("a run could not begin: {error}"));
+    }
+    Ok(runs
+        .into_iter()
+        .map(|(report, folder)| (report.scenario, folder))
+        .collect())
+}
+
+/// The newest run of a scenario on a board. Folders of runs begin with their time: `TIME-PROCESS-SCENARIO-BOARD`.
+fn newest_run(runs: &Path, scenario: &str, board: &str) -> Result<Option<PathBuf>> {
+    let mut newest = None;
+    for entry in fs::read_dir(runs).with_context(|| format!("cannot read {}", runs.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let mut parts = name.splitn(3, '-');
+        let (Some(time), Some(_), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
+        let Ok(time) = time.parse::<u64>() else {
+            continue;
+        };
+        if rest == format!("{scenario}-{board}") && entry.path().join("report.json").is_file() {
+            newest = newest.max(Some((time, entry.path())));
+        }
+    }
+    Ok(newest.map(|(_, folder)| folder))
+}
+
+/// What a run has left in its folder.
+fn read_evidence(folder: &Path) -> Result<Evidence> {
+    let recorded = Recorded::read(folder)?;
+    let mut bytes = Vec::new();
+    for uart in 0.. {
+        let Ok(raw) = fs::read(folder.join(format!("uart{uart}.raw"))) else {
+            break;
+        };
+        bytes.push(String::from_utf8_lossy(&raw).into_owned());
+    }
+    Ok(Evidence {
+        nonce: recorded.report.nonce.unwrap_or_default(),
+        records: recorded.records,
+        bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_run_of_a_scenario_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, whole) in [
+            ("100-9-pipeline-raspi3b", true),
+            ("99-8-pipeline-raspi3b", true),
+            ("300-7-pipeline-raspi3b", false),
+            ("200-7-extra-pipeline-raspi3b", true),
+            ("junk", true),
+        ] {
+            let run = folder.path().join(name);
+            fs::create_dir(&run).unwrap();
+            if whole {
+                fs::write(run.join("report.json"), "{}").unwrap();
+            }
+        }
+        let newest = newest_run(folder.path(), "pipeline", "raspi3b").unwrap();
+        assert_eq!(
+            newest.unwrap(),
+            folder.path().join("100-9-pipeline-raspi3b")
+        );
+        assert_eq!(newest_run(folder.path(), "line", "raspi3b").unwrap(), None);
+    }
+}
