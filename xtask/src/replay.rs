@@ -82,7 +82,8 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
     let bundle = Bundle::read(&record)?;
     let (scenario, board) = if args.scenario.is_some() || args.board.is_some() {
         let project = globals.project()?;
-        let name = args.scenario.as_ref().unwrap_or(&bundle.manifest.scenario);
+        let name = args.scenario.as_deref();
+        let name = name.unwrap_or(&bundle.manifest.scenario);
         let (scenario, board) = project.one(name, args.board.as_deref())?;
         (scenario.clone(), board.clone())
     } else {

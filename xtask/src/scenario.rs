@@ -118,7 +118,12 @@ fn list(project: &Project) -> String {
         .iter()
         .map(|s| {
             let tier = format!("{:?}", s.tier).to_lowercase();
-            [s.name.clone(), tier, s.boards.join(", "), s.title.clone()]
+            [
+                s.name.to_string(),
+                tier,
+                s.boards.join(", "),
+                s.title.clone(),
+            ]
         })
         .collect();
     let width = |column: usize| {

@@ -9,13 +9,16 @@ use super::chain::{self, Chain, Stage};
 use super::container::ContainerMarks;
 use crate::image::config_txt::BoardModel;
 use crate::image::partitions::Scheme;
-use crate::input::{InputError, Library, SourceText, Span, duration};
+use crate::input::{
+    BoardName, ChainName, DeviceProperty, InputError, Library, MachineType, SourceText, Span,
+    duration,
+};
 
 /// A board, read and checked.
 #[derive(Debug, Clone)]
 pub struct Board {
     /// The file's name without `.toml`.
-    pub name: String,
+    pub name: BoardName,
     /// What people call it.
     pub title: String,
     /// The emulated machine.
@@ -49,8 +52,8 @@ pub(crate) struct BoardFile {
     /// What people call it.
     title: String,
     /// The chain of stages that it goes through: `NAME` of `boards/NAME.chain.toml`.
-    #[schemars(with = "String")]
-    chain: Span<String>,
+    #[schemars(with = "ChainName")]
+    chain: Span<ChainName>,
     machine: Machine,
     /// Serial ports in QEMU's order of `-serial`.
     uart: Vec<Uart>,
@@ -69,15 +72,15 @@ pub(crate) struct BoardFile {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    /// QEMU's `-M`.
+    /// QEMU's `-M`, without properties.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: MachineType,
     /// Cores of the SoC, which QEMU wants as `-smp`.
     pub cores: u32,
     /// Cores that are powered on and left in the device tree.
     pub enabled_cores: u32,
     /// The QEMU property that says how many cores are powered on, as `driver.property`.
-    pub enabled_cores_property: String,
+    pub enabled_cores_property: DeviceProperty,
 }
 
 /// A serial port.
@@ -206,7 +209,7 @@ impl Board {
             *base = stage.into_inner();
         }
         Ok(Self {
-            name: document.name(),
+            name: document.name()?,
             title: file.title,
             machine: file.machine,
             uarts: file.uart,
@@ -283,6 +286,30 @@ mod tests {
           | speed = 100
           | ^^^^^
         "#);
+    }
+
+    #[test]
+    fn what_reaches_qemus_command_line_is_a_name() {
+        for (from, to, wanted) in [
+            (
+                "type = \"raspi3b\"",
+                "type = \"raspi3b,dumpdtb=x\"",
+                ":7:8: \"raspi3b,dumpdtb=x\" is not a machine of QEMU",
+            ),
+            (
+                "\"bcm2837.enabled-cpus\"",
+                "\"a.b=1,c.d\"",
+                "\"a.b=1,c.d\" is not a property of QEMU",
+            ),
+            (
+                "chain = \"netboot\"",
+                "chain = \"../x\"",
+                ":4:9: \"../x\" is not the name of a chain",
+            ),
+        ] {
+            let error = error(from, to);
+            assert!(error.contains(wanted), "{error}");
+        }
     }
 
     #[test]

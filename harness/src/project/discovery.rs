@@ -239,7 +239,7 @@ mod tests {
         let mine = project.scenarios.iter().find(|s| s.name == "mine").unwrap();
         assert_eq!(
             (&*mine.title, &*mine.boards),
-            ("Mine", &["my-board".to_owned()][..])
+            ("Mine", &["my-board".parse().unwrap()][..])
         );
         assert!(!mine.boot.script.is_empty());
         assert!(names(&project).contains(&"alpine-https"));

@@ -4,6 +4,7 @@ use super::discovery::Project;
 use super::error::ProjectError;
 use super::filter::Filter;
 use crate::board::Board;
+use crate::input::BoardName;
 use crate::scenario::{Scenario, Tier};
 
 /// Scenarios with the boards that they are run on.
@@ -23,7 +24,7 @@ impl Project {
         tier: Tier,
     ) -> Result<Runs<'_>, ProjectError> {
         let pairs = self.scenarios.iter().flat_map(|scenario| {
-            let on = move |name: &String| {
+            let on = move |name: &BoardName| {
                 let board = self.boards.iter().find(|b| &b.name == name);
                 board.map(|board| (scenario, board))
             };

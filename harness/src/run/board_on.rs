@@ -87,6 +87,7 @@ impl BoardOn {
             user_monitor: Some(&user_monitor),
             gdb: boot.gdb.then_some(gdb.as_path()),
             incoming: boot.checkpoint.is_some(),
+            sandbox: qemu.sandbox,
         }
         .arguments();
         let in_folder = |source| RunError::Folder {

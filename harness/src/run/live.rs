@@ -276,7 +276,7 @@ fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
     let [a, b, c]: [u8; 3] = rand::random();
     let text = format!("{}:{a:02x}:{b:02x}:{c:02x}", job.board.nic.oui);
     text.parse().map_err(|_| RunError::Oui {
-        board: job.board.name.clone(),
+        board: job.board.name.to_string(),
         oui: job.board.nic.oui.clone(),
     })
 }
@@ -287,13 +287,13 @@ fn scenario_of(job: &Job<'_>) -> Result<Scenario, RunError> {
     if let Some(given) = &job.parts.given {
         if given.transport() != scenario.boot.transport {
             return Err(RunError::Transport {
-                scenario: scenario.name,
+                scenario: scenario.name.to_string(),
             });
         }
         if let Given::Https { server, .. } = given {
             if scenario.tls.client != ClientCertificate::Valid {
                 return Err(RunError::ClientCertificate {
-                    scenario: scenario.name,
+                    scenario: scenario.name.to_string(),
                 });
             }
             scenario.boot.server = server.host().into();

@@ -14,9 +14,9 @@ use crate::timeline::{Event, Record};
 pub(super) fn identity(job: &Job<'_>) -> Report {
     Report {
         version: Report::VERSION,
-        scenario: job.scenario.name.clone(),
+        scenario: job.scenario.name.to_string(),
         title: job.scenario.title.clone(),
-        board: job.board.name.clone(),
+        board: job.board.name.to_string(),
         uarts: job.board.uarts.iter().map(|u| u.name.clone()).collect(),
         mac: None,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),

@@ -10,13 +10,15 @@ use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Evidence, Stage};
-use crate::input::{Document, InputError, Library, Pattern, SourceText, Span};
+use crate::input::{
+    BoardName, Document, InputError, Library, Pattern, ScenarioName, SourceText, Span,
+};
 
 /// A scenario, read and checked.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// The file's name without `.toml`.
-    pub name: String,
+    pub name: ScenarioName,
     /// What it shows, in a few words.
     pub title: String,
     /// When it is run.
@@ -24,7 +26,7 @@ pub struct Scenario {
     /// Words that filters find it by.
     pub tags: Vec<String>,
     /// Names of the boards that it is run on.
-    pub boards: Vec<String>,
+    pub boards: Vec<BoardName>,
     /// How the board boots.
     pub boot: Boot,
     /// What is unusual about the TLS between the board and its boot server.
@@ -62,8 +64,8 @@ pub(crate) struct ScenarioFile {
     #[serde(default)]
     tags: Vec<String>,
     /// Names of the boards that it is run on.
-    #[schemars(with = "Vec<String>")]
-    boards: Vec<Span<String>>,
+    #[schemars(with = "Vec<BoardName>")]
+    boards: Vec<Span<BoardName>>,
     boot: Boot,
     #[schemars(with = "Option<Tls>")]
     tls: Option<Span<Tls>>,
@@ -201,7 +203,7 @@ impl Scenario {
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
         let scenario = Self {
-            name: document.name(),
+            name: document.name()?,
             title: file.title,
             tier: file.tier,
             tags: file.tags,

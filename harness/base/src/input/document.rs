@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::InputError;
 use super::extends;
+use super::names::NameError;
 
 /// An input file as it was when it was read: a run's bundle holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,10 +123,13 @@ impl Document {
     }
 
     /// The file's name without directories and without `.toml`: how boards and scenarios are called.
-    #[must_use]
-    pub fn name(&self) -> String {
+    ///
+    /// # Errors
+    /// It is no such name.
+    pub fn name<T: std::str::FromStr<Err = NameError>>(&self) -> Result<T, InputError> {
         let stem = self.part(0).path.file_stem().unwrap_or_default();
-        stem.to_string_lossy().into_owned()
+        let name = stem.to_string_lossy().parse::<T>();
+        name.map_err(|e| self.error_at(0..0, &format!("the file's name: {e}")))
     }
 
     /// The file that byte `at` stands in.

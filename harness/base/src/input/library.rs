@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::document::Document;
 use super::error::InputError;
+use super::names::DefinitionName;
 
 /// Definitions that extend each other are read up to this depth.
 const DEPTH: usize = 16;
@@ -130,6 +131,9 @@ impl Library {
         // A file may extend the one that it hides, but not itself.
         let from = if base_file == file { place + 1 } else { 0 };
         let wrong = |message: &str| Err(document.error_at(base.span(), message));
+        if let Err(error) = base.get_ref().parse::<DefinitionName>() {
+            return wrong(&error.to_string());
+        }
         if depth == 0 {
             return wrong("this extends a file that extends this one");
         }

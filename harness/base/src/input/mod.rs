@@ -6,11 +6,15 @@ mod document;
 mod error;
 mod extends;
 mod library;
+mod names;
 mod size;
 mod values;
 
 pub use document::{Document, SourceText};
 pub use error::InputError;
 pub use library::{BuiltinFile, Library};
+pub use names::{
+    BoardName, ChainName, DefinitionName, DeviceProperty, MachineType, NameError, ScenarioName,
+};
 pub use size::ByteSize;
 pub use values::{Pattern, Span, duration};

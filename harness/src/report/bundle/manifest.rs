@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::BundleError;
+use crate::input::{BoardName, ScenarioName};
 use crate::mac::Mac;
 
 /// What a failed run was made of.
@@ -18,9 +19,9 @@ pub struct Manifest {
     /// Version of the harness that made the run.
     pub shakedown: String,
     /// Name of the scenario.
-    pub scenario: String,
+    pub scenario: ScenarioName,
     /// Name of the board.
-    pub board: String,
+    pub board: BoardName,
     /// The board's hardware address: of all that chance decides in a run the one thing that the board goes by.
     #[serde(default)]
     pub mac: Option<Mac>,

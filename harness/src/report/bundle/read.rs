@@ -149,8 +149,8 @@ mod tests {
         Manifest {
             format: Manifest::FORMAT,
             shakedown: "0".into(),
-            scenario: "s".into(),
-            board: "b".into(),
+            scenario: "s".parse().unwrap(),
+            board: "b".parse().unwrap(),
             mac: None,
             image: item(),
             image_included: false,

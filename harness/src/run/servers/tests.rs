@@ -82,7 +82,7 @@ async fn every_script_is_rendered() {
             omit_expression => true,
             prepend_module_to_snapshot => false,
         }, {
-            insta::assert_snapshot!(scenario.name.clone(), told);
+            insta::assert_snapshot!(scenario.name.to_string(), told);
         });
     }
 }

@@ -2,9 +2,19 @@
 //!
 //! Source: QEMU's invocation manual, sections "Character device options" and "Boot images", and FACTS measured with QEMU 7.2 and 10.0:
 //! the NIC is a `usb-redir` device on the root port; every socket is ours and QEMU connects to it, so nothing has to be polled for.
+//!
+//! QEMU's option parser ends a value at a comma and gives equals signs a meaning. Whatever becomes a value of an option list is escaped here,
+//! and machine and properties are names without either: a board's file cannot add a property such as `dumpdtb`.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+
+use shakedown_base::input::{DeviceProperty, MachineType};
+
+/// What an emulator has no need to do (QEMU's invocation manual, `-sandbox`): obsolete system calls, set-user-ID programs, starting
+/// processes, changing its priority. A guest that breaks out of the emulator cannot either.
+pub const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /// How QEMU is started on this host.
 #[derive(Debug, Clone, Default)]
@@ -17,19 +27,21 @@ pub struct QemuProgram {
     pub leading_args: Vec<OsString>,
     /// Environment variables to set.
     pub env: Vec<(OsString, OsString)>,
+    /// It was built with `-sandbox`, which needs seccomp.
+    pub sandbox: bool,
 }
 
 /// What the machine is made of.
 #[derive(Debug, Clone)]
 pub struct CommandLine<'a> {
     /// QEMU's `-M`.
-    pub machine: &'a str,
+    pub machine: &'a MachineType,
     /// Cores of the SoC.
     pub cores: u32,
     /// How the cores share the host's.
     pub threads: VcpuThreads,
-    /// Properties to set on device classes, as `driver.property` and value.
-    pub globals: Vec<(String, String)>,
+    /// Properties to set on device classes, and their values.
+    pub globals: Vec<(DeviceProperty, String)>,
     /// What is started first: the boot loader or a kernel.
     pub kernel: &'a Path,
     /// The device tree passed to it.
@@ -54,6 +66,8 @@ pub struct CommandLine<'a> {
     pub gdb: Option<&'a Path>,
     /// The board goes on from a checkpoint, which QEMU is told of by its monitor.
     pub incoming: bool,
+    /// System calls that an emulator does not need are refused: [`SANDBOX`].
+    pub sandbox: bool,
 }
 
 /// How the emulated cores share the host's.
@@ -89,7 +103,10 @@ impl CommandLine<'_> {
     pub fn arguments(&self) -> Vec<OsString> {
         let mut line = Line::default();
         line.option("-name", "shakedown,debug-threads=on");
-        line.option("-M", self.machine);
+        if self.sandbox {
+            line.option("-sandbox", SANDBOX);
+        }
+        line.option("-M", escaped(self.machine.as_str()));
         line.option("-smp", self.cores.to_string());
         let threads = match self.threads {
             VcpuThreads::Single => "single",
@@ -106,7 +123,9 @@ impl CommandLine<'_> {
             line.option("-incoming", "defer");
         }
         for (property, value) in &self.globals {
-            line.option("-global", format!("{property}={value}"));
+            let mut set = OsString::from(format!("{property}="));
+            set.push(escaped(value));
+            line.option("-global", set);
         }
         line.chardev("qmp", self.monitor);
         line.option("-mon", "chardev=qmp,mode=control");
@@ -185,13 +204,17 @@ impl Line {
     }
 }
 
-/// QEMU's option parser ends a value at a comma; a doubled one stands for itself.
-fn escaped(path: &Path) -> OsString {
-    path.to_string_lossy().replace(',', ",,").into()
+/// A value of an option list: QEMU's parser ends it at a comma, and a doubled one stands for itself.
+fn escaped(value: impl AsRef<OsStr>) -> OsString {
+    let bytes = value.as_ref().as_bytes();
+    let pieces: Vec<_> = bytes.split(|b| *b == b',').collect();
+    OsString::from_vec(pieces.join(&b",,"[..]))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn text(line: &CommandLine<'_>) -> String {
@@ -204,12 +227,14 @@ mod tests {
         out
     }
 
+    static MACHINE: LazyLock<MachineType> = LazyLock::new(|| "raspi3b".parse().unwrap());
+
     fn board<'a>(network: Network<'a>) -> CommandLine<'a> {
         CommandLine {
-            machine: "raspi3b",
+            machine: &MACHINE,
             cores: 4,
             threads: VcpuThreads::Single,
-            globals: vec![("bcm2837.enabled-cpus".into(), "1".into())],
+            globals: vec![("bcm2837.enabled-cpus".parse().unwrap(), "1".into())],
             kernel: Path::new("run/u-boot.bin"),
             device_tree: Path::new("run/bcm2837-rpi-3-b.dtb"),
             initrd: None,
@@ -222,6 +247,7 @@ mod tests {
             user_monitor: None,
             gdb: None,
             incoming: false,
+            sandbox: true,
         }
     }
 
@@ -249,6 +275,7 @@ mod tests {
         insta::assert_snapshot!(text(&line), @r"
 
         -name shakedown,debug-threads=on
+        -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
         -M raspi3b
         -smp 4
         -accel tcg,thread=single
@@ -269,6 +296,40 @@ mod tests {
         -chardev socket,id=nic,path=s/usb
         -device usb-redir,chardev=nic,port=1
         ");
+    }
+
+    /// Splits a value as QEMU's option parser does (`get_opt_value`): a doubled comma stands for itself.
+    fn options(value: &OsStr) -> Vec<Vec<u8>> {
+        let (mut all, mut one) = (Vec::new(), Vec::new());
+        let mut bytes = value.as_bytes().iter().peekable();
+        while let Some(byte) = bytes.next() {
+            if *byte != b',' {
+                one.push(*byte);
+            } else if bytes.next_if(|next| **next == b',').is_some() {
+                one.push(b',');
+            } else {
+                all.push(std::mem::take(&mut one));
+            }
+        }
+        all.push(one);
+        all
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_value_becomes_another_option(path in proptest::collection::vec(1u8..=255, 0..30)) {
+            let path = PathBuf::from(OsString::from_vec(path));
+            let mut line = board(Network::Redirected { socket: &path, port: 1 });
+            line.card = Some(&path);
+            line.card_base = Some(&path);
+            line.monitor = &path;
+            line.globals = vec![("a.b".parse().unwrap(), path.to_string_lossy().into_owned())];
+            let arguments = line.arguments();
+            let values: Vec<_> = arguments.windows(2).filter(|w| ["-drive", "-chardev", "-global"].iter().any(|o| w[0] == *o))
+                .map(|w| options(&w[1]).len()).collect();
+            // The property, monitor, two UARTs, the card and what it is over, the NIC.
+            proptest::prop_assert_eq!(values, [1, 3, 3, 3, 5, 3]);
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod qmp;
 mod takeover;
 mod timer_slack;
 
-pub use command::{CommandLine, Network, QemuProgram, VcpuThreads};
+pub use command::{CommandLine, Network, QemuProgram, SANDBOX, VcpuThreads};
 pub use error::MachineError;
 pub use memory::{can_be_saved, freeze, save_memory};
 pub use overlay::create_overlay;
