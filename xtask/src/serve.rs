@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The hardware address of the client that the plain-HTTP boot server knows.
 const CLIENT: &str = "b8:27:eb:00:00:01";
 
+/// The file by which a folder is known as one that this command fills and empties.
+const OWNER: &str = ".shakedown-serve";
 /// Folder of the scratch space's objects.
 const SCRATCH: &str = "scratch";
 /// Folder of what is pushed to the registry.
@@ -59,6 +61,10 @@ pub(crate) struct Args {
     /// A data root on disk: a folder for each client, named by the fingerprint of its certificate. The scenario's client comes on top.
     #[arg(long, value_name = "FOLDER")]
     data_root: Option<PathBuf>,
+    /// Let `/update-cfg` bring the data root, a git checkout, to its upstream: commits that the upstream does not have are lost. Whoever
+    /// reaches the boot server may ask for it.
+    #[arg(long, requires = "data_root")]
+    allow_update: bool,
     /// An authority whose client certificates the boot server takes in place of ours, in PEM.
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
@@ -94,6 +100,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             .take_clients_of(&pem)
             .with_context(|| format!("{} holds no certificate", file.display()))?;
     }
+    claim(&folder)?;
     fill(&folder, &trust).with_context(|| format!("cannot write into {}", folder.display()))?;
     let setting = |addresses: &Each<SocketAddr>| -> Result<Setting> {
         Ok(Setting {
@@ -104,6 +111,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             folder: folder.clone(),
             pushed: Some(folder.join(PUSHED)),
             data: match &args.data_root {
+                Some(root) if args.allow_update => DataRoot::on_disk(root)?.follow_upstream(),
                 Some(root) => DataRoot::on_disk(root)?,
                 None => DataRoot::default(),
             },
@@ -229,11 +237,35 @@ fn next(mut address: SocketAddr) -> Result<SocketAddr> {
     Ok(address)
 }
 
+/// Takes a folder that is not there yet, is empty, or was filled by this command before; in any other, files of somebody would be lost.
+fn claim(folder: &Path) -> Result<()> {
+    let mut private = fs::DirBuilder::new();
+    let failed = || format!("cannot use {}", folder.display());
+    private
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(failed)?;
+    let owner = folder.join(OWNER);
+    if owner.is_file() {
+        return Ok(());
+    }
+    if fs::read_dir(folder).with_context(failed)?.next().is_some() {
+        bail!(
+            "{} has files in it that this command has not made, and it would remove some: name a new or empty folder by --folder",
+            folder.display()
+        );
+    }
+    fs::write(
+        owner,
+        "This folder belongs to `cargo xtask serve`, which removes what is in it.\n",
+    )
+    .with_context(failed)
+}
+
 /// Fills the folder with what clients need, under the names that skopeo's and podman's `--cert-dir` want, and removes what an
 /// earlier call has left.
 fn fill(folder: &Path, trust: &Trust) -> std::io::Result<()> {
-    let mut private = fs::DirBuilder::new();
-    private.recursive(true).mode(0o700).create(folder)?;
     for name in [SCRATCH, PUSHED] {
         let old = folder.join(name);
         if old.exists() {
@@ -303,5 +335,23 @@ async fn show(timeline: &Timeline) {
             Event::Note { room, text } => println!("{room:9} {text}"),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_somebodys_files_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, theirs) = (folder.path().join("new"), folder.path().join("theirs"));
+        claim(&new).unwrap();
+        fs::write(new.join("client.key"), "ours").unwrap();
+        claim(&new).unwrap();
+        fs::create_dir_all(theirs.join(SCRATCH)).unwrap();
+        let error = claim(&theirs).unwrap_err().to_string();
+        assert!(error.contains("has files in it"), "{error}");
+        assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1);
     }
 }

@@ -19,6 +19,11 @@ use tower::ServiceExt;
 use super::Peer;
 use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 
+/// Characters of a request's target that are written down. A head may have 64 KiB, and the timeline keeps every request.
+const LONGEST_TARGET: usize = 2048;
+/// Characters of a host's name or a method that are written down.
+const LONGEST_NAME: usize = 255;
+
 /// Writes what one service sees onto the timeline. Clones write to the same timeline.
 #[derive(Debug, Clone)]
 pub struct Journal {
@@ -96,9 +101,12 @@ impl Journal {
             service: self.service,
             client: *peer.address.ip(),
             fingerprint: peer.fingerprint.map(|f| f.to_string()),
-            host: host(request),
-            method: request.method().to_string(),
-            target: target.map_or_else(|| request.uri().to_string(), ToString::to_string),
+            host: cut(host(request), LONGEST_NAME),
+            method: cut(request.method().to_string(), LONGEST_NAME),
+            target: cut(
+                target.map_or_else(|| request.uri().to_string(), ToString::to_string),
+                LONGEST_TARGET,
+            ),
             status: 0,
             offset: None,
             bytes: 0,
@@ -106,6 +114,15 @@ impl Journal {
             duration: Duration::ZERO,
         }
     }
+}
+
+/// The first `longest` characters; an ellipsis says that there were more.
+fn cut(mut text: String, longest: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(longest) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// The `Host` header without the port.
@@ -280,6 +297,25 @@ mod tests {
             ("boot.example", "/a?b=c")
         );
         assert_eq!(event.client, Ipv4Addr::new(10, 42, 0, 2));
+    }
+
+    #[tokio::test]
+    async fn what_a_client_sends_is_written_down_within_bounds() {
+        let timeline = Timeline::start();
+        let request = Request::builder()
+            .method(&*"M".repeat(9999))
+            .uri(format!("/a?{}", "b".repeat(60_000)))
+            .header(HOST, "h".repeat(9999));
+        let request = request.body(Body::empty()).unwrap();
+        let peer = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4000).into();
+        let journal = Journal::new(ServiceId::Boot, timeline.clone());
+        drop(journal.answer(peer, Router::new(), request).await);
+        let event = only_request(&timeline);
+        let lengths = [event.target, event.host, event.method].map(|t| t.chars().count());
+        assert_eq!(
+            lengths,
+            [LONGEST_TARGET + 1, LONGEST_NAME + 1, LONGEST_NAME + 1]
+        );
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ mod error;
 mod journal;
 mod known_client;
 mod oci;
+mod patience;
 mod peer;
 mod pieces;
 mod range;

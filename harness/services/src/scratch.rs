@@ -2,9 +2,14 @@
 //!
 //! The S3 protocol and its request signatures (AWS Signature Version 4) are the library's; objects are files below a folder. Buckets are
 //! addressed by path, as in `http://host:9000/bucket/key`.
+//!
+//! Buckets are apart by construction: each has a service of its own whose files are below a folder of its own, where there is nothing
+//! else. The library resolves `..` in keys, in copy sources and in lists of keys within that folder, so none of them names another bucket.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -24,18 +29,18 @@ use super::Error;
 /// Where an object is copied from, as `/bucket/key`, percent-encoded.
 const COPY_SOURCE: &str = "x-amz-copy-source";
 
+/// Folder of the service that answers for buckets that nobody has; it stays empty.
+const NOBODYS: &str = "nobodys";
+
 /// Scratch space, before it is served.
 #[derive(Debug)]
 pub struct ScratchSpace {
     root: PathBuf,
-    /// Access keys by their ids.
-    keys: HashMap<String, String>,
-    /// Buckets by the ids of the access keys that open them.
-    buckets: HashMap<String, String>,
+    clients: Vec<Credentials>,
 }
 
-/// What a client needs to use its bucket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a client needs to use its bucket. `Debug` leaves the access key out.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Name of the access key.
     pub access_key_id: String,
@@ -45,8 +50,17 @@ pub struct Credentials {
     pub bucket: String,
 }
 
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("access_key_id", &self.access_key_id)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ScratchSpace {
-    /// Scratch space without buckets that keeps its objects below `root`, a directory that is made if need be.
+    /// Scratch space without buckets that keeps its objects below `root`, a directory that is created if it is not there.
     ///
     /// # Errors
     /// [`Error::File`] when it cannot be made.
@@ -55,8 +69,7 @@ impl ScratchSpace {
         create_directory(&root)?;
         Ok(Self {
             root,
-            keys: HashMap::new(),
-            buckets: HashMap::new(),
+            clients: Vec::new(),
         })
     }
 
@@ -70,35 +83,76 @@ impl ScratchSpace {
             access_key: random_hex::<20>(),
             bucket: format!("scratch-{}", random_hex::<6>()),
         };
-        create_directory(&self.root.join(&credentials.bucket))?;
-        let id = &credentials.access_key_id;
-        self.keys.insert(id.clone(), credentials.access_key.clone());
-        self.buckets.insert(id.clone(), credentials.bucket.clone());
+        // The inner folder is the bucket, the outer one all that the bucket's service sees.
+        let bucket = &credentials.bucket;
+        create_directory(&self.root.join(bucket).join(bucket))?;
+        self.clients.push(credentials.clone());
         Ok(credentials)
     }
 
     /// The service.
     ///
     /// # Errors
-    /// [`Error::ScratchSpace`] when the library refuses the directory.
+    /// [`Error::ScratchSpace`] when the library refuses a directory, [`Error::File`] when one cannot be created.
     pub fn router(self) -> Result<Router, Error> {
-        let files = FileSystem::new(&self.root).map_err(|error| Error::ScratchSpace {
-            path: self.root.clone(),
+        let nobodys = self.root.join(NOBODYS);
+        create_directory(&nobodys)?;
+        let services = Arc::new(Services {
+            of_buckets: self
+                .clients
+                .iter()
+                .map(|owner| {
+                    let service = self.service(&self.root.join(&owner.bucket), Some(owner))?;
+                    Ok((owner.bucket.clone(), service))
+                })
+                .collect::<Result<_, Error>>()?,
+            nobodys: self.service(&nobodys, None)?,
+        });
+        let answer = move |request: Request| {
+            let services = Arc::clone(&services);
+            async move { answer(services.of(request.uri().path()), request).await }
+        };
+        Ok(Router::new().fallback(answer))
+    }
+
+    /// A service that sees the files below `root` alone, and lets in `owner` alone. It knows the keys of all clients, so that a stranger's
+    /// is told from a forged one.
+    fn service(&self, root: &Path, owner: Option<&Credentials>) -> Result<S3Service, Error> {
+        let files = FileSystem::new(root).map_err(|error| Error::ScratchSpace {
+            path: root.into(),
             reason: format!("{error:?}"),
         })?;
         let mut keys = SimpleAuth::new();
-        for (id, key) in self.keys {
-            keys.register(id, key.into());
+        for client in &self.clients {
+            let key = client.access_key.clone();
+            keys.register(client.access_key_id.clone(), key.into());
         }
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(keys);
-        builder.set_access(OwnBucketOnly(self.buckets));
-        let service = builder.build();
-        Ok(Router::new().fallback(move |request| answer(service.clone(), request)))
+        builder.set_access(OwnBucketOnly(owner.cloned()));
+        Ok(builder.build())
     }
 }
 
-async fn answer(service: S3Service, request: Request) -> Response {
+/// The services of a scratch space.
+struct Services {
+    of_buckets: HashMap<String, S3Service>,
+    /// What answers for buckets that nobody has.
+    nobodys: S3Service,
+}
+
+impl Services {
+    /// The service of the bucket that `path` of a URL begins with. Should the library read the path in another way, it still finds the files
+    /// of this bucket alone.
+    fn of(&self, path: &str) -> &S3Service {
+        let path = percent_decode_str(path).decode_utf8_lossy();
+        let bucket = path.trim_start_matches('/').split('/').next();
+        let found = bucket.and_then(|bucket| self.of_buckets.get(bucket));
+        found.unwrap_or(&self.nobodys)
+    }
+}
+
+async fn answer(service: &S3Service, request: Request) -> Response {
     match service.call(request.map(s3s::Body::http_body_unsync)).await {
         Ok(response) => response.map(Body::new),
         Err(error) => {
@@ -108,20 +162,21 @@ async fn answer(service: S3Service, request: Request) -> Response {
     }
 }
 
-/// Lets a client into the bucket that its access key opens, and nobody without a key anywhere.
-struct OwnBucketOnly(HashMap<String, String>);
+/// Lets the owner of a bucket into it, and nobody else.
+struct OwnBucketOnly(Option<Credentials>);
 
 #[async_trait::async_trait]
 impl S3Access for OwnBucketOnly {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let own = context.credentials();
-        let own = own.and_then(|credentials| self.0.get(&credentials.access_key));
+        let shown = context.credentials().map(|shown| shown.access_key.as_str());
+        let owner = self.0.as_ref();
+        let owner = owner.filter(|owner| shown == Some(owner.access_key_id.as_str()));
         let wanted = match context.s3_path() {
             S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => Some(bucket),
             // All buckets of all clients.
             S3Path::Root => None,
         };
-        let is_own = |bucket: &str| own.is_some_and(|own| own == bucket);
+        let is_own = |bucket: &str| owner.is_some_and(|owner| owner.bucket == bucket);
         let copies_own = copy_source(context.headers()).is_none_or(|bucket| is_own(&bucket));
         if wanted.is_some_and(|bucket| is_own(bucket)) && copies_own {
             Ok(())

@@ -9,18 +9,26 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::patience::Patient;
 use super::{Journal, Peer};
 
 /// Bytes that a connection holds for a client that is slower than the server; also the longest head of a request.
 const HELD: usize = 64 * 1024;
+/// How long a client may take for a request's head, be idle between two requests, and pause in a body: nginx' default for each
+/// (`client_header_timeout`, `client_body_timeout`; its `keepalive_timeout` is 75 s).
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Connections that a listener has at a time; further ones wait in its backlog. As many as a port of the LAN has.
+const CONNECTIONS: usize = 512;
 
 /// A running service. It answers until it is dropped, which breaks off its connections, or shut down, which does not.
 #[derive(Debug)]
@@ -70,13 +78,19 @@ pub(crate) async fn accept_all<L, F>(
     L: Listener,
     F: Future<Output = ()> + Send + 'static,
 {
-    let mut tasks = JoinSet::new();
+    let mut tasks: JoinSet<()> = JoinSet::new();
     let watch = |ended: Result<(), JoinError>| {
         if ended.is_err_and(|e| e.is_panic()) {
             journal.note("a connection's task panicked: see the harness's own standard error");
         }
     };
     loop {
+        while tasks.len() >= CONNECTIONS {
+            tokio::select! {
+                Some(ended) = tasks.join_next() => watch(ended),
+                () = stop.cancelled() => break,
+            }
+        }
         let mut accept = pin!(listener.accept());
         let accepted = loop {
             tokio::select! {
@@ -100,13 +114,16 @@ async fn connection<I>(io: I, peer: Peer, router: Router, journal: Journal, stop
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let answer = service_fn(|request| {
+    let answer = service_fn(|request: Request<Incoming>| {
         let (journal, peer, router) = (journal.clone(), peer.clone(), router.clone());
+        let request = request.map(|body| Patient::new(body, PATIENCE));
         async move { Ok::<_, Infallible>(journal.answer(peer, router, request).await) }
     });
     let mut serving = pin!(
         http1::Builder::new()
             .max_buf_size(HELD)
+            .timer(TokioTimer::new())
+            .header_read_timeout(PATIENCE)
             .serve_connection(TokioIo::new(io), answer)
     );
     let outcome = tokio::select! {
@@ -244,6 +261,35 @@ mod tests {
         let records = timeline.snapshot();
         assert!(matches!(&records[0].event, Event::Request(request) if request.complete));
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_finishes_its_head_is_let_go() {
+        let service = Service::plain(ServiceId::Boot, constant(|| Body::from("text"))).await;
+        let mut stream = TcpStream::connect(service.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+        let started = tokio::time::Instant::now();
+        tokio::time::pause();
+        let mut read = Vec::new();
+        let _ = stream.read_to_end(&mut read).await;
+        assert!(started.elapsed() >= PATIENCE, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn there_are_so_many_connections_and_no_more() {
+        let service = Service::plain(ServiceId::Boot, constant(|| Body::from("text"))).await;
+        let mut open = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut client = service.dial().await;
+            assert_eq!(client.get("/").await.body(), "text");
+            open.push(client);
+        }
+        let mut waiting = service.dial().await;
+        let mut request = pin!(waiting.get("/"));
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut request).await;
+        assert!(early.is_err(), "one more than {CONNECTIONS} was served");
+        open.pop();
+        assert_eq!(request.await.body(), "text");
     }
 
     #[tokio::test]

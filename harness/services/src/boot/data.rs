@@ -13,6 +13,7 @@ use crate::{Blob, Error};
 pub struct DataRoot {
     folders: HashMap<Client, Folder>,
     disk: Option<PathBuf>,
+    follows_upstream: bool,
 }
 
 impl DataRoot {
@@ -29,12 +30,25 @@ impl DataRoot {
             Ok(disk) => Ok(Self {
                 folders: HashMap::new(),
                 disk: Some(disk),
+                follows_upstream: false,
             }),
             Err(source) => Err(Error::File {
                 path: path.into(),
                 source,
             }),
         }
+    }
+
+    /// Lets `/update-cfg` bring the directory on disk, a git checkout, to its upstream. Anybody who reaches the server may ask for it.
+    #[must_use]
+    pub fn follow_upstream(mut self) -> Self {
+        self.follows_upstream = true;
+        self
+    }
+
+    /// `/update-cfg` may change the directory on disk.
+    pub(super) fn follows_upstream(&self) -> bool {
+        self.follows_upstream
     }
 
     /// Sets the folder of a client.

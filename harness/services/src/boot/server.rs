@@ -6,7 +6,7 @@
 //! | `/boot/<mac>/boot.ipxe` (plain HTTP) | that machine's boot script; its address is that machine's from then on |
 //! | `/files/<path>` | a file of the client's folder; 403 for a client that is nobody |
 //! | `/secrets/<token>` | the client's secrets, once; no certificate needed |
-//! | `/update-cfg` | what git said while it brought the data root to its upstream; no certificate needed |
+//! | `/update-cfg` | what git said while it brought the data root to its upstream, if it may; no certificate needed |
 //!
 //! A script that cannot be rendered is answered with status 200 and a script that says why: iPXE shows a script's output and no
 //! status code's text, and the client's own script starts over when this one comes back.
@@ -252,6 +252,10 @@ async fn update_configuration(State(site): State<Arc<Site>>) -> Response {
     let Some(root) = site.server.root.disk().map(ToOwned::to_owned) else {
         return refuse(StatusCode::NOT_FOUND, "the data root is not on disk");
     };
+    if !site.server.root.follows_upstream() {
+        let reason = "updates are switched off: start the server with --allow-update";
+        return refuse(StatusCode::FORBIDDEN, reason);
+    }
     let _turn = site.update.lock().await;
     let updated = update(root, site.server.update_limit).await;
     let status = match updated.outcome {

@@ -459,7 +459,11 @@ async fn only_a_checkout_on_disk_is_updated() {
     std::fs::create_dir(directory.path().join(".git")).unwrap();
     let root = directory.path().join("root");
     std::fs::create_dir(&root).unwrap();
-    let server = BootServer::new(DataRoot::on_disk(&root).unwrap());
+    let data = DataRoot::on_disk(&root).unwrap();
+    let service = Service::plain(ServiceId::Boot, BootServer::new(data.clone()).http()).await;
+    let answer = service.dial().await.get("/update-cfg").await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let server = BootServer::new(data.follow_upstream());
     let service = Service::plain(ServiceId::Boot, server.http()).await;
     let answer = service.dial().await.get("/update-cfg").await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

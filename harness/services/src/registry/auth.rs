@@ -5,6 +5,7 @@
 //! the scope that is missing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,15 +27,29 @@ use crate::Error;
 
 /// How long a token is good, as Docker Hub's are.
 const LIFETIME: Duration = Duration::from_secs(300);
+/// Scopes that a token is for at most; what else was asked for is left out, as what the client has no right to.
+const SCOPES: usize = 16;
+/// Tokens that are good at a time; the oldest gives way.
+const TOKENS: usize = 1024;
 
-/// Who may do what, and where tokens are to be had.
-#[derive(Debug, Clone)]
+/// Who may do what, and where tokens are to be had. `Debug` leaves the passwords out.
+#[derive(Clone)]
 pub struct TokenAuth {
     realm: Uri,
     authority: Authority,
     service: String,
     accounts: HashMap<String, String>,
     public: bool,
+}
+
+impl fmt::Debug for TokenAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenAuth")
+            .field("realm", &self.realm)
+            .field("users", &self.accounts.keys())
+            .field("public", &self.public)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TokenAuth {
@@ -74,7 +89,6 @@ impl TokenAuth {
 }
 
 /// Token authentication at work.
-#[derive(Debug)]
 pub(super) struct Auth {
     rules: TokenAuth,
     tokens: Mutex<HashMap<String, Grant>>,
@@ -121,6 +135,7 @@ impl Auth {
         };
         let asked = pairs.iter().filter(|(name, _)| name == "scope");
         let asked = asked.flat_map(|(_, scopes)| scopes.split(' ').filter_map(Scope::parse));
+        let asked = asked.take(SCOPES);
         let scopes = match (known, self.rules.public) {
             (true, _) => asked.collect(),
             (false, true) => asked.map(Scope::read_only).collect(),
@@ -134,6 +149,12 @@ impl Auth {
         };
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         tokens.retain(|_, grant| grant.expires > now);
+        if tokens.len() >= TOKENS {
+            let oldest = tokens.iter().min_by_key(|(_, grant)| grant.expires);
+            if let Some(oldest) = oldest.map(|(token, _)| token.clone()) {
+                tokens.remove(&oldest);
+            }
+        }
         tokens.insert(token.clone(), grant);
         // Both names are in use (token specification, "Token response fields").
         let answer =
@@ -208,4 +229,36 @@ fn credentials(headers: &HeaderMap) -> Option<Option<(String, String)>> {
         Some((user.to_owned(), password.to_owned()))
     };
     authorization(headers, "Basic").map(decode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth() -> Auth {
+        let rules = TokenAuth::new("https://auth.example/token", "registry.example").unwrap();
+        Auth::new(rules.public().account("user", "secret-password"))
+    }
+
+    #[test]
+    fn tokens_and_their_scopes_are_bounded() {
+        let auth = auth();
+        let scopes = "&scope=repository:a/b:pull".repeat(5000);
+        let uri: Uri = format!("/token?service=x{scopes}").parse().unwrap();
+        for _ in 0..TOKENS + 10 {
+            auth.token(&Method::GET, &uri, &HeaderMap::new());
+        }
+        let tokens = auth.tokens.lock().unwrap();
+        assert_eq!(tokens.len(), TOKENS);
+        assert!(tokens.values().all(|grant| grant.scopes.len() == SCOPES));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let shown = format!("{:?}", auth().rules);
+        assert!(
+            shown.contains("user") && !shown.contains("secret-password"),
+            "{shown}"
+        );
+    }
 }

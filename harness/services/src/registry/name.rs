@@ -8,6 +8,8 @@ use super::error::Refusal;
 use super::scope::{Action, Scope};
 use crate::Digest;
 
+/// Longest repository name in bytes. The specification leaves it open and says that many clients take 255 for host and name together.
+pub(super) const LONGEST_NAME: usize = 255;
 /// Longest tag in characters.
 const TAG_LENGTH: usize = 128;
 
@@ -118,15 +120,16 @@ impl fmt::Display for Reference<'_> {
 
 /// Lower-case components between slashes: runs of letters and digits, joined by `.`, `_`, `__` or hyphens.
 pub(super) fn is_repository(name: &str) -> bool {
-    name.split('/').all(|component| {
-        let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let joined = |separator: &str| {
-            matches!(separator, "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
-        };
-        component.starts_with(alphanumeric)
-            && component.ends_with(alphanumeric)
-            && component.split(alphanumeric).all(joined)
-    })
+    name.len() <= LONGEST_NAME
+        && name.split('/').all(|component| {
+            let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+            let joined = |separator: &str| {
+                matches!(separator, "." | "_" | "__") || separator.bytes().all(|b| b == b'-')
+            };
+            component.starts_with(alphanumeric)
+                && component.ends_with(alphanumeric)
+                && component.split(alphanumeric).all(joined)
+        })
 }
 
 /// Letters, digits, `_`, `.` and `-`, not beginning with one of the latter two.
@@ -217,6 +220,7 @@ mod tests {
         ] {
             assert!(is_repository(name), "{name}");
         }
+        assert!(is_repository(&"a".repeat(255)) && !is_repository(&"a".repeat(256)));
         for name in [
             "", "/", "a/", "/a", "a//b", "a..b", "a._b", "a___b", "-a", "a-", "A", "ä", "a b",
         ] {

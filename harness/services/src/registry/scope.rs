@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::name::LONGEST_NAME;
+
 /// What may be done with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
@@ -42,6 +44,9 @@ impl Scope {
         let (kind, rest) = text.split_once(':')?;
         // A name may begin with a host and its port.
         let (repository, actions) = rest.rsplit_once(':')?;
+        if repository.len() > LONGEST_NAME {
+            return None;
+        }
         let has = |action: Action| actions.split(',').any(|word| word == action.word());
         (kind == "repository").then(|| Self {
             repository: repository.into(),

@@ -20,6 +20,11 @@ pub(crate) fn cases() -> Vec<Case> {
             TOOLS,
             follows_its_upstream,
         ),
+        case(
+            "update_cfg::runs_nothing_of_the_checkout",
+            TOOLS,
+            runs_nothing_of_the_checkout,
+        ),
         case("update_cfg::says_why_it_cannot", TOOLS, says_why_it_cannot),
         case(
             "update_cfg::ends_a_git_that_hangs",
@@ -70,7 +75,7 @@ impl Repositories {
     }
 
     fn site(&self, limit: Duration) -> Site {
-        let server = BootServer::new(DataRoot::on_disk(&self.root()).unwrap());
+        let server = BootServer::new(DataRoot::on_disk(&self.root()).unwrap().follow_upstream());
         Site::plain(server.update_limit(limit).http())
     }
 }
@@ -104,17 +109,52 @@ fn follows_its_upstream() {
     );
     assert_eq!(fs::read_to_string(&boot).unwrap(), "two");
 
-    // The upstream's history is another, and somebody has been at the files.
+    // The upstream's history is another.
     git(
         &repositories.upstream(),
         &["commit", "--quiet", "--amend", "--message", "three"],
     );
+    // Somebody's work that was never committed is not thrown away.
     fs::write(&boot, "changed by hand").unwrap();
+    let (status, transcript) = update(&site);
+    assert_eq!(status, "500", "{transcript}");
+    assert!(transcript.contains("not committed"), "{transcript}");
+    assert_eq!(fs::read_to_string(&boot).unwrap(), "changed by hand");
+    git(&repositories.root(), &["checkout", "--quiet", "boot"]);
     let (status, transcript) = update(&site);
     assert_eq!(status, "200", "{transcript}");
     assert_eq!(fs::read_to_string(&boot).unwrap(), "two");
     let head = |folder: &Path| git(folder, &["rev-parse", "HEAD"]);
     assert_eq!(head(&repositories.root()), head(&repositories.upstream()));
+}
+
+/// What a checkout's configuration and hooks name is not run.
+fn runs_nothing_of_the_checkout() {
+    let repositories = Repositories::new();
+    let site = repositories.site(Duration::from_secs(60));
+    let root = repositories.root();
+    let ran = repositories.folder.path().join("ran");
+    let command = repositories.folder.path().join("command");
+    fs::write(&command, format!("#!/bin/sh\ntouch {}\n", text(&ran))).unwrap();
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
+    for hook in ["post-checkout", "reference-transaction", "post-merge"] {
+        fs::copy(&command, root.join(".git/hooks").join(hook)).unwrap();
+    }
+    repositories.commit("two");
+    let (status, transcript) = update(&site);
+    assert_eq!(status, "200", "{transcript}");
+    for setting in [
+        "core.fsmonitor",
+        "remote.origin.uploadpack",
+        "filter.x.smudge",
+    ] {
+        git(&root, &["config", setting, text(&command)]);
+        let (status, transcript) = update(&site);
+        assert_eq!(status, "500", "{setting}: {transcript}");
+        assert!(transcript.contains(setting), "{transcript}");
+        git(&root, &["config", "--unset", setting]);
+    }
+    assert!(!ran.exists());
 }
 
 fn says_why_it_cannot() {

@@ -20,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
             &[Tool::S3cmd, Tool::Curl],
             nobody_else,
         ),
+        case("scratch::no_way_round", &[Tool::Curl], no_way_round),
     ]
 }
 
@@ -125,4 +126,77 @@ fn nobody_else() {
         s3cmd(&site, &owner, &["get", &object, "-"]).success(),
         "secret\n"
     );
+}
+
+/// A signed request by curl, with the path as it is written; status and body.
+fn signed(site: &Site, client: &Credentials, path: &str, more: &[&str]) -> (String, String) {
+    let user = format!("{}:{}", client.access_key_id, client.access_key);
+    let mut arguments = vec![
+        "--path-as-is",
+        "--aws-sigv4",
+        "aws:amz:us-east-1:s3",
+        "--user",
+        &user,
+        "--write-out",
+        "%{http_code}",
+    ];
+    arguments.extend(more);
+    let answer = site.curl(None, path, &arguments).stdout;
+    let (body, status) = answer.split_at(answer.len() - 3);
+    (status.into(), body.into())
+}
+
+/// No spelling of a key, a copy source or a list of keys reaches another client's bucket.
+fn no_way_round() {
+    let (site, [owner, other], folder) = site();
+    let secret = format!("/{}/secret.txt", owner.bucket);
+    let put = ["--request", "PUT", "--data-binary", "secret"];
+    assert_eq!(signed(&site, &owner, &secret, &put).0, "200");
+    let is_there = || {
+        let bucket = folder.path().join(&owner.bucket).join(&owner.bucket);
+        fs::read_to_string(bucket.join("secret.txt")).is_ok_and(|text| text == "secret")
+    };
+    assert!(is_there());
+
+    let (mine, theirs) = (&other.bucket, &owner.bucket);
+    for path in [
+        format!("/{mine}/../{theirs}/secret.txt"),
+        format!("/{mine}/%2e%2e/{theirs}/secret.txt"),
+        format!("/{mine}/..%2f{theirs}/secret.txt"),
+        format!("/{mine}/x/../../{theirs}/secret.txt"),
+        format!("/{mine}/../../{theirs}/{theirs}/secret.txt"),
+        format!("/%2e%2e/{theirs}/secret.txt"),
+        format!("//{theirs}/secret.txt"),
+        secret.clone(),
+    ] {
+        for more in [
+            &[][..],
+            &["--request", "PUT", "--data-binary", "stolen"],
+            &["--request", "DELETE"],
+        ] {
+            let (status, body) = signed(&site, &other, &path, more);
+            assert!(
+                !body.contains("secret\n") && body != "secret",
+                "{path}: {body}"
+            );
+            assert!(is_there(), "{path} {more:?}: {status} {body}");
+        }
+    }
+    for source in [
+        format!("/{theirs}/secret.txt"),
+        format!("/{mine}/../{theirs}/secret.txt"),
+        format!("/{mine}/%2e%2e/{theirs}/secret.txt"),
+    ] {
+        let header = format!("x-amz-copy-source: {source}");
+        let stolen = format!("/{mine}/stolen.txt");
+        let copy = ["--request", "PUT", "--header", &header];
+        assert_ne!(signed(&site, &other, &stolen, &copy).0, "200", "{source}");
+        assert_ne!(signed(&site, &other, &stolen, &[]).1, "secret", "{source}");
+    }
+    let keys = format!(
+        "<Delete><Object><Key>../{theirs}/secret.txt</Key></Object><Object><Key>../../{theirs}/{theirs}/secret.txt</Key></Object></Delete>"
+    );
+    let delete = ["--request", "POST", "--data-binary", &keys];
+    signed(&site, &other, &format!("/{mine}?delete"), &delete);
+    assert!(is_there());
 }
