@@ -1,9 +1,13 @@
 //! `cargo xtask e2e repro`: the run of a bundle once more, on this machine, by its own definitions.
+//!
+//! A board's file chooses what QEMU is started with, and a bundle may come from anybody. So the board is the project's own, if it is the
+//! same, or one that the user says is to be trusted.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use shakedown_harness::board::Board;
 use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
 use shakedown_harness::report::comparison;
 use shakedown_harness::run::{Parts, Recording, replay};
@@ -20,6 +24,9 @@ pub(crate) struct Args {
     /// The bundle that a failed run has left in its folder.
     #[arg(value_name = "BUNDLE")]
     bundle: PathBuf,
+    /// Use the bundle's board though it is not the same as this project's: its file chooses what QEMU is started with.
+    #[arg(long)]
+    trust_bundle: bool,
     #[command(flatten)]
     run: RunArgs,
     #[command(flatten)]
@@ -31,6 +38,8 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let bundle = Bundle::read(&args.bundle)?;
     let manifest = &bundle.manifest;
     let (scenario, board) = definitions(&bundle)?;
+    let project = globals.project()?;
+    let board = trusted(project.boards(), board, args.trust_bundle)?;
     let folder = tempfile::tempdir()?;
     let mut parts = args.parts.clone();
     if parts.image.is_none() && manifest.image_included {
@@ -38,7 +47,6 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         bundle.write_image(&image)?;
         parts.image = Some(image);
     }
-    let project = globals.project()?;
     let kit = parts.kit(project.defaults())?;
     let planned = Planned {
         scenario: &scenario,
@@ -63,6 +71,20 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         args.run.say(&told);
     }
     Ok(e2e::exit_code(&reports))
+}
+
+/// The project's own board if it is the same as the bundle's, or the bundle's if that is to be trusted.
+fn trusted(own: &[Board], board: Board, trust: bool) -> Result<Board> {
+    let same = |own: &&Board| own.name == board.name && own.sources == board.sources;
+    match own.iter().find(same) {
+        Some(own) => Ok(own.clone()),
+        None if trust => Ok(board),
+        None => bail!(
+            "the bundle's board {0} is not the same as this project's, and its file chooses what QEMU is started with: read boards/{0}.toml in \
+             the bundle (`tar --zstd -xf`) and say --trust-bundle if you trust it",
+            board.name
+        ),
+    }
 }
 
 /// What this run is made of that the bundle's was not, a line each.
@@ -95,4 +117,23 @@ fn differences(then: &Manifest, now: &Parts) -> Result<String> {
 
 fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_board_needs_trust() {
+        let boards = concat!(env!("CARGO_MANIFEST_DIR"), "/../boards");
+        let own = Board::read_all(std::path::Path::new(boards)).unwrap();
+        let own = own.as_slice();
+        assert!(trusted(own, own[0].clone(), false).is_ok());
+        let mut foreign = own[0].clone();
+        foreign.sources.first_mut().unwrap().text += "# changed\n";
+        let error = trusted(own, foreign.clone(), false).unwrap_err();
+        assert!(error.to_string().contains("--trust-bundle"), "{error}");
+        let board = trusted(own, foreign.clone(), true).unwrap();
+        assert_eq!(board.sources, foreign.sources);
+    }
 }

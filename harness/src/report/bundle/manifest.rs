@@ -39,7 +39,7 @@ pub struct Manifest {
     pub qemu: String,
     /// The command that ran it.
     pub reproduce: String,
-    /// Files of the run that are not in the bundle, because they hold a private key.
+    /// Files of the run that are not in the bundle, because they hold a private key or are too large.
     pub left_out: Vec<String>,
 }
 

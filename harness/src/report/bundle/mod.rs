@@ -7,10 +7,14 @@
 //! image.img                  the prebuilt disk image, on request
 //! ```
 //! A tar archive (POSIX.1-2001 ustar), packed with Zstandard (RFC 8878). The run's card and whatever else holds a private key stay out.
+//!
+//! Who reads a bundle need not trust who made it: it has [bounds](limits), its names are plain, and what does not fit is an error.
 
+mod limits;
 mod manifest;
 mod read;
 mod secrets;
+mod unpacked;
 mod write;
 
 pub use manifest::{ContainerItem, Item, Manifest};

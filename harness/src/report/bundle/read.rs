@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use super::{BundleError, IMAGE, MANIFEST, Manifest, RUN};
+use super::unpacked::{self, copy_with_holes};
+use super::{BundleError, IMAGE, MANIFEST, Manifest, RUN, limits};
 
-/// The longest that a file of a bundle may be, its image apart.
-const LONGEST: u64 = 1 << 30;
 /// What a Zstandard frame begins with.
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
@@ -31,26 +30,42 @@ impl Bundle {
     /// Reads a bundle.
     ///
     /// # Errors
-    /// The file is no bundle, is damaged, or was made by a newer harness.
+    /// The file is no bundle, is damaged, is larger than a bundle may be, or was made by a newer harness.
     pub fn read(path: &Path) -> Result<Self, BundleError> {
-        let damaged = |e: io::Error| BundleError::damaged(path, e);
+        let file = File::open(path).map_err(BundleError::io("open", path))?;
+        Self::parse(path, file)
+    }
+
+    /// Reads a bundle from its bytes; `path` is named in errors, and is where an image is read from later.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub fn parse(path: &Path, packed: impl Read) -> Result<Self, BundleError> {
         let mut files = BTreeMap::new();
-        let mut archive = open(path)?;
-        for entry in archive.entries().map_err(damaged)? {
-            let entry = entry.map_err(damaged)?;
-            let name = plain_name(&entry.path().map_err(damaged)?).ok_or_else(|| {
-                BundleError::damaged(path, "a file in it has a path that leads out of it")
-            })?;
+        let mut total = 0;
+        let mut archive = unpacked::archive(path, packed)?;
+        unpacked::each(path, &mut archive, |name, size, entry| {
             if name == IMAGE {
-                continue;
+                return Ok(true);
+            }
+            total += size;
+            if total > limits::TOTAL {
+                let most = limits::TOTAL;
+                return Err(BundleError::damaged(
+                    path,
+                    format!("its files have more than {most} bytes"),
+                ));
             }
             let mut bytes = Vec::new();
-            entry
-                .take(LONGEST)
-                .read_to_end(&mut bytes)
-                .map_err(damaged)?;
-            files.insert(name, bytes);
-        }
+            let read = entry.read_to_end(&mut bytes);
+            if read.map_err(|e| BundleError::damaged(path, e))? as u64 != size {
+                return Err(BundleError::damaged(path, format!("{name} is cut short")));
+            }
+            match files.insert(name.to_owned(), bytes) {
+                None => Ok(true),
+                Some(_) => Err(BundleError::damaged(path, format!("{name} is in it twice"))),
+            }
+        })?;
         let manifest = files
             .remove(MANIFEST)
             .ok_or_else(|| BundleError::damaged(path, format!("it has no {MANIFEST}")))?;
@@ -99,32 +114,23 @@ impl Bundle {
     /// # Errors
     /// There is none in the bundle, or it cannot be written.
     pub fn write_image(&self, to: &Path) -> Result<(), BundleError> {
-        let damaged = |e: io::Error| BundleError::damaged(&self.path, e);
-        for entry in open(&self.path)?.entries().map_err(damaged)? {
-            let mut entry = entry.map_err(damaged)?;
-            if entry.path().map_err(damaged)? == Path::new(IMAGE) {
-                let failed = |e| BundleError::io("write", to)(e);
-                let mut file = File::create(to).map_err(failed)?;
-                io::copy(&mut entry, &mut file).map_err(failed)?;
-                return Ok(());
+        let path = &self.path;
+        let packed = File::open(path).map_err(BundleError::io("open", path))?;
+        let mut archive = unpacked::archive(path, packed)?;
+        let mut found = false;
+        unpacked::each(path, &mut archive, |name, _, entry| {
+            if name == IMAGE {
+                let file = File::create(to).map_err(BundleError::io("create", to))?;
+                copy_with_holes(entry, &file).map_err(BundleError::io("write", to))?;
+                found = true;
             }
+            Ok(!found)
+        })?;
+        match found {
+            true => Ok(()),
+            false => Err(BundleError::NoImage { path: path.clone() }),
         }
-        Err(BundleError::NoImage {
-            path: self.path.clone(),
-        })
     }
-}
-
-fn open(path: &Path) -> Result<tar::Archive<impl Read>, BundleError> {
-    let file = File::open(path).map_err(BundleError::io("open", path))?;
-    let unpacker = zstd::Decoder::new(file).map_err(|e| BundleError::damaged(path, e))?;
-    Ok(tar::Archive::new(unpacker))
-}
-
-/// A relative path without `..`, as text.
-fn plain_name(path: &Path) -> Option<String> {
-    let is_plain = path.components().all(|c| matches!(c, Component::Normal(_)));
-    (is_plain && path.components().next().is_some()).then(|| path.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]
@@ -238,22 +244,126 @@ mod tests {
         assert_eq!(bundle.manifest.left_out, [IMAGE]);
     }
 
-    #[test]
-    fn paths_that_lead_out_are_none() {
-        assert_eq!(plain_name(Path::new("run/a")).as_deref(), Some("run/a"));
-        for path in ["/etc/passwd", "run/../../a", "", "."] {
-            assert_eq!(plain_name(Path::new(path)), None, "{path}");
+    /// An archive with these entries: header type, name, size that the header says, content.
+    fn archive(entries: &[(tar::EntryType, &str, u64, &[u8])]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        for (kind, name, size, content) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(*size);
+            header.set_entry_type(*kind);
+            header.set_cksum();
+            plain.extend_from_slice(header.as_bytes());
+            plain.extend_from_slice(content);
+            plain.resize(plain.len().next_multiple_of(512), 0);
         }
+        plain.resize(plain.len() + 1024, 0);
+        zstd::encode_all(plain.as_slice(), 1).unwrap()
+    }
+
+    #[test]
+    fn what_a_bundle_must_not_have_is_an_error() {
+        use tar::EntryType as T;
+        let manifest = serde_json::to_string(&manifest()).unwrap();
+        let whole = (
+            T::Regular,
+            MANIFEST,
+            manifest.len() as u64,
+            manifest.as_bytes(),
+        );
+        let read = |entries: &[(T, &str, u64, &[u8])]| {
+            Bundle::parse(Path::new("b"), archive(entries).as_slice())
+        };
+        let refused = |more: &[(T, &str, u64, &[u8])]| {
+            let entries = [&[whole][..], more].concat();
+            read(&entries).unwrap_err().to_string()
+        };
+        assert!(read(&[whole]).is_ok());
+        let many: Vec<_> = (0..limits::ENTRIES).map(|i| format!("run/{i}")).collect();
+        let many: Vec<_> = many
+            .iter()
+            .map(|n| (T::Regular, n.as_str(), 0, &b""[..]))
+            .collect();
+        for (error, wanted) in [
+            (refused(&[(T::Regular, "../x", 0, b"")]), "leads out"),
+            (refused(&[(T::Regular, "/etc/x", 0, b"")]), "leads out"),
+            (
+                refused(&[(T::Symlink, "run/x", 0, b"")]),
+                "something else than a plain file",
+            ),
+            (
+                refused(&[(T::GNULongName, "././@LongLink", 1 << 40, b"")]),
+                "something else",
+            ),
+            (
+                refused(&[(T::XHeader, "x", 1 << 30, b"")]),
+                "something else",
+            ),
+            (
+                refused(&[(T::Regular, "run/x", limits::FILE + 1, b"")]),
+                "may have",
+            ),
+            (
+                refused(&[(T::Regular, "image.img", limits::IMAGE + 1, b"")]),
+                "may have",
+            ),
+            (
+                refused(&[(T::Regular, "run/timeline.jsonl", 5000, b"{}")]),
+                "cut short",
+            ),
+            (
+                refused(&[(T::Regular, "run/x", 0, b""), (T::Regular, "run/x", 0, b"")]),
+                "twice",
+            ),
+            (refused(&many), "more than 1024 files"),
+        ] {
+            assert!(error.contains(wanted), "{error}");
+        }
+        let foreign = manifest.replace("\"scenario\":\"s\"", "\"scenario\":\"../../etc/x\"");
+        let entry = (
+            T::Regular,
+            MANIFEST,
+            foreign.len() as u64,
+            foreign.as_bytes(),
+        );
+        let error = read(&[entry]).unwrap_err().to_string();
+        assert!(error.contains("is not the name of a scenario"), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = File::create(folder.path().join("lan.pcapng")).unwrap();
+        large.set_len(limits::FILE + 1).unwrap();
+        fs::write(folder.path().join("transcript.log"), "U-Boot").unwrap();
+        let bundle = bundled(folder.path(), None);
+        assert_eq!(bundle.manifest.left_out, ["lan.pcapng"]);
+        assert!(bundle.run_file("transcript.log").is_some());
     }
 
     proptest! {
         #[test]
         fn foreign_bytes_are_refused(bytes: Vec<u8>, framed: bool) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("b");
             let bytes = if framed { zstd::encode_all(bytes.as_slice(), 1).unwrap() } else { bytes };
-            fs::write(&path, bytes).unwrap();
-            prop_assert!(Bundle::read(&path).is_err());
+            prop_assert!(Bundle::parse(Path::new("b"), bytes.as_slice()).is_err());
+        }
+
+        /// A damaged bundle is an error, or every name in it is a plain one.
+        #[test]
+        fn a_damaged_bundle_names_nothing_outside(at in 0usize..3000, byte: u8) {
+            let manifest = serde_json::to_string(&manifest()).unwrap();
+            let entries = [
+                (tar::EntryType::Regular, MANIFEST, manifest.len() as u64, manifest.as_bytes()),
+                (tar::EntryType::Regular, "run/a", 3, b"abc"),
+            ];
+            let mut plain = zstd::decode_all(archive(&entries).as_slice()).unwrap();
+            let at = at % plain.len();
+            plain[at] = byte;
+            let packed = zstd::encode_all(plain.as_slice(), 1).unwrap();
+            if let Ok(bundle) = Bundle::parse(Path::new("b"), packed.as_slice()) {
+                let mut names = bundle.files().map(|(name, _)| name);
+                prop_assert!(names.all(|name| !name.contains("..") && !name.starts_with('/')));
+            }
         }
     }
 }

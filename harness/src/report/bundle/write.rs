@@ -5,8 +5,14 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::secrets::hold_private_key;
-use super::{BundleError, FILE_NAME, IMAGE, MANIFEST, Manifest, RUN};
+use super::unpacked::plain_name;
+use super::{BundleError, FILE_NAME, IMAGE, MANIFEST, Manifest, RUN, limits};
 use crate::input::SourceText;
+
+/// Bytes that are kept for the definitions and the manifest.
+const DEFINITIONS: u64 = 16 << 20;
+/// Entries that are kept for them and the image.
+const OTHERS: usize = 32;
 
 /// What goes into a bundle.
 #[derive(Debug)]
@@ -44,7 +50,23 @@ pub fn write(mut contents: Contents<'_>) -> Result<PathBuf, BundleError> {
     let path = format!("scenarios/{}", contents.scenario.file);
     let text = contents.scenario.text.as_bytes();
     archive.add(&path, text).map_err(failed)?;
+    // The smallest first: what a bundle has no room for is a capture, not the report.
+    let mut found = Vec::new();
     for (name, path) in files(folder, contents.without)? {
+        let size = fs::metadata(&path)
+            .map_err(BundleError::io("read", &path))?
+            .len();
+        found.push((size, name, path));
+    }
+    found.sort();
+    let mut room = limits::TOTAL - DEFINITIONS;
+    for (count, (size, name, path)) in found.into_iter().enumerate() {
+        let has_room = size <= room.min(limits::FILE) && count < limits::ENTRIES - OTHERS;
+        if !has_room || plain_name(format!("{RUN}/{name}").as_ref()).is_none() {
+            contents.manifest.left_out.push(name);
+            continue;
+        }
+        room -= size;
         let bytes = fs::read(&path).map_err(BundleError::io("read", &path))?;
         if hold_private_key(&bytes) {
             contents.manifest.left_out.push(name);
@@ -56,7 +78,10 @@ pub fn write(mut contents: Contents<'_>) -> Result<PathBuf, BundleError> {
     }
     if let Some(image) = contents.image {
         // An image that was provisioned before has somebody's key on it.
-        if file_holds_private_key(image)? {
+        let size = fs::metadata(image)
+            .map_err(BundleError::io("read", image))?
+            .len();
+        if size > limits::IMAGE || file_holds_private_key(image)? {
             contents.manifest.left_out.push(IMAGE.into());
         } else {
             contents.manifest.image_included = true;
