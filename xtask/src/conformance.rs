@@ -125,7 +125,7 @@ fn folders(
     if args.recorded {
         let found = scenarios.iter().map(|scenario| {
             let newest = newest_run(project.runs_folder(), &scenario.name, &board.name)?;
-            Ok(newest.map(|folder| (scenario.name.clone(), folder)))
+            Ok(newest.map(|folder| (scenario.name.to_string(), folder)))
         });
         return found.filter_map(Result::transpose).collect();
     }

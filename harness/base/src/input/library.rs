@@ -246,7 +246,7 @@ mod tests {
         let document = library.read("mine.toml").unwrap();
         let thing: Thing = document.parse().unwrap();
         assert_eq!((&*thing.title, thing.inner), ("mine", Inner { a: 1, b: 9 }));
-        assert_eq!(document.name(), "mine");
+        assert_eq!(document.name::<DefinitionName>().unwrap(), "mine");
         assert_eq!(
             document.place(thing.size.span().start),
             "(built in)/things/base.toml:2"
