@@ -17,7 +17,7 @@ mod script;
 #[cfg(test)]
 mod testing;
 
-pub use shakedown_base::{digest, fingerprint, input, mac, scratch, shell, timeline, wire};
+pub use shakedown_base::{digest, fingerprint, folder, input, mac, scratch, shell, timeline, wire};
 pub use shakedown_image::{self as image, boot, cpio, survey};
 pub use shakedown_net::{lan, pcapng, usb};
 pub use shakedown_services as services;

@@ -5,13 +5,14 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use shakedown_common::view::{RunLine, Show, View};
 use shakedown_common::{PartsArgs, say};
 use shakedown_harness::board::Board;
+use shakedown_harness::folder::RunFolder;
 use shakedown_harness::mac::Mac;
 use shakedown_harness::pool;
 use shakedown_harness::project::{Project, affected, fitting};
@@ -216,6 +217,11 @@ pub(crate) fn carry_out(
 ) -> Result<Vec<Report>> {
     if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
         eprintln!("note: {}", planned.parts.container.source);
+    }
+    if let Err(e) = RunFolder::prune(project.runs_folder(), SystemTime::now())
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        eprintln!("note: old runs cannot be removed: {e}");
     }
     let begun = Instant::now();
     let (runs, failed) = run_all(project, planned, args, jobs)?;

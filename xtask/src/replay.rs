@@ -9,8 +9,9 @@ use anyhow::{Context, Result};
 use shakedown_common::{COULD_NOT_RUN, say};
 use shakedown_harness::board::Board;
 use shakedown_harness::console::{Clock, Transcript};
+use shakedown_harness::folder::RunFolder;
 use shakedown_harness::judge::{Outcome, StageOutcome};
-use shakedown_harness::report::bundle::{self, Bundle};
+use shakedown_harness::report::bundle::Bundle;
 use shakedown_harness::run::{Recording, Replay, replay};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::timeline::Event;
@@ -99,7 +100,7 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
 
 /// The file that holds the record: of a run's folder its bundle, or else its transcript.
 fn record(path: &Path) -> PathBuf {
-    let in_folder = [bundle::FILE_NAME, "transcript.log"].map(|file| path.join(file));
+    let in_folder = [RunFolder::BUNDLE, RunFolder::TRANSCRIPT].map(|file| path.join(file));
     let found = in_folder.into_iter().find(|p| p.is_file());
     found.unwrap_or_else(|| path.to_owned())
 }

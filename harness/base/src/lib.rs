@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod fingerprint;
+pub mod folder;
 pub mod input;
 pub mod mac;
 pub mod scratch;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, Fault};
+use crate::folder::RunFolder;
 use crate::mac::Mac;
 
 /// What came of a run.
@@ -162,7 +163,7 @@ impl Report {
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         serde_json::to_writer_pretty(&mut file, self)?;
-        file.persist(folder.join("report.json"))?;
+        file.persist(folder.join(RunFolder::REPORT))?;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::console::{Style, StyledLine, read_cast, styled_lines};
+use crate::folder::RunFolder;
 use crate::timeline::{Event, Record, power_on};
 
 /// A recorded run.
@@ -56,7 +57,7 @@ impl Recorded {
     /// `report.json` or `timeline.jsonl` cannot be read. Whatever else is missing is left out.
     pub fn read(folder: &Path) -> Result<Self, RecordError> {
         let report = Report::read(folder)?;
-        let path = folder.join("timeline.jsonl");
+        let path = folder.join(RunFolder::TIMELINE);
         let mut records: Vec<Record> = Vec::new();
         for line in read(&path)?.lines() {
             match serde_json::from_str(line) {
@@ -92,7 +93,7 @@ impl Report {
     /// # Errors
     /// It cannot be read, or is no report.
     pub fn read(folder: &Path) -> Result<Self, RecordError> {
-        let path = folder.join("report.json");
+        let path = folder.join(RunFolder::REPORT);
         serde_json::from_str(&read(&path)?).map_err(|source| RecordError::Json { path, source })
     }
 }
@@ -122,7 +123,7 @@ fn consoles(folder: &Path, records: &[Record]) -> Vec<Vec<StyledLine>> {
         }
     }
     for (uart, lines) in consoles.iter_mut().enumerate() {
-        if let Ok(cast) = fs::read_to_string(folder.join(format!("uart{uart}.cast"))) {
+        if let Ok(cast) = fs::read_to_string(RunFolder::of(folder).cast(uart)) {
             *lines = styled_lines(&read_cast(&cast));
         }
     }

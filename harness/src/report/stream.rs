@@ -12,6 +12,8 @@ use crate::timeline::Record;
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 #[schemars(title = "StreamLine")]
 pub struct StreamLine<'a> {
+    /// The version of the stream, which is that of the timeline.
+    pub version: u32,
     /// The run, as in `alpine-https on raspi3b`.
     pub run: &'a str,
     /// What is said of it.
@@ -56,13 +58,14 @@ mod tests {
             },
         );
         let line = StreamLine {
+            version: crate::timeline::TIMELINE_VERSION,
             run: "alpine-https on raspi3b",
             content: StreamContent::Event(&record),
         };
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(
             text,
-            r#"{"run":"alpine-https on raspi3b","at":1.5,"event":"stage","name":"iPXE","reached":1.0}"#
+            r#"{"version":2,"run":"alpine-https on raspi3b","at":1.5,"event":"stage","name":"iPXE","reached":1.0}"#
         );
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }

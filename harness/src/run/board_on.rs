@@ -8,6 +8,7 @@ use super::checkpoint::Checkpoint;
 use super::{Nic, RunError, Start};
 use crate::board::{Board, NicModel};
 use crate::console::{Console, Expectations};
+use crate::folder::RunFolder;
 use crate::mac::Mac;
 use crate::machine::{
     CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, VcpuThreads, kernel_takes_over,
@@ -95,11 +96,11 @@ impl BoardOn {
             source,
         };
         std::fs::write(
-            folder.join("qemu-command.txt"),
+            folder.join(RunFolder::QEMU_COMMAND),
             shell_line(qemu, &arguments),
         )
         .map_err(in_folder)?;
-        let stderr = folder.join("qemu-stderr.txt");
+        let stderr = folder.join(RunFolder::QEMU_STDERR);
         let (machine, connectors) =
             Machine::start(qemu, &arguments, sockets, &stderr, timeline.clone()).await?;
         let (console, expectations) =

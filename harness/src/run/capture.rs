@@ -9,13 +9,14 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::traffic::Meter;
+use crate::folder::RunFolder;
 use crate::lan::{Direction, Lan, Observed};
 use crate::pcapng::{self, Writer};
 use crate::services::Secrets;
 use crate::timeline::Timeline;
 
 /// Name of the capture in a run's folder.
-pub const CAPTURE_FILE: &str = "lan.pcapng";
+pub const CAPTURE_FILE: &str = RunFolder::CAPTURE;
 
 /// The most that a capture may hold, in bytes of frames; a guest can send any number.
 const MOST: u64 = 512 << 20;

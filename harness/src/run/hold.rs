@@ -13,6 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::Live;
 use crate::console::Console;
+use crate::folder::RunFolder;
 use crate::timeline::{Event, Record};
 
 /// How much of what a port said before is shown to who comes late, in bytes.
@@ -33,7 +34,7 @@ pub struct Attach {
 }
 
 impl Attach {
-    const FILE: &str = "attach.json";
+    const FILE: &str = RunFolder::ATTACH;
 
     /// Reads what a kept run has left in its folder.
     ///
@@ -48,7 +49,7 @@ impl Attach {
     /// # Errors
     /// The port's record cannot be read.
     pub fn backlog(&self, folder: &Path) -> io::Result<Vec<u8>> {
-        let mut file = File::open(folder.join(format!("uart{}.raw", self.speaking)))?;
+        let mut file = File::open(RunFolder::of(folder).raw(self.speaking))?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(BACKLOG)))?;
         let mut bytes = Vec::new();

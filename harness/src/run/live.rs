@@ -13,6 +13,7 @@ use super::checkpoint::{Checkpoint, Keeper, Place, Restored};
 use super::network::Network;
 use super::{Given, Job, RunError, Start, Trust};
 use crate::console::{Console, Expectations};
+use crate::folder::RunFolder;
 use crate::image::boot as firmware;
 use crate::image::boot::device_tree::{self, DeviceTreeEdits};
 use crate::image::config_txt::Hardware;
@@ -30,7 +31,7 @@ use crate::timeline::{Event, Timeline};
 use crate::usb;
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
-pub(super) const WORK: &str = "work";
+pub(super) const WORK: &str = RunFolder::WORK;
 
 /// A board that is ready to be switched on, with its network. Dropping it pulls the plug and removes the working files.
 pub struct Live {
@@ -55,13 +56,14 @@ impl Live {
             path: job.folder.clone(),
             source,
         };
+        RunFolder::create(&job.folder).map_err(in_folder)?;
         if let Some(runs) = job.folder.parent() {
             scratch::sweep(scratch::entries(runs).map(|run| run.join(WORK)));
         }
         let scratch = Scratch::create(job.folder.join(WORK), job.keep).map_err(in_folder)?;
         let work = scratch.path();
         let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
-        fs::write(job.folder.join("run.txt"), identity).map_err(in_folder)?;
+        fs::write(job.folder.join(RunFolder::IDENTITY), identity).map_err(in_folder)?;
 
         let given = job.parts.given.as_ref();
         let scenario = &scenario_of(job)?;

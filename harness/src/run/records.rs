@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use super::bundling;
 use super::job::Job;
+use crate::folder::RunFolder;
 use crate::report::html::write_page;
 use crate::report::{Class, Failure, Report, Verdict};
 use crate::services::access_line;
-use crate::timeline::{Event, HostTrouble, Record, ServiceId, Timeline};
+use crate::timeline::{Event, HostTrouble, Record, ServiceId, Timeline, Versioned};
 
 /// Writes the records, the report, the page and the bundle. What cannot be written is said in the report that is returned.
 pub(super) fn keep_evidence(
@@ -73,11 +74,15 @@ pub(super) fn full_disk(folder: &Path) -> Option<Event> {
 /// beginning of the timeline.
 fn write_records(folder: &Path, records: &[Record], started: SystemTime) -> std::io::Result<()> {
     let create = |name| fs::File::create(folder.join(name)).map(std::io::BufWriter::new);
-    let mut timeline = create("timeline.jsonl")?;
-    let mut journal = create("journal.jsonl")?;
-    let mut access = create("access.log")?;
-    for record in records {
-        let line = serde_json::to_string(record)? + "\n";
+    let mut timeline = create(RunFolder::TIMELINE)?;
+    let mut journal = create(RunFolder::JOURNAL)?;
+    let mut access = create(RunFolder::ACCESS_LOG)?;
+    for (number, record) in records.iter().enumerate() {
+        let line = match number {
+            // The first line says what version the file is of.
+            0 => serde_json::to_string(&Versioned::of(record))?,
+            _ => serde_json::to_string(record)?,
+        } + "\n";
         timeline.write_all(line.as_bytes())?;
         if matches!(record.event, Event::Request(_) | Event::Tls(_)) {
             journal.write_all(line.as_bytes())?;

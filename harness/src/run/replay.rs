@@ -4,6 +4,7 @@
 
 use crate::board::Board;
 use crate::console::{Clock, Transcript};
+use crate::folder::RunFolder;
 use crate::judge::{JudgePlan, Source, Verdict, judge};
 use crate::report::Failure;
 use crate::report::bundle::Bundle;
@@ -48,16 +49,16 @@ impl Recording {
             version,
             nonce,
             mut layers,
-        } = serde_json::from_slice(file("report.json")).map_err(bad("report.json"))?;
+        } = serde_json::from_slice(file(RunFolder::REPORT)).map_err(bad(RunFolder::REPORT))?;
         if layers.is_empty() {
             // A report of before they were written down; a scenario may have had them packed in another way.
             layers.clone_from(&bundle.manifest.container.layers);
         }
-        let records: Result<_, _> = serde_json::Deserializer::from_slice(file("timeline.jsonl"))
+        let records: Result<_, _> = serde_json::Deserializer::from_slice(file(RunFolder::TIMELINE))
             .into_iter::<Record>()
             .collect();
         Ok(Self {
-            records: records.map_err(bad("timeline.jsonl"))?,
+            records: records.map_err(bad(RunFolder::TIMELINE))?,
             origin: Origin::Run {
                 version,
                 nonce,

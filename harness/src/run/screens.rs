@@ -10,11 +10,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::folder::RunFolder;
 use crate::machine::{MachineError, Monitor};
 use crate::timeline::{Cursor, Event, Record, Timeline};
 
 /// Folder of the pictures below the run's own.
-const FOLDER: &str = "screens";
+const FOLDER: &str = RunFolder::SCREENS;
 /// Longest wait for a picture, of which the emulator makes one in milliseconds.
 const LONGEST: Duration = Duration::from_secs(5);
 

@@ -13,7 +13,7 @@ use shakedown_harness::report::html::PAGE_FILE;
 use shakedown_harness::report::{
     End, Report, StreamContent, StreamLine, Verdict, verdict_sentence,
 };
-use shakedown_harness::timeline::{Cursor, Event, Record, Timeline};
+use shakedown_harness::timeline::{Cursor, Event, Record, TIMELINE_VERSION, Timeline};
 use tokio::time::timeout;
 
 use super::say;
@@ -204,6 +204,7 @@ impl RunLine {
     fn json(&self, content: StreamContent<'_>) {
         if self.show.json {
             let line = StreamLine {
+                version: TIMELINE_VERSION,
                 run: &self.name,
                 content,
             };

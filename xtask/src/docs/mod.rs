@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use shakedown_harness::report::html::FILES;
+use shakedown_harness::folder::RunFolder;
 use shakedown_harness::schema;
 use shakedown_harness::shell::OurCommand;
 
@@ -87,7 +87,7 @@ fn files() -> String {
     out += "Each run leaves a folder below `target/shakedown` (`runs` in `shakedown.toml` moves it).\n\n";
     out += &table(
         ["file", "what it holds"],
-        FILES
+        RunFolder::FILES
             .iter()
             .map(|(name, about)| [format!("`{name}`"), (*about).into()]),
     );

@@ -12,5 +12,5 @@ pub use event::{
     Bound, BudgetClock, Event, HostTrouble, LinkEvent, Power, RequestEvent, StoppedBy, TlsEvent,
 };
 pub use log::{Cursor, Timeline};
-pub use record::{BadBoardId, BoardId, Record, TIMELINE_VERSION, power_on};
+pub use record::{BadBoardId, BoardId, Record, TIMELINE_VERSION, Versioned, power_on};
 pub use service::ServiceId;

@@ -33,6 +33,28 @@ pub struct Record {
     pub event: Event,
 }
 
+/// A record that says what version of the format it is of. The first line of `timeline.jsonl` and of a run's stream is one; a reader that
+/// does not ask passes it over.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct Versioned<'a> {
+    /// [`TIMELINE_VERSION`].
+    version: u32,
+    /// The record.
+    #[serde(flatten)]
+    record: &'a Record,
+}
+
+impl<'a> Versioned<'a> {
+    /// A record of this version.
+    #[must_use]
+    pub fn of(record: &'a Record) -> Self {
+        Self {
+            version: TIMELINE_VERSION,
+            record,
+        }
+    }
+}
+
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
@@ -123,6 +145,14 @@ mod tests {
         assert!(matches!(records[1].event, Event::Ntp { .. }));
         assert!(records.iter().all(|r| r.board.is_none() && r.boot == 0));
         assert_eq!(power_on(&records), Some(Duration::from_millis(460)));
+    }
+
+    #[test]
+    fn a_line_that_says_its_version_reads_like_any_other() {
+        let record = Record::new(Duration::ZERO, Event::Power { action: Power::On });
+        let text = serde_json::to_string(&Versioned::of(&record)).unwrap();
+        assert!(text.starts_with(r#"{"version":2,"at":0.0,"#), "{text}");
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The archive's name in the run's folder.
-pub const FILE_NAME: &str = "bundle.tar.zst";
+pub const FILE_NAME: &str = crate::folder::RunFolder::BUNDLE;
 
 const MANIFEST: &str = "bundle.json";
 const RUN: &str = "run";

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::page::{PAGE_FILE, POLICY, STYLE, verdict_class, write};
 use super::words::begun;
+use crate::folder::RunFolder;
 use crate::report::{Report, Verdict, verdict_sentence};
 
 /// Name of the page in the folder that holds the runs' folders.
@@ -143,7 +144,7 @@ fn collect(
             continue;
         };
         let name = format!("{prefix}{name}");
-        if path.join("report.json").is_file() {
+        if path.join(RunFolder::REPORT).is_file() {
             match Report::read(&path) {
                 Ok(report) => runs.push(Run {
                     verdict: verdict_class(report.verdict),

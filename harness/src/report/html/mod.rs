@@ -7,4 +7,4 @@ mod waterfall;
 mod words;
 
 pub use index::{INDEX_FILE, IndexError, write_index};
-pub use page::{FILES, PAGE_FILE, PageError, page, write_page};
+pub use page::{PAGE_FILE, PageError, page, write_page};

@@ -10,11 +10,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::console::{Entry, listing};
 use super::waterfall::{Mark, Waterfall, requests, waterfall};
 use super::words::{begun, size};
+use crate::folder::RunFolder;
 use crate::report::{RecordError, Recorded, Report, Verdict, bundle, verdict_sentence};
 use crate::timeline::{Event, ServiceId};
 
 /// Name of the page in a run's folder.
-pub const PAGE_FILE: &str = "report.html";
+pub const PAGE_FILE: &str = RunFolder::PAGE;
 /// What the page may load: nothing that is not in it.
 pub(super) const POLICY: &str =
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
@@ -176,51 +177,7 @@ fn injected<'a>(report: &'a Report, waterfall: &Waterfall) -> Vec<Injected<'a>> 
 fn files(run: &Recorded) -> Vec<(&str, &'static str)> {
     let names = run.files.iter().map(String::as_str);
     let others = names.filter(|name| *name != PAGE_FILE);
-    others.map(|name| (name, about(name))).collect()
-}
-
-/// Files of a run's folder, and what each holds; `*` stands for any text.
-pub const FILES: &[(&str, &str)] = &[
-    (PAGE_FILE, "the run on one page that needs nothing else"),
-    ("report.json", "the report, for programs"),
-    (
-        "timeline.jsonl",
-        "everything that happened, an event a line",
-    ),
-    ("journal.jsonl", "requests and handshakes of the servers"),
-    ("transcript.log", "the lines of all serial ports"),
-    ("qemu-command.txt", "the emulator's command line"),
-    ("qemu-stderr.txt", "what the emulator complained about"),
-    (
-        "access.log",
-        "the boot server's requests, as other servers log them",
-    ),
-    ("attach.json", "where the board's sockets were"),
-    (
-        bundle::FILE_NAME,
-        "everything that is needed to make the run again elsewhere; of a failed run",
-    ),
-    ("run.txt", "which run this is"),
-    (
-        "lan.pcapng",
-        "every frame with the TLS secrets, for Wireshark; of a failed run or with `--keep`",
-    ),
-    ("*.cast", "a serial port, for asciinema play"),
-    ("*.raw", "a serial port, byte for byte"),
-    (
-        "screens/",
-        "the framebuffer when a stage was reached, where it had changed",
-    ),
-];
-
-/// What a file of a run's folder holds.
-fn about(name: &str) -> &'static str {
-    let is_it = |pattern: &str| match pattern.strip_prefix('*') {
-        Some(end) => name.ends_with(end),
-        None => name == pattern,
-    };
-    let file = FILES.iter().find(|(pattern, _)| is_it(pattern));
-    file.map_or("", |(_, about)| about)
+    others.map(|name| (name, RunFolder::about(name))).collect()
 }
 
 /// The verdict as a class of the style sheet.

@@ -17,6 +17,7 @@ use super::alarm;
 use super::cast::Recording;
 use super::clean::Cleaner;
 use super::tap::{TapSender, tap};
+use shakedown_base::folder::RunFolder;
 use shakedown_base::timeline::{Event, Timeline};
 
 /// Bytes of a UART as they came.
@@ -48,7 +49,7 @@ impl Console {
     ) -> io::Result<(Self, Expectations)> {
         let (tap, reader, marks) = tap();
         let recorder = Arc::new(Mutex::new(Recorder {
-            transcript: append(&folder.join("transcript.log"))?,
+            transcript: append(&folder.join(RunFolder::TRANSCRIPT))?,
             timeline: timeline.clone(),
             tap,
             open: None,
@@ -59,9 +60,9 @@ impl Console {
         for (index, stream) in (0_u8..).zip(uarts) {
             let (from_board, to_board) = stream.into_split();
             writers.push(AsyncMutex::new(to_board));
-            let cast = folder.join(format!("uart{index}.cast"));
+            let cast = RunFolder::of(folder).cast(index.into());
             let record_into = Files {
-                raw: append(&folder.join(format!("uart{index}.raw")))?,
+                raw: append(&RunFolder::of(folder).raw(index))?,
                 cast: Recording::open(&cast, &format!("UART {index}"), timeline.elapsed())?,
             };
             tokio::spawn(record(
