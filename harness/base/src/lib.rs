@@ -1,5 +1,6 @@
 //! What every room of the harness shares, and nothing that belongs to one of them.
 
+mod class;
 pub mod digest;
 pub mod fingerprint;
 pub mod folder;
@@ -12,5 +13,6 @@ pub mod timeline;
 mod untrusted;
 pub mod wire;
 
+pub use class::Class;
 pub use syntax::SyntaxError;
 pub use untrusted::Untrusted;
