@@ -3,6 +3,7 @@
 //!
 //! The leaf rooms are crates of their own, which the compiler keeps apart; they are re-exported here under their names.
 
+pub mod alarm;
 pub mod board;
 pub mod conformance;
 pub mod host;

@@ -79,6 +79,9 @@ mod tests {
         for folder in ["boards", "scenarios"] {
             for entry in fs::read_dir(project().join(folder)).unwrap() {
                 let path = entry.unwrap().path();
+                if path.is_dir() {
+                    continue;
+                }
                 let schema = match (folder, path.to_str().unwrap()) {
                     ("scenarios", _) => "scenario.json",
                     (_, name) if name.ends_with(".chain.toml") => "chain.json",

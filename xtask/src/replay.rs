@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use shakedown_common::{COULD_NOT_RUN, say};
 use shakedown_harness::board::Board;
-use shakedown_harness::console::{Clock, Transcript};
+use shakedown_harness::console::{Clock, Stamps, Transcript};
 use shakedown_harness::folder::RunFolder;
 use shakedown_harness::judge::{Outcome, StageOutcome};
 use shakedown_harness::report::bundle::Bundle;
@@ -39,6 +39,8 @@ const USUAL: &str = "alpine-https";
 struct Case {
     recording: Recording,
     clock: Clock,
+    /// What stood before the lines of a log; `None` of a bundle.
+    stamps: Option<Stamps>,
     scenario: Scenario,
     board: Board,
 }
@@ -56,6 +58,9 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         case.scenario.name,
         case.board.name
     );
+    if let Some(stamps) = &case.stamps {
+        say(false, &format!("{stamps}"));
+    }
     say(false, &head);
     say(false, text(&replay, case.clock).trim_end());
     Ok(ExitCode::from(match replay.verdict.outcome {
@@ -75,6 +80,7 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
         let (scenario, board) = project.one(scenario, args.board.as_deref())?;
         return Ok(Case {
             clock: transcript.clock,
+            stamps: Some(transcript.stamps.clone()),
             recording: Recording::of_log(transcript),
             scenario: scenario.clone(),
             board: board.clone(),
@@ -93,6 +99,7 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
     Ok(Case {
         recording: Recording::of_bundle(&bundle)?,
         clock: Clock::Seconds,
+        stamps: None,
         scenario,
         board,
     })

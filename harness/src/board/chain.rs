@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::alarm::{AlarmFile, Alarms};
 use crate::input::{Document, InputError, Pattern, SourceText, Span, duration};
 use crate::timeline::{Power, ServiceId};
 
@@ -93,12 +94,20 @@ pub(crate) struct ChainFile {
     stage: Vec<Span<Stage>>,
     /// How the console shows where the container speaks.
     container: Option<ContainerMarks>,
+    /// What the console must never say, what is harmless, and what a line means. Without any, those of `netboot.chain.toml` apply.
+    #[serde(default)]
+    #[schemars(with = "Vec<AlarmFile>")]
+    alarm: Vec<Span<AlarmFile>>,
 }
+
+/// The chain file whose alarms apply to chains without alarms.
+const USUAL: &str = include_str!("../../../boards/netboot.chain.toml");
 
 /// A chain, read and checked.
 pub(super) struct Chain {
     pub(super) stages: Vec<Stage>,
     pub(super) container: Option<ContainerMarks>,
+    pub(super) alarms: Alarms,
     pub(super) source: SourceText,
 }
 
@@ -116,9 +125,18 @@ pub(super) fn read(document: &Document) -> Result<Chain, InputError> {
         }
         stages.push(stage.into_inner());
     }
+    let names = stages.iter().map(|s| s.name.clone()).collect();
+    let alarms = if file.alarm.is_empty() {
+        let usual: ChainFile =
+            toml::from_str(USUAL).map_err(|e| document.error_at(0..0, e.message()))?;
+        Alarms::adapted(usual.alarm, names)
+    } else {
+        Alarms::new(file.alarm, names)
+    };
     Ok(Chain {
         stages,
         container: file.container,
+        alarms: alarms.map_err(|e| document.error_at(e.span, &e.message))?,
         source: document.source(),
     })
 }

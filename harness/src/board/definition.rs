@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::chain::{self, Chain, Stage};
 use super::container::ContainerMarks;
+use crate::alarm::Alarms;
 use crate::image::config_txt::BoardModel;
 use crate::image::partitions::Scheme;
 use crate::input::{
@@ -37,6 +38,8 @@ pub struct Board {
     pub stages: Vec<Stage>,
     /// How its console shows where the container speaks.
     pub container: Option<ContainerMarks>,
+    /// What its console must never say, and what lines mean.
+    pub alarms: Alarms,
     /// Its file, and its chain's.
     pub sources: [SourceText; 2],
 }
@@ -195,6 +198,7 @@ impl Board {
         let Chain {
             mut stages,
             container,
+            alarms,
             source,
         } = chain::read(&library.read(&chain_file)?)?;
         for stage in file.stage {
@@ -219,6 +223,7 @@ impl Board {
             limits: file.limits,
             stages,
             container,
+            alarms,
             sources: [document.source(), source],
         })
     }

@@ -4,15 +4,15 @@
 //! to [`OVERTAKING`] before the serial line that it followed, and counts once. Within the container's section the order of what the
 //! container says is its own affair.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::alarm::{self, AlarmKind, AlarmWatch, Raised};
 use super::class::Traces;
 use super::evidence::{Context, is_layer, is_of_container, is_serial, proves};
 use super::plan::{BootPlan, EndPlan, OVERTAKING, Source};
 use super::section::Section;
 use super::verdict::Finding;
+use crate::alarm::{self, AlarmKind, AlarmWatch, Raised};
 use crate::board::Stage;
 use crate::report::Class;
 use crate::timeline::{Event, HostTrouble, Power, Record, StoppedBy};
@@ -47,6 +47,9 @@ pub(super) struct BootProgress {
     /// The status of the pipeline that the initramfs has said.
     status: Option<i32>,
     watch: AlarmWatch,
+    /// Alarms that the timeline does not have yet, and the names of all that have been raised.
+    alarms: Vec<Event>,
+    heard: BTreeSet<String>,
     /// What the console has said to be wrong.
     reason: Option<Raised>,
     /// When others last took the host's cores away.
@@ -107,6 +110,8 @@ impl BootProgress {
             section: Section::default(),
             layer_served: false,
             status: None,
+            alarms: Vec::new(),
+            heard: BTreeSet::new(),
             reason: None,
             starved: None,
             stopped: None,
@@ -416,11 +421,26 @@ impl BootProgress {
         }
     }
 
+    /// Remembers an alarm for the timeline, each name once.
+    fn hear(&mut self, raised: &Raised) {
+        let name = raised.alarm.name.clone();
+        if self.heard.insert(name.clone()) {
+            let line = raised.line.clone();
+            self.alarms.push(Event::Alarm { name, line });
+        }
+    }
+
+    /// The alarms that have been raised since the last time.
+    pub(super) fn take_alarms(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.alarms)
+    }
+
     fn take_alarm(&mut self, raised: Raised) {
         let harmless = |p: &crate::input::Pattern| p.regex().is_match(&raised.line);
         if self.plan.harmless.iter().any(harmless) || self.decision.is_some() {
             return;
         }
+        self.hear(&raised);
         let class = match raised.alarm.kind {
             AlarmKind::Harmless => return,
             // After the last stage the scenario's proofs decide; the line may be one of them.
@@ -434,7 +454,8 @@ impl BootProgress {
         let why = format!("{} on the console: {}", raised.alarm.name, raised.line);
         let class = match class {
             _ if starved => Class::Host,
-            Class::Board => self.traces.class(),
+            // A log knows nothing of network and servers.
+            Class::Board if !self.is_log() => self.traces.class(),
             class => class,
         };
         self.fail(raised.at, class, &why);

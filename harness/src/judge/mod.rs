@@ -6,7 +6,6 @@
 //!
 //! The state machine is one for each boot of each board ([`BootPlan`]); the journal's assertions are of the run as a whole.
 
-mod alarm;
 mod boot;
 mod class;
 mod evidence;
@@ -15,7 +14,6 @@ mod progress;
 mod section;
 mod verdict;
 
-pub use alarm::Alarms;
 pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source};
 pub use progress::{Progress, judge};
 pub use verdict::{Finding, JudgedStage, Outcome, StageOutcome, Verdict};

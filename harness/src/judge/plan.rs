@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alarm::Alarms;
+use crate::alarm::Alarms;
 use crate::board::{Board, ContainerMarks, Evidence, Stage};
 use crate::input::Pattern;
 use crate::scenario::{Assertion, Expect, Scenario};
@@ -109,7 +109,7 @@ impl JudgePlan {
                 container: board.container.clone(),
                 nonce: None,
                 layers: Vec::new(),
-                alarms: Alarms,
+                alarms: board.alarms.clone(),
                 harmless: scenario.harmless.clone(),
             }],
             journal: scenario.journal.clone(),

@@ -94,6 +94,12 @@ impl Progress {
         self.decided.is_some()
     }
 
+    /// The alarms that records have raised since the last time, as events for the timeline. They tell people; no verdict depends on them.
+    pub fn take_alarms(&mut self) -> Vec<Event> {
+        let boots = self.boots.iter_mut();
+        boots.flat_map(BootProgress::take_alarms).collect()
+    }
+
     /// The boot that is under way: the first that has not done what it should.
     fn current(&self) -> Option<&BootProgress> {
         self.boots.iter().find(|boot| boot.decision().is_none())

@@ -13,6 +13,7 @@ use crate::timeline::{
 };
 
 mod ends;
+mod logs;
 
 /// What the container says if it is the registry's.
 const NONCE: &str = "c0ffee";

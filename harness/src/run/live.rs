@@ -268,6 +268,8 @@ impl Live {
     /// Pulls the plug, stops the network, and removes the working files unless they are to be kept.
     pub async fn shut_down(self) {
         self.on.machine.power_off().await;
+        // What is still in the sockets belongs to the record.
+        self.on.console.finish().await;
         drop(self.network);
         drop(self.work);
     }

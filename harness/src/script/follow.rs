@@ -175,6 +175,9 @@ impl Script {
         self.served += u64::from(is_served);
         self.lines += u64::from(matches!(record.event, Event::Serial { .. }));
         self.progress.take(record);
+        for alarm in self.progress.take_alarms() {
+            self.timeline.emit(alarm);
+        }
     }
 
     /// Says which stages have been reached since the last time.

@@ -44,7 +44,7 @@ fn plan(chain: &str) -> JudgePlan {
             container: None,
             nonce: Some("c0ffee".into()),
             layers: vec!["sha256:11".into()],
-            alarms: crate::judge::Alarms,
+            alarms: crate::alarm::Alarms::default(),
             harmless: Vec::new(),
         }],
         journal: Vec::new(),

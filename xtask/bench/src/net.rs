@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytes::Bytes;
+use shakedown_harness::alarm::{AlarmKind, AlarmWatch, Progress, Raised};
 use shakedown_harness::board::Board;
 use shakedown_harness::input::ByteSize;
 use shakedown_harness::report::{Class, Failure};
@@ -17,7 +18,7 @@ use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::{Blob, Journal, serve};
 use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::figures::Measured;
 use super::guest;
@@ -220,19 +221,28 @@ impl Bench<'_> {
     ) -> Result<Vec<Transfer>> {
         let bound = self.board.limits.whole.mul_f64(host_scale());
         let (mut cursor, mut course) = (Cursor::default(), Course::default());
+        let mut watch = AlarmWatch::new(&self.board.alarms);
+        let mut until = Instant::now() + bound;
         let mut transfers = Vec::new();
         // Each guest makes transfers of two kinds.
         while transfers.len() < 2 * self.times as usize {
             let next = timeline.wait_for(&mut cursor, is_news);
-            let Ok(record) = timeout(bound, next).await else {
+            let Ok(record) = timeout_at(until, next).await else {
                 bail!("no transfer has ended for {:.0} s", bound.as_secs_f64());
             };
             match &record.event {
                 Event::Request(request) => {
                     let transfer = course.follow(record.at, request)?;
                     transfers.extend(transfer.inspect(&report));
+                    until = Instant::now() + bound;
                 }
-                Event::Alarm { name, line } => bail!("{name} on the console: {line}"),
+                Event::Serial { .. } => {
+                    let raised = watch.observe(&record, Progress::default());
+                    let is_fatal = |r: &&Raised| matches!(r.alarm.kind, AlarmKind::Fatal(_));
+                    if let Some(Raised { alarm, line, .. }) = raised.iter().find(is_fatal) {
+                        bail!("{} on the console: {line}", alarm.name);
+                    }
+                }
                 _ => bail!("the board has gone off or has reset itself"),
             }
         }
@@ -244,7 +254,7 @@ impl Bench<'_> {
 fn is_news(record: &Record) -> bool {
     match &record.event {
         Event::Request(r) => r.service == SERVICE || r.target.ends_with(FILE),
-        Event::Alarm { .. } => true,
+        Event::Serial { .. } => true,
         Event::Power { action } => !matches!(action, Power::On),
         _ => false,
     }

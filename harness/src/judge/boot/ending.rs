@@ -215,6 +215,7 @@ impl BootProgress {
         let class = match &self.reason {
             Some(reason) if reason.alarm.starved && self.is_starved(reason.at) => Class::Host,
             Some(reason) => match reason.alarm.class() {
+                Some(Class::Board) if self.is_log() => Class::Board,
                 Some(Class::Board) | None => self.traces.class(),
                 Some(class) => class,
             },

@@ -1,4 +1,4 @@
-//! The recorder: one task per UART, one record.
+//! One task per UART: reads, writes the raw record, and makes lines for the [`Recorder`].
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,14 +11,26 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex as AsyncMutex, broadcast};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::Expectations;
-use super::alarm;
 use super::cast::Recording;
-use super::clean::Cleaner;
-use super::tap::{TapSender, tap};
+use super::lines::Lines;
+use super::recorder::Recorder;
+use super::tap::tap;
 use shakedown_base::folder::RunFolder;
-use shakedown_base::timeline::{Event, Timeline};
+use shakedown_base::timeline::Timeline;
+
+/// The receive FIFO of the smaller UART, in bytes.
+const FIFO: usize = 8;
+/// The time between two pieces of what is typed: about three times as long as a UART at 115200 baud needs for one, since boot loaders
+/// poll.
+const PACE: Duration = Duration::from_millis(2);
+/// How long the last bytes of a board that is off may take through its sockets.
+const LAST_BYTES: Duration = Duration::from_secs(5);
+/// The most of one UART that is recorded raw, in bytes.
+const MOST_RAW: u64 = 128 << 20;
 
 /// Bytes of a UART as they came.
 #[derive(Debug, Clone)]
@@ -34,6 +46,8 @@ pub struct RawChunk {
 pub struct Console {
     writers: Vec<AsyncMutex<OwnedWriteHalf>>,
     raw: broadcast::Sender<RawChunk>,
+    tasks: Vec<JoinHandle<()>>,
+    timeline: Timeline,
 }
 
 impl Console {
@@ -48,32 +62,33 @@ impl Console {
         timeline: &Timeline,
     ) -> io::Result<(Self, Expectations)> {
         let (tap, reader, marks) = tap();
-        let recorder = Arc::new(Mutex::new(Recorder {
-            transcript: append(&folder.join(RunFolder::TRANSCRIPT))?,
-            timeline: timeline.clone(),
-            tap,
-            open: None,
-            lines: vec![Line::default(); uarts.len()],
-        }));
+        let transcript = append(&folder.join(RunFolder::TRANSCRIPT))?;
+        let recorder = Arc::new(Mutex::new(Recorder::new(transcript, timeline, tap)));
         let (raw, _) = broadcast::channel(1024);
         let mut writers = Vec::new();
+        let mut tasks = Vec::new();
         for (index, stream) in (0_u8..).zip(uarts) {
             let (from_board, to_board) = stream.into_split();
             writers.push(AsyncMutex::new(to_board));
             let cast = RunFolder::of(folder).cast(index.into());
-            let record_into = Files {
+            let files = Files {
                 raw: append(&RunFolder::of(folder).raw(index))?,
                 cast: Recording::open(&cast, &format!("UART {index}"), timeline.elapsed())?,
+                written: 0,
+                failed: false,
             };
-            tokio::spawn(record(
-                index,
-                from_board,
-                record_into,
-                Arc::clone(&recorder),
-                raw.clone(),
-            ));
+            let (recorder, raw) = (Arc::clone(&recorder), raw.clone());
+            tasks.push(tokio::spawn(record(
+                index, from_board, files, recorder, raw,
+            )));
         }
-        Ok((Self { writers, raw }, Expectations::new(reader, marks)))
+        let console = Self {
+            writers,
+            raw,
+            tasks,
+            timeline: timeline.clone(),
+        };
+        Ok((console, Expectations::new(reader, marks)))
     }
 
     /// How many UARTs there are.
@@ -82,20 +97,22 @@ impl Console {
         u8::try_from(self.writers.len()).unwrap_or(u8::MAX)
     }
 
-    /// Types bytes into a UART, in pieces that its FIFO can take.
+    /// Types bytes into a UART, in pieces that its FIFO can take, and no faster than a UART at 115200 baud takes them.
     ///
     /// # Errors
     /// The board is off, or has no such UART.
     pub async fn send(&self, uart: u8, bytes: &[u8]) -> io::Result<()> {
-        /// The receive FIFO of the smaller UART, in bytes.
-        const FIFO: usize = 8;
         let Some(writer) = self.writers.get(usize::from(uart)) else {
             let message = format!("the board has no UART {uart}");
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         };
         let mut writer = writer.lock().await;
-        for piece in bytes.chunks(FIFO) {
+        let mut pieces = bytes.chunks(FIFO).peekable();
+        while let Some(piece) = pieces.next() {
             writer.write_all(piece).await?;
+            if pieces.peek().is_some() {
+                tokio::time::sleep(PACE).await;
+            }
         }
         Ok(())
     }
@@ -104,6 +121,22 @@ impl Console {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<RawChunk> {
         self.raw.subscribe()
+    }
+
+    /// Waits until everything that a board which is off has said is recorded, for five seconds at most. Then the record is whole.
+    pub async fn finish(mut self) {
+        // Nobody types any more; a peer that waits for that may end its side.
+        self.writers.clear();
+        let all = async {
+            for task in &mut self.tasks {
+                // A task that has panicked has nothing more to record either.
+                let _ = task.await;
+            }
+        };
+        if timeout(LAST_BYTES, all).await.is_err() {
+            let text = "a serial port has not ended with the board; its record may lack the end";
+            self.timeline.note("console", text);
+        }
     }
 }
 
@@ -115,10 +148,17 @@ fn append(path: &Path) -> io::Result<File> {
 struct Files {
     raw: File,
     cast: Recording,
+    /// How much has been recorded, in bytes.
+    written: u64,
+    /// Writing has failed, and this has been said.
+    failed: bool,
 }
 
 impl Files {
     fn write(&mut self, at: Duration, bytes: &[u8]) -> io::Result<()> {
+        let room = usize::try_from(MOST_RAW.saturating_sub(self.written)).unwrap_or(usize::MAX);
+        let bytes = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.written += bytes.len() as u64;
         self.raw.write_all(bytes)?;
         self.cast.add(at, bytes)
     }
@@ -132,112 +172,53 @@ async fn record(
     recorder: Arc<Mutex<Recorder>>,
     raw: broadcast::Sender<RawChunk>,
 ) {
-    let mut cleaner = Cleaner::default();
+    let recorder = || recorder.lock().unwrap_or_else(PoisonError::into_inner);
+    let timeline = recorder().timeline().clone();
+    let mut lines = Lines::default();
+    let mut received = 0;
     let mut buffer = vec![0; 4096];
-    while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+    loop {
+        let settles = lines.settles_at();
+        let settles = settles.map(|at| at.saturating_sub(timeline.elapsed()));
+        let read = stream.read(&mut buffer);
+        let read = match settles {
+            None => read.await,
+            Some(wait) => match timeout(wait, read).await {
+                Ok(read) => read,
+                Err(_) => {
+                    let said = lines.settle(timeline.elapsed());
+                    recorder().take(uart, said.into_iter().collect(), received);
+                    continue;
+                }
+            },
+        };
+        let Ok(n @ 1..) = read else {
+            break;
+        };
         let bytes = buffer.get(..n).unwrap_or_default();
-        let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        received += n as u64;
+        let now = timeline.elapsed();
         // A full disk must not end the run without a word.
-        let written = files.write(recorder.timeline.elapsed(), bytes);
-        if let Err(e) = written {
-            recorder
-                .timeline
-                .note("console", format!("cannot record UART {uart}: {e}"));
+        if let Err(e) = files.write(now, bytes)
+            && !std::mem::replace(&mut files.failed, true)
+        {
+            timeline.note("console", format!("cannot record UART {uart}: {e}"));
         }
-        recorder.take(uart, &cleaner.clean(bytes));
+        let said = lines.take(now, bytes);
+        recorder().take(uart, said, received);
         // Nobody may be watching.
         let _ = raw.send(RawChunk {
             uart,
             bytes: Bytes::copy_from_slice(bytes),
         });
     }
-    recorder
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .end(uart);
-}
-
-/// Merges the clean text of all UARTs by line.
-struct Recorder {
-    transcript: File,
-    timeline: Timeline,
-    tap: TapSender,
-    /// The UART whose line stands unfinished at the end of the merged text.
-    open: Option<u8>,
-    lines: Vec<Line>,
-}
-
-/// A line in the making.
-#[derive(Clone, Default)]
-struct Line {
-    began: Duration,
-    text: String,
-}
-
-impl Recorder {
-    fn take(&mut self, uart: u8, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        let now = self.timeline.elapsed();
-        for piece in text.split_inclusive('\n') {
-            let Some(line) = self.lines.get_mut(usize::from(uart)) else {
-                return;
-            };
-            if line.text.is_empty() {
-                line.began = now;
-            }
-            match piece.strip_suffix('\n') {
-                None => line.text.push_str(piece),
-                Some(rest) => {
-                    line.text.push_str(rest);
-                    let done = std::mem::take(line);
-                    self.finish(uart, &done);
-                }
-            }
-        }
-        self.pass_on(uart, text, now);
-    }
-
-    /// Gives the matcher the text; a line of another UART that stands unfinished is broken off first.
-    fn pass_on(&mut self, uart: u8, text: &str, now: Duration) {
-        let mut out = String::with_capacity(text.len() + 1);
-        if self.open.is_some_and(|open| open != uart) {
-            out.push('\n');
-        }
-        out.push_str(text);
-        self.open = (!text.ends_with('\n')).then_some(uart);
-        self.tap.send(out, now);
-    }
-
-    fn finish(&mut self, uart: u8, line: &Line) {
-        let at = line.began.as_secs_f64();
-        if let Err(e) = writeln!(self.transcript, "[{at:12.6}] uart{uart}: {}", line.text) {
-            self.timeline
-                .note("console", format!("cannot write the transcript: {e}"));
-        }
-        if let Some(alarm) = alarm::event(&line.text) {
-            self.timeline.emit(alarm);
-        }
-        self.timeline.emit(Event::Serial {
-            uart,
-            line: line.text.clone(),
-        });
-    }
-
-    /// The UART will say no more.
-    fn end(&mut self, uart: u8) {
-        let last = self.lines.get_mut(usize::from(uart)).map(std::mem::take);
-        if let Some(line) = last.filter(|l| !l.text.is_empty()) {
-            self.finish(uart, &line);
-        }
-    }
+    recorder().take(uart, lines.end().into_iter().collect(), received);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shakedown_base::timeline::Cursor;
+    use shakedown_base::timeline::{Cursor, Event};
 
     #[tokio::test]
     async fn two_uarts_make_one_record() {
@@ -258,17 +239,12 @@ mod tests {
             .write_all(b"Kernel panic - not syncing: x\r\n")
             .await
             .unwrap();
-        let alarm = timeline
-            .wait_for(&mut cursor, |r| matches!(r.event, Event::Alarm { .. }))
-            .await;
-        assert!(matches!(alarm.event, Event::Alarm { name, .. } if name == "kernel panic"));
-        drop((board_a, board_b, console));
-        timeline
-            .wait_for(
-                &mut cursor,
-                |r| matches!(&r.event, Event::Serial { line, .. } if line.starts_with("DRAM")),
-            )
-            .await;
+        // It stands still, and the other port has spoken since.
+        let is_prompt = |r: &shakedown_base::timeline::Record| matches!(&r.event, Event::Prompt { text, .. } if text == "DRAM:  ");
+        timeline.wait_for(&mut Cursor::default(), is_prompt).await;
+        board_a.write_all(b"960 MiB").await.unwrap();
+        drop((board_a, board_b));
+        console.finish().await;
         let transcript = std::fs::read_to_string(folder.path().join("transcript.log")).unwrap();
         let text: Vec<_> = transcript.lines().map(|l| &l[15..]).collect();
         assert_eq!(
@@ -277,11 +253,11 @@ mod tests {
                 "uart0: ",
                 "uart0: U-Boot 2025.01",
                 "uart1: Kernel panic - not syncing: x",
-                "uart0: DRAM:  "
+                "uart0: DRAM:  960 MiB"
             ]
         );
         let raw = std::fs::read(folder.path().join("uart0.raw")).unwrap();
-        assert_eq!(raw, b"\r\nU-Boot 2025.01\r\nDRAM:  ");
+        assert_eq!(raw, b"\r\nU-Boot 2025.01\r\nDRAM:  960 MiB");
         let cast = std::fs::read_to_string(folder.path().join("uart0.cast")).unwrap();
         let played: String = super::super::read_cast(&cast)
             .into_iter()

@@ -21,6 +21,9 @@ pub struct StyledLine {
     pub spans: Vec<(Style, String)>,
 }
 
+/// Stands in open text for a backspace that takes back what was given before.
+pub(super) const TAKEN_BACK: char = '\x08';
+
 /// An incremental cleaner for one UART.
 #[derive(Default)]
 pub(super) struct Cleaner {
@@ -40,6 +43,14 @@ struct State {
 impl Cleaner {
     /// The clean text of the next bytes. Only `\n` and printable ASCII come out; every byte beyond ASCII is a `?`.
     pub(super) fn clean(&mut self, bytes: &[u8]) -> String {
+        let mut text = self.clean_open(bytes);
+        text.retain(|c| c != TAKEN_BACK);
+        text
+    }
+
+    /// The same for a line that may be open: it begins with a [`TAKEN_BACK`] for every character that the bytes take back of the text
+    /// before.
+    pub(super) fn clean_open(&mut self, bytes: &[u8]) -> String {
         let ascii = |&byte: &u8| if byte.is_ascii() { byte } else { b'?' };
         let bytes: Vec<u8> = bytes.iter().map(ascii).collect();
         self.parser.advance(&mut self.state, &bytes);
@@ -58,7 +69,9 @@ impl Cleaner {
         let pieces = starts.zip(ends).filter_map(|((start, style), end)| {
             // A backspace may have taken the place back at which a style began.
             let piece = out.get(start..end.min(out.len()))?;
-            (!piece.is_empty()).then(|| (style, piece.to_owned()))
+            // What another piece of the recording brought stays as it is.
+            let piece = piece.replace(TAKEN_BACK, "");
+            (!piece.is_empty()).then_some((style, piece))
         });
         pieces.collect()
     }
@@ -130,6 +143,9 @@ impl Perform for State {
             }
             b'\r' => self.after_cr = true,
             b'\t' => self.push(' '),
+            0x08 if self.out.is_empty() || self.out.ends_with(TAKEN_BACK) => {
+                self.out.push(TAKEN_BACK)
+            }
             0x08 if !self.out.ends_with('\n') => {
                 self.out.pop();
             }
