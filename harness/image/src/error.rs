@@ -31,6 +31,18 @@ pub enum ImageError {
         /// What is wrong with it.
         source: TableError,
     },
+    /// The file is something else.
+    #[error("{} is {}{what}, no disk image that is read here: {remedy}", path.display(), inside(.formats))]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// How it was packed, outermost first.
+        formats: Vec<Format>,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A packed image cannot be unpacked.
     #[error("cannot unpack {} ({format}): {source}", path.display())]
     Packed {
@@ -87,7 +99,7 @@ pub enum ImageError {
     Sizes(String),
     /// The given image is not a prebuilt image.
     #[error(
-        "{} is not a prebuilt image: its EFI system partition has no {missing}; if iPXE is elsewhere, say so in {}",
+        "{} is not a prebuilt image: there is no {missing} with iPXE; if iPXE is elsewhere, say so in {}",
         path.display(),
         super::manifest::FILE_NAME
     )]
@@ -96,6 +108,15 @@ pub enum ImageError {
         path: PathBuf,
         /// The file looked for.
         missing: String,
+    },
+    /// There is no EFI system partition, on which alone U-Boot keeps EFI variables.
+    #[error(
+        "{}: it has no EFI system partition, so that U-Boot keeps no EFI variables and iPXE can be given no CA to trust; boot it over HTTP, by DHCP",
+        path.display()
+    )]
+    NoVariables {
+        /// The image.
+        path: PathBuf,
     },
     /// The manifest cannot be used.
     #[error("{} on the EFI system partition of {}: {source}", super::manifest::FILE_NAME, path.display())]
@@ -116,12 +137,26 @@ pub enum ImageError {
         /// Where the first piece is.
         byte: u64,
     },
+    /// A former private key cannot be read, and so its pieces not be looked for.
+    #[error("{}: the private key that it had cannot be looked for, since {what}; provision a prebuilt image instead", path.display())]
+    UnknownKey {
+        /// The image.
+        path: PathBuf,
+        /// Why not.
+        what: String,
+    },
     /// Input and output are the same file, which would destroy the input.
     #[error("{} is input and output; give another output, images are never changed in place", path.display())]
     SameFile {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// How something was packed, in front of what it is.
+fn inside(formats: &[Format]) -> String {
+    let layers = formats.iter().map(|format| format!("{format} around "));
+    layers.collect()
 }
 
 impl ImageError {

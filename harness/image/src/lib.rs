@@ -9,11 +9,14 @@ pub mod config_txt;
 pub mod cpio;
 pub mod credentials;
 mod disk;
+pub mod distribution;
 pub mod efivar;
 mod error;
 pub mod ext;
 pub mod fat;
 pub mod guid;
+pub mod home;
+pub mod key_material;
 mod layout;
 mod limits;
 pub mod manifest;
@@ -28,7 +31,6 @@ mod sparse;
 pub mod survey;
 #[cfg(test)]
 mod testing;
-pub(crate) mod traces;
 pub mod uboot_env;
 
 pub use disk::Disk;

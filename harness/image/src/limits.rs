@@ -3,8 +3,10 @@
 /// Bounds in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// A whole image, unpacked. Larger than the cards that boards boot from.
+    /// A whole image, unpacked, zeros included. As large as the cards that boards boot from.
     pub image: u64,
+    /// What of an unpacked image is not zero, and so takes room.
+    pub image_data: u64,
     /// A boot loader or kernel, unpacked.
     pub program: u64,
     /// All RAM file systems of a board together.
@@ -17,7 +19,8 @@ pub struct Limits {
 
 /// The bounds in force.
 pub const LIMITS: Limits = Limits {
-    image: 256 << 30,
+    image: 64 << 30,
+    image_data: 16 << 30,
     program: 128 << 20,
     initramfs: 256 << 20,
     small_file: 1 << 20,

@@ -57,6 +57,8 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`].
     pub fn parse(file: &[u8]) -> Result<Self, ManifestError> {
+        // What some editors put in front of UTF-8.
+        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         let text = std::str::from_utf8(file)
             .map_err(|_| ManifestError::Syntax("it is not UTF-8 text".into()))?;
         let manifest: Self =
@@ -96,6 +98,10 @@ mod tests {
             Manifest::parse(b"specification = 1\nipxe = \"/efi/tools/snp.efi\"\n").unwrap();
         assert_eq!(manifest.ipxe, "/efi/tools/snp.efi");
         assert_eq!(manifest.ipxe_folder(), "/efi/tools");
+        assert_eq!(
+            Manifest::parse(b"\xef\xbb\xbfspecification = 1"),
+            Ok(Manifest::default())
+        );
         assert_eq!(
             Manifest::parse(b"specification = 1"),
             Ok(Manifest::default())

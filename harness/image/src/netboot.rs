@@ -6,15 +6,24 @@
 use std::fmt;
 use std::fs::File;
 
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
 use super::disk::Disk;
 use super::efivar::{self, VariableStore};
 use super::fat::{FatError, FatVolume};
 use super::guid::Guid;
+use super::home::IpxeHome;
 use super::script::{self, Identity, Server};
 use super::{ImageError, LIMITS};
 
 /// What stands in for a key wherever a script is shown.
 const NOT_SHOWN: &str = "(a private key, not shown)";
+/// iPXE's name for it.
+const PRIVATE_KEY: &str = "privkey";
+/// Digits that may be a piece of a key.
+const LONG_HEX: usize = 32;
+const LONG_BASE64: usize = 40;
 
 /// The parts of a netboot image that a prebuilt image does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +40,7 @@ impl Netboot {
     /// # Errors
     /// [`ImageError`] that names the file concerned.
     pub fn read(disk: &Disk) -> Result<Option<Self>, ImageError> {
-        let esp = disk.esp()?;
+        let esp = &IpxeHome::find(disk)?.partition;
         let volume = disk.volume(esp)?;
         let fat = ImageError::fat(disk.path(), esp.number);
         let Some(script) = optional(&volume, script::FILE_NAME).map_err(&fat)? else {
@@ -110,6 +119,18 @@ impl BootScript {
         }
     }
 
+    /// Why iPXE does not take the file for a script, where its encoding is the reason.
+    #[must_use]
+    pub fn encoding_fault(file: &[u8]) -> Option<&'static str> {
+        match file {
+            [0xef, 0xbb, 0xbf, ..] => {
+                Some("it begins with a byte order mark, behind which iPXE does not see #!ipxe")
+            }
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("it is UTF-16, and iPXE reads ASCII"),
+            _ => None,
+        }
+    }
+
     /// Whether iPXE takes the file for a script.
     #[must_use]
     pub fn has_magic(&self) -> bool {
@@ -138,6 +159,14 @@ impl BootScript {
                 missing: "cert",
             }),
         }
+    }
+
+    /// The private key that it sets, with a certificate or without one.
+    ///
+    /// # Errors
+    /// [`ScriptIdentityError::NotHex`].
+    pub fn private_key(&self) -> Result<Option<Vec<u8>>, ScriptIdentityError> {
+        self.setting("privkey")
     }
 
     /// The boot servers that it names in `https://` URLs, each once, in their order. Those behind a setting, as in `${server}`,
@@ -170,17 +199,19 @@ impl BootScript {
             .any(|(_, line)| line.split_whitespace().next() == Some("ntp"))
     }
 
-    /// The text for people: without the key.
+    /// The text for people: without anything that may be a key. Of lines that mention one, and of those that they go on in, only
+    /// that they are there is shown; of the others no long run of digits but those of a certificate.
     #[must_use]
     pub fn redacted(&self) -> String {
         let mut text = String::new();
+        let mut goes_on = false;
         for line in self.text.lines() {
-            match line.find("privkey") {
-                Some(at) if line.trim_start().starts_with("set") => {
-                    let setting = line.get(..at).unwrap_or_default();
-                    text.push_str(&format!("{setting}privkey {NOT_SHOWN}"));
-                }
-                _ => text.push_str(line),
+            let hides = goes_on || line.contains(PRIVATE_KEY);
+            goes_on =
+                line.trim_end().ends_with('\\') && (hides || line.trim_start().starts_with("set"));
+            match hides {
+                true => text.push_str(NOT_SHOWN),
+                false => text.push_str(&without_digits(line)),
             }
             text.push('\n');
         }
@@ -221,6 +252,32 @@ impl BootScript {
     }
 }
 
+/// The line without words that may be a key in one of its forms.
+fn without_digits(line: &str) -> String {
+    let words = line.split_inclusive(char::is_whitespace);
+    let shown = words.map(|word| {
+        let digits: String = word.chars().filter(char::is_ascii_hexdigit).collect();
+        let is_hex = word
+            .chars()
+            .all(|c| c.is_ascii_hexdigit() || c.is_whitespace() || matches!(c, ':' | '-'));
+        let is_base64 = word.len() >= LONG_BASE64
+            && word
+                .trim_end()
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+        let is_certificate = || {
+            let der = hex::decode(&digits).unwrap_or_default();
+            X509Certificate::from_der(&der).is_ok()
+        };
+        match (is_hex && digits.len() >= LONG_HEX, is_base64) {
+            (true, _) if is_certificate() => word,
+            (true, _) | (_, true) => "(digits, not shown) ",
+            _ => word,
+        }
+    });
+    shown.collect::<String>().trim_end().to_owned()
+}
+
 impl fmt::Debug for BootScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BootScript").field(&self.redacted()).finish()
@@ -257,6 +314,35 @@ mod tests {
         let shown = format!("{script:?}{}", script.redacted());
         assert!(!shown.contains(&hex::encode("private key")), "{shown}");
         assert!(shown.contains(&hex::encode("certificate")));
+    }
+
+    #[test]
+    fn no_form_of_a_key_is_shown() {
+        let key = hex::encode([0x30; 40]);
+        let colons = vec!["30"; 40].join(":");
+        for text in [
+            format!("#set privkey:hexraw {key}"),
+            format!("isset ${{x}} || set privkey:hexraw {key}"),
+            format!("iseq a a && set privkey:hex {colons}"),
+            format!("set \\\nprivkey:hexraw \\\n{key}"),
+            format!("set p:hexraw {key}\nset privkey ${{p}}"),
+            format!("set p:hex {colons}"),
+            format!(
+                "# {}",
+                "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA".repeat(2)
+            ),
+        ] {
+            let script = script(&text);
+            let shown = format!("{script:?}{}", script.redacted());
+            for secret in ["30303030", "30:30:30", "MIIEvQ"] {
+                assert!(!shown.contains(secret), "{text}: {shown}");
+            }
+        }
+        let harmless = "#!ipxe\nchain https://boot.example/boot/ipxe?mac=${net0/mac:hexhyp}\n";
+        assert_eq!(script(harmless).redacted(), harmless);
+        let certificate = hex::encode(crate::testing::PKI.client.certificate_der());
+        let set = format!("set cert:hexraw {certificate}\n");
+        assert_eq!(script(&set).redacted(), set);
     }
 
     #[test]

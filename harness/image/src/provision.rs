@@ -14,13 +14,12 @@ use std::path::Path;
 use super::efivar::{self, EfiVarError, VariableStore};
 use super::fat::{ClusterMap, FatError, FatVolume};
 use super::guid::Guid;
-use super::manifest::{self, Manifest};
+use super::home::IpxeHome;
+use super::key_material::Traces;
 use super::netboot::{Netboot, optional};
-use super::partitions::Partition;
 use super::script::{self, BootSource};
 use super::source::Source;
 use super::sparse::{self, Output};
-use super::traces::Traces;
 use super::{Disk, ImageError};
 
 /// Makes `output` from the image `source`. With `custom_script`, that script runs in place of the usual one.
@@ -65,14 +64,14 @@ fn edit(
     if let Some(fault) = disk.table.faults.first() {
         return Err(ImageError::table(path)(fault.clone().into()));
     }
-    let partition = disk.esp()?;
+    let home = IpxeHome::find(&disk)?;
     let failed = ImageError::io("copy", path);
     let size = disk.file().metadata().map_err(&failed)?.len();
     // The image will hold a private key.
     let image = Output::create(output, size, 0o600)?;
     sparse::copy(disk.file(), image.file(), 0).map_err(&failed)?;
 
-    change_esp(image.file(), path, partition, change)?;
+    change_esp(image.file(), path, &home, change)?;
     refuse_old_key(&disk, image.file())?;
     image.commit()
 }
@@ -81,15 +80,17 @@ fn edit(
 fn change_esp(
     image: &File,
     path: &Path,
-    partition: &Partition,
+    home: &IpxeHome,
     change: &dyn Fn(&Esp<'_>) -> Result<(), ImageError>,
 ) -> Result<(), ImageError> {
+    let partition = &home.partition;
     let window = partition.bytes();
     let fat = ImageError::fat(path, partition.number);
     let esp = Esp {
         volume: FatVolume::open(image, &window).map_err(&fat)?,
         path,
         partition: partition.number,
+        home,
     };
     esp.require_ipxe()?;
     change(&esp)?;
@@ -117,19 +118,26 @@ fn wipe(image: &File, ranges: &[Range<u64>]) -> io::Result<()> {
 
 /// The key of an earlier identity may be where no generator looks, as in the unused end of another file's last cluster.
 fn refuse_old_key(old: &Disk, new: &File) -> Result<(), ImageError> {
-    let key = |disk: &Disk| {
-        let identity = Netboot::read(disk).ok()??.script.identity().ok()??;
-        Some(identity.private_key)
+    let key = |disk: &Disk| match Netboot::read(disk)? {
+        None => Ok(None),
+        Some(netboot) => match netboot.script.private_key() {
+            Ok(key) => Ok(key),
+            Err(source) => Err(ImageError::UnknownKey {
+                path: old.path().into(),
+                what: source.to_string(),
+            }),
+        },
     };
     let failed = ImageError::io("read", old.path());
     let handle = new.try_clone().map_err(&failed)?;
-    let current = key(&Disk::from_file(handle, old.path())?);
-    let Some(former) = key(old).filter(|former| Some(former) != current.as_ref()) else {
+    let current = key(&Disk::from_file(handle, old.path())?)?;
+    let Some(former) = key(old)?.filter(|former| Some(former) != current.as_ref()) else {
         return Ok(());
     };
-    let Some(traces) = Traces::of(&former) else {
-        return Ok(());
-    };
+    let traces = Traces::of(&former).map_err(|error| ImageError::UnknownKey {
+        path: old.path().into(),
+        what: error.to_string(),
+    })?;
     match traces.find(new, &[]).map_err(&failed)?.first() {
         Some(byte) => Err(ImageError::OldKey {
             path: old.path().into(),
@@ -145,6 +153,7 @@ struct Esp<'a> {
     /// The image that it is made from, for messages.
     path: &'a Path,
     partition: u32,
+    home: &'a IpxeHome,
 }
 
 impl Esp<'_> {
@@ -152,30 +161,19 @@ impl Esp<'_> {
         ImageError::fat(self.path, self.partition)
     }
 
-    fn manifest(&self) -> Result<Manifest, ImageError> {
-        match optional(&self.volume, manifest::FILE_NAME).map_err(self.fat())? {
-            Some(file) => Manifest::parse(&file).map_err(|source| ImageError::Manifest {
-                path: self.path.into(),
-                source,
-            }),
-            None => Ok(Manifest::default()),
-        }
-    }
-
     fn require_ipxe(&self) -> Result<(), ImageError> {
-        let ipxe = self.manifest()?.ipxe;
-        match self.volume.has_file(&ipxe) {
+        match self.volume.has_file(&self.home.path) {
             true => Ok(()),
             false => Err(ImageError::NotPrebuilt {
                 path: self.path.into(),
-                missing: ipxe,
+                missing: self.home.path.clone(),
             }),
         }
     }
 
     /// Removes a script that iPXE would find before ours.
     fn remove_shadow(&self) -> Result<(), ImageError> {
-        match self.manifest()?.ipxe_folder() {
+        match self.home.folder() {
             "" => Ok(()),
             folder => self
                 .volume
@@ -192,6 +190,14 @@ impl Esp<'_> {
 
     /// Makes iPXE trust `authority` and no other, or none.
     fn write_trust(&self, authority: Option<&[u8]>) -> Result<(), ImageError> {
+        if !self.home.has_variables {
+            return match authority {
+                Some(_) => Err(ImageError::NoVariables {
+                    path: self.path.into(),
+                }),
+                None => Ok(()),
+            };
+        }
         let old = optional(&self.volume, efivar::FILE_NAME).map_err(self.fat())?;
         let new = trust(old.as_deref(), authority).map_err(|source| ImageError::EfiVar {
             path: self.path.into(),

@@ -1,5 +1,6 @@
 //! Files that are written beside their place and moved there when complete, and copies that keep holes.
 
+use std::cell::Cell;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::ops::Range;
@@ -64,18 +65,60 @@ pub(super) fn copy(source: &File, target: &File, offset: u64) -> io::Result<()> 
     Ok(())
 }
 
-/// Copies what `source` gives, at most `limit` bytes of it, to the start of `target`, an empty file. Zeros become holes.
-pub(super) fn copy_stream(source: &mut dyn Read, target: &File, limit: u64) -> io::Result<()> {
+/// Bounds of a stream.
+#[derive(Debug)]
+pub(super) struct StreamLimits<'a> {
+    /// Bytes, holes included.
+    pub(super) size: u64,
+    /// Bytes that are written.
+    pub(super) data: u64,
+    /// Bytes of the archive that the stream is unpacked from, as far as it has been read.
+    pub(super) taken: Option<&'a Cell<u64>>,
+}
+
+impl StreamLimits<'_> {
+    /// Data that an archive may hold whatever its size.
+    const FREE: u64 = 1 << 30;
+    /// Data for each byte of an archive past that. Disk images are packed to a third, seldom to a fiftieth.
+    const RATIO: u64 = 1000;
+
+    fn check(&self, size: u64, data: u64) -> io::Result<()> {
+        let Self {
+            size: most,
+            data: most_data,
+            ..
+        } = self;
+        let taken = self.taken.map_or(u64::MAX, Cell::get);
+        let text = match () {
+            () if size > *most => format!("it has more than {most} bytes"),
+            () if data > *most_data => {
+                format!("it has more than {most_data} bytes that are not zero")
+            }
+            () if data > Self::FREE && data / Self::RATIO > taken => {
+                format!("it unpacks to more than {} times its size", Self::RATIO)
+            }
+            () => return Ok(()),
+        };
+        Err(io::Error::other(text))
+    }
+}
+
+/// Copies what `source` gives, within `limits`, to the start of `target`, an empty file. Zeros become holes.
+pub(super) fn copy_stream(
+    source: &mut dyn Read,
+    target: &File,
+    limits: &StreamLimits<'_>,
+) -> io::Result<()> {
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
+    let mut data = 0;
     loop {
         let length = read_full(source, &mut buffer)?;
-        if at + length as u64 > limit {
-            return Err(io::Error::other(format!("it has more than {limit} bytes")));
-        }
+        limits.check(at + length as u64, data)?;
         for (block, bytes) in (0..).zip(buffer.get(..length).unwrap_or_default().chunks(BLOCK)) {
             if !is_zero(bytes) {
                 target.write_all_at(bytes, at + block * BLOCK as u64)?;
+                data += bytes.len() as u64;
             }
         }
         at += length as u64;
@@ -171,6 +214,24 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+
+    #[test]
+    fn streams_are_bounded() {
+        let limits = |taken| StreamLimits {
+            size: 64 << 30,
+            data: 16 << 30,
+            taken: Some(taken),
+        };
+        let (little, much) = (Cell::new(1 << 20), Cell::new(1 << 30));
+        assert!(
+            limits(&little).check(8 << 30, 1 << 30).is_ok(),
+            "zeros are free"
+        );
+        assert!(limits(&little).check(8 << 30, 2 << 30).is_err());
+        assert!(limits(&much).check(8 << 30, 2 << 30).is_ok());
+        assert!(limits(&much).check(20 << 30, 17 << 30).is_err());
+        assert!(limits(&much).check(65 << 30, 0).is_err());
+    }
 
     #[test]
     fn a_copy_has_the_same_bytes_and_stays_sparse() {

@@ -11,8 +11,8 @@ const MOST: usize = 64;
 /// A flattened device tree begins with this (Devicetree Specification 0.4, section 5.2).
 const MAGIC: &[u8] = &[0xd0, 0x0d, 0xfe, 0xed];
 
-/// The device tree in `binary` that is one for `model`, if there is one.
-pub(super) fn find(binary: &[u8], model: BoardModel) -> Option<&[u8]> {
+/// The device tree in `binary` that is one for a board of the family, and that board. U-Boot takes its own tree whichever board it is on.
+pub(super) fn find(binary: &[u8]) -> Option<(&[u8], BoardModel)> {
     let mut places = binary
         .windows(MAGIC.len())
         .enumerate()
@@ -24,7 +24,9 @@ pub(super) fn find(binary: &[u8], model: BoardModel) -> Option<&[u8]> {
         let size = u32::from_be_bytes(*blob.get(4..)?.first_chunk()?);
         let blob = blob.get(..usize::try_from(size).ok()?)?;
         let tree = device_tree::parse(blob).ok()?;
-        let mut names = device_tree::compatible(&tree).into_iter();
-        names.any(|name| name == model.compatible()).then_some(blob)
+        let names = device_tree::compatible(&tree);
+        let mut models = BoardModel::ALL.iter();
+        let model = models.find(|model| names.iter().any(|name| name == model.compatible()))?;
+        Some((blob, *model))
     })
 }

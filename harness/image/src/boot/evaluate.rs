@@ -1,5 +1,7 @@
 //! What a board makes of an image: the one evaluation that `verify`, `inspect` and a run share.
 
+use shakedown_base::Untrusted;
+
 use super::files::{BootPartition, Wanted};
 use super::kernel::{self, KernelKind};
 use super::names::{self, Names};
@@ -87,6 +89,9 @@ pub fn evaluate(disk: &Disk, hardware: &Hardware) -> Evaluation {
     match partition::find(disk, hardware, &mut evaluation.notes) {
         Ok(boot) => evaluation.partition(&boot, hardware),
         Err(error) => evaluation.stops.push((Stage::Partition, error)),
+    }
+    for note in &mut evaluation.notes {
+        *note = Untrusted::new(std::mem::take(note)).to_string();
     }
     evaluation
 }
@@ -280,14 +285,18 @@ impl Evaluation {
     /// A boot loader may bring its own device tree; U-Boot for one board does.
     fn embedded(&mut self, at: &BootPartition<'_>, wanted: &Wanted, hardware: &Hardware) {
         let kernel = self.kernel.as_ref();
-        let tree = kernel.and_then(|kernel| embedded::find(&kernel.contents, hardware.model));
+        let tree = kernel.and_then(|kernel| embedded::find(&kernel.contents));
         let name = kernel
             .map_or("the boot loader", |kernel| &kernel.name)
             .to_owned();
         match tree {
-            Some(tree) => {
+            Some((tree, model)) => {
+                let other = match model == hardware.model {
+                    true => String::new(),
+                    false => format!(", though it is that of a {model}"),
+                };
                 self.notes.push(format!(
-                    "there is no {} ({}); the one in {name} takes its place",
+                    "there is no {} ({}); the one in {name} takes its place{other}",
                     wanted.name, wanted.reason
                 ));
                 self.device_tree = Some(BootFile {

@@ -1,3 +1,6 @@
+#[path = "layouts.rs"]
+mod layouts;
+
 use tempfile::TempDir;
 
 use super::partition::NO_MBR;
@@ -21,13 +24,13 @@ const FIRMWARE: [(&str, &[u8]); 3] = [
 /// The least that starts a kernel called `k` in 64-bit mode with a console.
 const BASE: &str = "kernel=k\narm_64bit=1\nenable_uart=1\n";
 
-/// Starts an image with this `config.txt` and these files besides the firmware's own.
-fn start_with(
+/// An image `disk.img` with this `config.txt` and these files besides the firmware's own.
+fn built(
     config: &str,
     firmware: &[(&str, &[u8])],
     files: &[(&str, &[u8])],
     scheme: Scheme,
-) -> (TempDir, Result<FirmwareHandover, FirmwareError>) {
+) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let all = firmware.iter().chain(files).enumerate();
     let firmware_files = all.map(|(number, (path, contents))| {
@@ -42,8 +45,19 @@ fn start_with(
         firmware_files: firmware_files.collect(),
         ..PrebuiltSpec::default()
     };
+    prebuilt::build(&spec, &directory.path().join("disk.img")).unwrap();
+    directory
+}
+
+/// Starts such an image.
+fn start_with(
+    config: &str,
+    firmware: &[(&str, &[u8])],
+    files: &[(&str, &[u8])],
+    scheme: Scheme,
+) -> (TempDir, Result<FirmwareHandover, FirmwareError>) {
+    let directory = built(config, firmware, files, scheme);
     let image = directory.path().join("disk.img");
-    prebuilt::build(&spec, &image).unwrap();
     let result = start(&image, &PI3B, directory.path());
     (directory, result)
 }

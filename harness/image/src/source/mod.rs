@@ -1,10 +1,13 @@
 //! Images as people have them: raw, packed with xz, zstd or gzip, qcow2, or one in the other; from a file or a pipe.
 //!
 //! [`open`] tells by content, never by name, and gives a raw image. What is raw already and a file is used as it is; everything
-//! else is unpacked into a nameless file beside the system's other temporary files, with holes where there are zeros.
+//! else is unpacked into a nameless file in a folder for temporary files that is no memory, with holes where there are zeros.
+//! What is no disk image is named.
 
 mod format;
+mod gzip;
 mod open;
+mod place;
 mod qcow2;
 
 pub use format::Format;

@@ -1,18 +1,21 @@
 //! From whatever the user has to a raw image.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, BufReader, Cursor, Read, Seek};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 use rustix::stdio;
 
-use super::format::{Format, MAGIC_LENGTH};
-use super::qcow2;
-use crate::sparse::{self, Output};
+use super::format::{Format, MAGIC_LENGTH, VHD_FOOTER, foreign};
+use super::gzip::GzipMembers;
+use super::{place, qcow2};
+use crate::sparse::{self, Output, StreamLimits};
 use crate::{ImageError, LIMITS};
 
 /// What stands for standard input on a command line.
@@ -99,8 +102,12 @@ fn unpack(mut file: File, name: PathBuf, is_original: bool) -> Result<Source, Im
             .read_to_end(&mut start)
             .map_err(ImageError::io("read", &name))?;
         let format = Format::of(&start);
-        if format == Format::Raw && is_whole {
-            break;
+        if format == Format::Raw {
+            refuse_foreign(&start, &name, &formats)?;
+            if is_whole {
+                refuse_vhd(&file, &name, &formats)?;
+                break;
+            }
         }
         if formats.len() == MAX_DEPTH {
             return Err(ImageError::Packed {
@@ -108,6 +115,11 @@ fn unpack(mut file: File, name: PathBuf, is_original: bool) -> Result<Source, Im
                 format,
                 source: io::Error::other("it is packed more than three times over"),
             });
+        }
+        if format == Format::Qcow2 && is_whole {
+            file = convert(&file, &name)?;
+            formats.push(format);
+            continue;
         }
         let input: Box<dyn Read> = match is_whole {
             true => {
@@ -131,25 +143,68 @@ fn unpack(mut file: File, name: PathBuf, is_original: bool) -> Result<Source, Im
     })
 }
 
+/// Names what is no disk image, as far as its beginning shows it.
+fn refuse_foreign(start: &[u8], name: &Path, formats: &[Format]) -> Result<(), ImageError> {
+    match foreign(start) {
+        None => Ok(()),
+        Some((what, remedy)) => Err(ImageError::Foreign {
+            path: name.into(),
+            formats: formats.to_vec(),
+            what,
+            remedy,
+        }),
+    }
+}
+
+/// A fixed VHD shows itself only at its end.
+fn refuse_vhd(file: &File, name: &Path, formats: &[Format]) -> Result<(), ImageError> {
+    let failed = ImageError::io("read", name);
+    let size = file.metadata().map_err(&failed)?.len();
+    let mut footer = [0; VHD_FOOTER.len()];
+    let Some(at) = size.checked_sub(512) else {
+        return Ok(());
+    };
+    file.read_exact_at(&mut footer, at).map_err(&failed)?;
+    match footer == VHD_FOOTER {
+        true => Err(ImageError::Foreign {
+            path: name.into(),
+            formats: formats.to_vec(),
+            what: "a VHD disk of fixed size",
+            remedy: "convert it with `qemu-img convert -O raw`",
+        }),
+        false => Ok(()),
+    }
+}
+
+/// The disk in a qcow2 file in a new file.
+fn convert(file: &File, name: &Path) -> Result<File, ImageError> {
+    let output = place::unnamed().map_err(ImageError::io("unpack", name))?;
+    qcow2::convert(file, &output).map_err(|source| ImageError::Qcow2 {
+        path: name.into(),
+        source,
+    })?;
+    rewound(output, name)
+}
+
 /// The contents of `input` in a new file.
 fn decode(input: Box<dyn Read>, format: Format, name: &Path) -> Result<File, ImageError> {
-    let output = tempfile::tempfile().map_err(ImageError::io("unpack", name))?;
     let failed = |source| ImageError::Packed {
         path: name.into(),
         format,
         source,
     };
+    let taken = Rc::new(Cell::new(0));
+    let input = Counted {
+        input,
+        taken: taken.clone(),
+    };
     let mut plain: Box<dyn Read> = match format {
-        Format::Raw => input,
+        Format::Raw => Box::new(input),
         Format::Qcow2 => {
-            let whole = decode(input, Format::Raw, name)?;
-            qcow2::convert(&whole, &output).map_err(|source| ImageError::Qcow2 {
-                path: name.into(),
-                source,
-            })?;
-            return rewound(output, name);
+            let whole = decode(Box::new(input), Format::Raw, name)?;
+            return convert(&whole, name);
         }
-        Format::Gzip => Box::new(MultiGzDecoder::new(input)),
+        Format::Gzip => Box::new(GzipMembers::new(BufReader::new(input))),
         Format::Zstd => Box::new(zstd::Decoder::new(input).map_err(failed)?),
         Format::Xz => {
             let stream = Stream::new_stream_decoder(DECODER_MEMORY, CONCATENATED)
@@ -157,8 +212,28 @@ fn decode(input: Box<dyn Read>, format: Format, name: &Path) -> Result<File, Ima
             Box::new(XzDecoder::new_stream(input, stream))
         }
     };
-    sparse::copy_stream(&mut plain, &output, LIMITS.image).map_err(failed)?;
+    let output = place::unnamed().map_err(ImageError::io("unpack", name))?;
+    let limits = StreamLimits {
+        size: LIMITS.image,
+        data: LIMITS.image_data,
+        taken: (format != Format::Raw).then_some(&*taken),
+    };
+    sparse::copy_stream(&mut plain, &output, &limits).map_err(failed)?;
     rewound(output, name)
+}
+
+/// Counts what is taken from an input.
+struct Counted {
+    input: Box<dyn Read>,
+    taken: Rc<Cell<u64>>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        self.taken.set(self.taken.get() + count as u64);
+        Ok(count)
+    }
 }
 
 fn rewound(mut file: File, name: &Path) -> Result<File, ImageError> {

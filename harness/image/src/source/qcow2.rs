@@ -53,6 +53,9 @@ pub enum Qcow2Error {
     /// The disk in it is larger than any card.
     #[error("its disk has {0} bytes, more than an image may have")]
     TooLarge(u64),
+    /// The disk in it holds more than is unpacked.
+    #[error("its disk has more than {0} bytes that are not zero")]
+    TooMuch(u64),
 }
 
 /// Writes the disk in the file `input` to `output`, which must be empty. Zeros become holes.
@@ -63,6 +66,7 @@ pub(super) fn convert(input: &File, output: &File) -> Result<(), Qcow2Error> {
     let mut cluster = vec![0; cluster_bytes];
     let mut table = vec![0; cluster_bytes];
     let entries_per_table = (cluster_bytes / 8) as u64;
+    let mut data = 0;
     for (index, l1_entry) in (0..).zip(&disk.l1) {
         let place = l1_entry & OFFSET_MASK;
         if place == 0 {
@@ -79,6 +83,11 @@ pub(super) fn convert(input: &File, output: &File) -> Result<(), Qcow2Error> {
                 let length = (disk.size - start).min(cluster_bytes as u64) as usize;
                 let bytes = cluster.get(..length).unwrap_or_default();
                 if !is_zero(bytes) {
+                    // One cluster of the file may stand for all of the disk.
+                    data += bytes.len() as u64;
+                    if data > LIMITS.image_data {
+                        return Err(Qcow2Error::TooMuch(LIMITS.image_data));
+                    }
                     output.write_all_at(bytes, start)?;
                 }
             }

@@ -31,6 +31,9 @@ pub struct Certificate {
     pub authority: bool,
     /// Kind and size of the key.
     pub key: String,
+    /// The key is an RSA key, the only kind that iPXE has.
+    #[serde(skip)]
+    pub(super) is_rsa: bool,
     /// The same as `not_before`, in seconds since 1970.
     #[serde(skip)]
     pub(super) valid_from: i64,
@@ -74,6 +77,7 @@ impl Certificate {
                 Ok(PublicKey::EC(key)) => format!("EC {}", key.key_size()),
                 _ => "another kind of key".into(),
             },
+            is_rsa: matches!(certificate.public_key().parsed(), Ok(PublicKey::RSA(_))),
             valid_from: from,
             valid_to: to,
         })

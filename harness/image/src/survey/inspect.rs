@@ -11,11 +11,15 @@ use serde::Serialize;
 use super::certificate::Certificate;
 use crate::boot;
 use crate::config_txt::{BoardModel, Hardware};
-use crate::manifest::{self, Manifest};
-use crate::netboot::{Netboot, optional};
+use crate::home::{IpxeHome, loader_name};
+use crate::netboot::Netboot;
 use crate::partitions::Partition;
 use crate::source::Source;
-use crate::{Disk, ImageError, LIMITS, binary, ext};
+use crate::{Disk, ImageError, LIMITS, binary, distribution, ext};
+
+/// Partitions and files that are shown at most.
+const MOST_PARTITIONS: usize = 64;
+const MOST_FILES: usize = 65_536;
 
 /// What is in an image.
 #[derive(Debug, Serialize)]
@@ -139,10 +143,7 @@ pub struct NetbootFacts {
 pub fn inspect(source: &Source) -> Result<Inspection, ImageError> {
     let disk = Disk::of(source)?;
     let mut problems: Vec<String> = disk.table.faults.iter().map(ToString::to_string).collect();
-    let partitions = disk.table.partitions.iter();
-    let partitions = partitions
-        .map(|p| partition(&disk, p, &mut problems))
-        .collect();
+    let partitions = partitions(&disk, &mut problems);
     let boards = BoardModel::ALL.iter();
     let boards = boards
         .map(|model| board(&disk, *model, &mut problems))
@@ -169,7 +170,44 @@ pub fn inspect(source: &Source) -> Result<Inspection, ImageError> {
     })
 }
 
-fn partition(disk: &Disk, partition: &Partition, problems: &mut Vec<String>) -> PartitionFacts {
+/// All partitions. Nothing is listed in a table with faults, in which many may lie over each other.
+fn partitions(disk: &Disk, problems: &mut Vec<String>) -> Vec<PartitionFacts> {
+    let all = &disk.table.partitions;
+    if all.len() > MOST_PARTITIONS {
+        let text = format!(
+            "{} partitions; the first {MOST_PARTITIONS} are shown",
+            all.len()
+        );
+        problems.push(text);
+    }
+    let lists = disk.table.faults.is_empty();
+    if !lists {
+        problems.push("no files are listed, since the partition table is faulty".into());
+    }
+    let mut files_left = MOST_FILES;
+    let mut facts = Vec::new();
+    for one in all.iter().take(MOST_PARTITIONS) {
+        let mut found = partition(disk, one, lists && files_left > 0, problems);
+        if let Some(file_system) = &mut found.file_system {
+            if file_system.files.len() > files_left {
+                problems.push(format!(
+                    "more than {MOST_FILES} files; the others are not shown"
+                ));
+                file_system.files.truncate(files_left);
+            }
+            files_left -= file_system.files.len();
+        }
+        facts.push(found);
+    }
+    facts
+}
+
+fn partition(
+    disk: &Disk,
+    partition: &Partition,
+    lists: bool,
+    problems: &mut Vec<String>,
+) -> PartitionFacts {
     let bytes = partition.bytes();
     let ext = || {
         let found = ext::read(disk.file(), &bytes)?;
@@ -188,7 +226,8 @@ fn partition(disk: &Disk, partition: &Partition, problems: &mut Vec<String>) -> 
         start: bytes.start,
         size: bytes.end - bytes.start,
         file_system: match is_fat {
-            true => fat(disk, partition, problems),
+            true if lists => fat(disk, partition, problems),
+            true => None,
             false => ext(),
         },
     }
@@ -228,18 +267,27 @@ fn board(disk: &Disk, model: BoardModel, problems: &mut Vec<String>) -> BoardFac
 }
 
 fn ipxe(disk: &Disk, problems: &mut Vec<String>) -> Option<IpxeFacts> {
-    let esp = noted(disk.esp(), problems)?;
-    let volume = noted(disk.volume(esp), problems)?;
-    let manifest = optional(&volume, manifest::FILE_NAME);
-    let manifest = noted(manifest, problems)?.map(|file| Manifest::parse(&file));
-    let manifest = noted(manifest.transpose(), problems)?.unwrap_or_default();
-    let file = noted(volume.read(&manifest.ipxe, LIMITS.program), problems)?;
+    let distribution = || distribution::describe(disk);
+    let Some(home) = noted(IpxeHome::find(disk), problems) else {
+        problems.extend(distribution());
+        return None;
+    };
+    problems.extend(home.remark());
+    let volume = noted(disk.volume(&home.partition), problems)?;
+    let Some(file) = noted(volume.read(&home.path, LIMITS.program), problems) else {
+        problems.extend(distribution());
+        return None;
+    };
     let found = binary::ipxe(&file);
     if found.is_none() {
-        problems.push(format!("{} does not call itself iPXE", manifest.ipxe));
+        problems.push(match loader_name(&file) {
+            Some(loader) => format!("{} is {loader}, not iPXE", home.path),
+            None => format!("{} does not call itself iPXE", home.path),
+        });
+        problems.extend(distribution());
     }
     Some(IpxeFacts {
-        path: manifest.ipxe,
+        path: home.path,
         version: found.as_ref().and_then(|ipxe| ipxe.version.clone()),
         features: found.map(|ipxe| ipxe.features).unwrap_or_default(),
         architecture: match binary::efi_machine(&file) {

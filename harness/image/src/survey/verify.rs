@@ -16,7 +16,7 @@ use super::violation::{Place, Violation};
 use crate::config_txt::BoardModel;
 use crate::partitions::TableError;
 use crate::source::Source;
-use crate::{Disk, ImageError};
+use crate::{Disk, ImageError, distribution};
 
 /// What to hold an image to beside what binds all.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +91,9 @@ pub fn verify(source: &Source, options: &VerifyOptions<'_>) -> Result<Verificati
     if let Some(esp) = &esp {
         identity::check(&disk, esp, options.now, &mut found)?;
     }
+    if kind.is_none() || found.broken(rules::IPXE_1) || found.broken(rules::IPXE_3) {
+        found.remarks.extend(distribution::describe(&disk));
+    }
     cache::check(&disk, &mut found);
     Ok(found.verification(kind))
 }
@@ -101,6 +104,8 @@ struct Findings {
     violations: Vec<Violation>,
     /// Notes, each with the boards that it is about.
     notes: Vec<(String, Vec<BoardModel>)>,
+    /// Notes about the image as a whole.
+    remarks: Vec<String>,
 }
 
 impl Findings {
@@ -110,6 +115,10 @@ impl Findings {
         if !self.violations.contains(&violation) {
             self.violations.push(violation);
         }
+    }
+
+    fn broken(&self, rule: rules::Rule) -> bool {
+        self.violations.iter().any(|v| v.rule == rule.id)
     }
 
     /// Takes in what is to be said for a board.
@@ -127,6 +136,7 @@ impl Findings {
             let models: Vec<_> = models.iter().map(ToString::to_string).collect();
             format!("for {}: {text}", models.join(", "))
         });
+        let notes = self.remarks.into_iter().chain(notes);
         Verification {
             kind,
             violations: self.violations,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use shakedown_base::Untrusted;
 
 use super::rules::{Level, Rule};
 use crate::partitions::Partition;
@@ -64,7 +65,9 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let partition = self.partition.map(|number| format!("partition {number}"));
         let byte = self.byte.map(|offset| format!("byte {offset}"));
-        let parts = [partition, self.file.clone(), byte].into_iter().flatten();
+        let file = self.file.as_ref();
+        let file = file.map(|file| Untrusted::new(&file[..]).to_string());
+        let parts = [partition, file, byte].into_iter().flatten();
         let text = parts.collect::<Vec<_>>().join(", ");
         f.write_str(if text.is_empty() { "image" } else { &text })
     }
@@ -91,7 +94,7 @@ impl Violation {
             rule: rule.id,
             level: rule.level,
             place,
-            what: what.to_string(),
+            what: Untrusted::new(what.to_string()).to_string(),
             remedy: rule.remedy,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use shakedown_base::Untrusted;
+
 use super::{BoardFacts, Inspection, NetbootFacts, PartitionFacts};
 use crate::config_txt::{Config, DeviceTreeSetting};
 use crate::survey::certificate::Certificate;
@@ -75,7 +77,8 @@ impl fmt::Display for Inspection {
             writeln!(
                 f,
                 "\niPXE       {version} for {} in {}",
-                ipxe.architecture, ipxe.path
+                ipxe.architecture,
+                Untrusted::new(&ipxe.path[..])
             )?;
             writeln!(f, "features   {}", ipxe.features.join(" "))?;
         }
@@ -90,7 +93,7 @@ impl fmt::Display for Inspection {
             writeln!(f, "\nproblems")?;
             self.problems
                 .iter()
-                .try_for_each(|problem| writeln!(f, "  {problem}"))?;
+                .try_for_each(|problem| writeln!(f, "  {}", Untrusted::new(&problem[..])))?;
         }
         Ok(())
     }
@@ -120,17 +123,22 @@ fn show_partition(f: &mut fmt::Formatter<'_>, partition: &PartitionFacts) -> fmt
     file_system
         .files
         .iter()
-        .try_for_each(|file| writeln!(f, "  {:>12}  {}", file.size, file.path))
+        .try_for_each(|file| writeln!(f, "  {:>12}  {}", file.size, Untrusted::new(&file.path[..])))
 }
 
 fn show_board(f: &mut fmt::Formatter<'_>, board: &BoardFacts) -> fmt::Result {
     writeln!(f, "\n{}", board.board)?;
-    writeln!(f, "  config.txt   {}", board.config.join(" "))?;
+    writeln!(
+        f,
+        "  config.txt   {}",
+        Untrusted::new(board.config.join(" "))
+    )?;
     let kernel = board.kernel.as_deref().unwrap_or("missing");
     let version = board.boot_loader.as_deref().unwrap_or("of unknown version");
+    let kernel = Untrusted::new(kernel);
     writeln!(f, "  boot loader  {kernel}: {version}")?;
     let tree = board.device_tree.as_deref().unwrap_or("missing");
-    writeln!(f, "  device tree  {tree}")
+    writeln!(f, "  device tree  {}", Untrusted::new(tree))
 }
 
 fn show_netboot(f: &mut fmt::Formatter<'_>, netboot: &NetbootFacts) -> fmt::Result {
@@ -147,20 +155,22 @@ fn show_netboot(f: &mut fmt::Formatter<'_>, netboot: &NetbootFacts) -> fmt::Resu
         show_certificate(f, "trusts", certificate)?;
     }
     writeln!(f, "script")?;
-    netboot.script.lines().try_for_each(|line| {
-        let short: String = line.chars().take(120).collect();
-        let dots = if short.len() < line.len() { "…" } else { "" };
-        writeln!(f, "  {short}{dots}")
-    })
+    netboot
+        .script
+        .lines()
+        .try_for_each(|line| writeln!(f, "  {}", Untrusted::new(line).at_most(120)))
 }
 
 fn show_certificate(f: &mut fmt::Formatter<'_>, what: &str, c: &Certificate) -> fmt::Result {
     let authority = if c.authority { ", a CA" } else { "" };
-    writeln!(f, "{what:10} {}, {}{authority}", c.subject, c.key)?;
+    let subject = Untrusted::new(&c.subject[..]);
+    writeln!(f, "{what:10} {subject}, {}{authority}", c.key)?;
     writeln!(
         f,
         "           signed by {}, valid {} to {}",
-        c.issuer, c.not_before, c.not_after
+        Untrusted::new(&c.issuer[..]),
+        c.not_before,
+        c.not_after
     )?;
     writeln!(f, "           SHA-1   {}", c.sha1)?;
     writeln!(f, "           SHA-256 {}", c.sha256)

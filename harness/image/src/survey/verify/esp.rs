@@ -5,6 +5,7 @@ use std::fs::File;
 use super::{Findings, volume};
 use crate::binary::{self, MACHINE_AARCH64};
 use crate::fat::{FatError, FatVolume};
+use crate::home::{IpxeHome, loader_name};
 use crate::manifest::{self, Manifest};
 use crate::netboot::{self, BootScript};
 use crate::partitions::{Partition, PartitionType};
@@ -27,13 +28,15 @@ pub(super) struct Esp<'a> {
 
 pub(super) fn check<'a>(disk: &'a Disk, found: &mut Findings) -> Option<Esp<'a>> {
     let mut all = disk.table.find(PartitionType::is_esp);
-    let Some(partition) = all.next() else {
-        found.add(
-            rules::ESP_1,
-            Place::byte(446),
-            "there is no EFI system partition",
-        );
-        return None;
+    let home = IpxeHome::find(disk);
+    let partition = match (all.next(), &home) {
+        (Some(partition), _) => partition,
+        (None, Ok(home)) => home_partition(disk, home)?,
+        (None, Err(_)) => {
+            let what = "there is no EFI system partition, and no iPXE on another FAT partition";
+            found.add(rules::ESP_1, Place::byte(446), what);
+            return None;
+        }
     };
     for other in all {
         let what = format!(
@@ -52,10 +55,21 @@ pub(super) fn check<'a>(disk: &'a Disk, found: &mut Findings) -> Option<Esp<'a>>
     };
     esp.check_volume(found);
     let manifest = esp.manifest(found);
-    esp.check_ipxe(&manifest, found);
+    // A manifest that cannot be read has broken a rule of its own.
+    let path = home.as_ref().map_or(&manifest.ipxe, |home| &home.path);
+    esp.check_ipxe(path, found);
+    if let Ok(home) = &home {
+        found.remarks.extend(home.remark());
+    }
     esp.read_variables(found);
     esp.read_script(found);
     Some(esp)
+}
+
+/// The partition of the table that iPXE was found on.
+fn home_partition<'a>(disk: &'a Disk, home: &IpxeHome) -> Option<&'a Partition> {
+    let mut all = disk.table.partitions.iter();
+    all.find(|partition| **partition == home.partition)
 }
 
 impl Esp<'_> {
@@ -95,14 +109,15 @@ impl Esp<'_> {
         }
     }
 
-    fn check_ipxe(&mut self, manifest: &Manifest, found: &mut Findings) {
-        let place = || Place::file(self.partition, &manifest.ipxe);
-        let beside = format!("{}/{}", manifest.ipxe_folder(), script::FILE_NAME);
-        if !manifest.ipxe_folder().is_empty() && self.volume.has_file(&beside) {
+    fn check_ipxe(&mut self, path: &str, found: &mut Findings) {
+        let place = || Place::file(self.partition, path);
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let beside = format!("{folder}/{}", script::FILE_NAME);
+        if !folder.is_empty() && self.volume.has_file(&beside) {
             let what = "iPXE looks for its script in its own folder first";
             found.add(rules::IPXE_5, Place::file(self.partition, &beside), what);
         }
-        let file = match self.optional(&manifest.ipxe, LIMITS.program, found) {
+        let file = match self.optional(path, LIMITS.program, found) {
             Some(file) if !file.is_empty() => file,
             Some(_) => return found.add(rules::IPXE_1, place(), "the file is empty"),
             None => return found.add(rules::IPXE_1, place(), "there is no such file"),
@@ -119,7 +134,13 @@ impl Esp<'_> {
         }
         match binary::ipxe(&file) {
             Some(ipxe) => self.has_https = ipxe.features.contains(&"HTTPS"),
-            None => found.add(rules::IPXE_3, place(), "it does not call itself iPXE"),
+            None => {
+                let what = match loader_name(&file) {
+                    Some(loader) => format!("it is {loader}, and no iPXE is on the partition"),
+                    None => "it does not call itself iPXE".into(),
+                };
+                found.add(rules::IPXE_3, place(), what);
+            }
         }
     }
 
@@ -142,7 +163,12 @@ impl Esp<'_> {
         };
         if !script.has_magic() {
             let place = Place::file(self.partition, script::FILE_NAME);
-            found.add(rules::SCRIPT_1, place, "it does not begin with #!ipxe");
+            let fault = file.as_deref().and_then(BootScript::encoding_fault);
+            found.add(
+                rules::SCRIPT_1,
+                place,
+                fault.unwrap_or("it does not begin with #!ipxe"),
+            );
         }
         if !script.servers().is_empty() && !self.has_https {
             let what = "the boot script needs HTTPS, which iPXE does not name among its features";

@@ -6,12 +6,12 @@ use super::Findings;
 use super::esp::Esp;
 use crate::credentials::{self, CredentialError};
 use crate::fat::ClusterMap;
+use crate::key_material::Traces;
 use crate::netboot::BootScript;
 use crate::script::Identity;
 use crate::survey::certificate::Certificate;
 use crate::survey::rules;
 use crate::survey::violation::Place;
-use crate::traces::Traces;
 use crate::{Disk, ImageError, efivar, script};
 
 pub(super) fn check(
@@ -62,8 +62,17 @@ fn check_traces(
     identity: &Identity,
     found: &mut Findings,
 ) -> Result<(), ImageError> {
-    let Some(traces) = Traces::of(&identity.private_key) else {
-        return Ok(());
+    let traces = match Traces::of(&identity.private_key) {
+        Ok(traces) => traces,
+        Err(error) => {
+            let place = Place::file(esp.partition, script::FILE_NAME);
+            found.add(
+                rules::ID_4,
+                place,
+                format!("its pieces cannot be looked for: {error}"),
+            );
+            return Ok(());
+        }
     };
     let window = esp.partition.bytes();
     let fat = ImageError::fat(disk.path(), esp.partition.number);
@@ -119,6 +128,13 @@ fn check_trust(esp: &Esp<'_>, script: &BootScript, now: SystemTime, found: &mut 
         } = &certificate;
         if !certificate.authority {
             let what = format!("the certificate of {subject} is not one of a CA");
+            found.add(rules::TRUST_1, place(), what);
+        }
+        if !certificate.is_rsa {
+            let what = format!(
+                "the CA {subject} has {}, and iPXE has RSA only",
+                certificate.key
+            );
             found.add(rules::TRUST_1, place(), what);
         }
         let clock = if script.sets_clock() { now } else { UNIX_EPOCH };
