@@ -102,3 +102,83 @@ fn of_answer(service: ServiceId, status: u16) -> Option<Class> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+    use crate::timeline::TlsEvent;
+
+    fn answer(service: ServiceId, status: u16) -> Event {
+        Event::Request(testing::request(service, "/x", status))
+    }
+
+    fn name(query: &str, is_answered: bool) -> Event {
+        Event::Dns {
+            query: query.into(),
+            answer: is_answered.then(|| [192, 0, 2, 1].into()),
+        }
+    }
+
+    fn handshake(error: &str) -> Event {
+        Event::Tls(TlsEvent {
+            service: ServiceId::Boot,
+            server_name: None,
+            fingerprint: None,
+            error: (!error.is_empty()).then(|| error.into()),
+            duration: std::time::Duration::ZERO,
+        })
+    }
+
+    fn class(events: &[Event]) -> Class {
+        let mut traces = Traces::default();
+        events.iter().for_each(|event| traces.take(event));
+        traces.class()
+    }
+
+    #[test]
+    fn what_network_and_servers_have_shown_decides() {
+        use ServiceId::{Boot, Registry};
+        let good = || answer(Boot, 200);
+        let lease = |class: &str| Event::Lease {
+            mac: String::new(),
+            address: [10, 0, 0, 1].into(),
+            vendor_class: Some(class.into()),
+        };
+        assert_eq!(class(&[]), Class::Image);
+        assert_eq!(class(&[lease("U-Boot.armv8")]), Class::Image);
+        assert_eq!(
+            class(&[lease("PXEClient:Arch:00011:UNDI:003010")]),
+            Class::Board
+        );
+        assert_eq!(class(&[answer(Boot, 403)]), Class::Image);
+        assert_eq!(class(&[answer(Boot, 404)]), Class::Server);
+        assert_eq!(class(&[answer(Boot, 404), good()]), Class::Board);
+        assert_eq!(
+            class(&[good(), answer(Registry, 401), answer(Registry, 200)]),
+            Class::Board
+        );
+        assert_eq!(class(&[good(), answer(Registry, 404)]), Class::Server);
+        assert_eq!(
+            class(&[handshake(
+                "invalid peer certificate: Expired, certificate expired"
+            )]),
+            Class::Image
+        );
+        assert_eq!(class(&[handshake("tls handshake eof")]), Class::Server);
+        assert_eq!(
+            class(&[handshake("tls handshake eof"), handshake("")]),
+            Class::Board
+        );
+        assert_eq!(class(&[good(), name("quay.io", false)]), Class::Network);
+        // A name has an address of one kind and none of the other.
+        assert_eq!(
+            class(&[good(), name("hub", false), name("hub", true)]),
+            Class::Board
+        );
+        assert_eq!(
+            class(&[good(), name("hub", true), name("hub", false)]),
+            Class::Board
+        );
+    }
+}

@@ -25,8 +25,21 @@ pub fn on_own_core<F>(work: impl FnOnce(Option<usize>) -> F + Send) -> io::Resul
 where
     F: Future<Output: Send>,
 {
+    on_core_of(CLAIMS, work)
+}
+
+/// What the names of all runs' claims on this machine begin with.
+const CLAIMS: &str = "shakedown/core";
+
+fn on_core_of<F>(
+    claims: &str,
+    work: impl FnOnce(Option<usize>) -> F + Send,
+) -> io::Result<F::Output>
+where
+    F: Future<Output: Send>,
+{
     let in_thread = || {
-        let core = Core::claim();
+        let core = Core::claim(claims);
         OWN.set(core.as_ref().map(|core| core.number));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -65,14 +78,14 @@ struct Core {
 
 impl Core {
     /// Claims a free one of the cores that this thread may use, and binds the thread to it.
-    fn claim() -> Option<Self> {
+    fn claim(claims: &str) -> Option<Self> {
         let allowed = sched_getaffinity(None).ok()?;
         // The first core last: it serves most of the host's interrupts.
         let core = (1..CpuSet::MAX_CPU)
             .chain([0])
             .filter(|number| allowed.is_set(*number))
             .find_map(|number| {
-                let name = format!("shakedown/core/{number}");
+                let name = format!("{claims}/{number}");
                 let name = SocketAddr::from_abstract_name(name).ok()?;
                 let claim = UnixListener::bind_addr(&name).ok()?;
                 Some(Self {
@@ -94,9 +107,14 @@ mod tests {
 
     use super::*;
 
+    /// Claims that no other process makes, nor another test.
+    fn claims(test: &str) -> String {
+        format!("shakedown/test/{}/{test}", std::process::id())
+    }
+
     #[test]
     fn what_a_run_starts_stays_on_its_core() {
-        let list = on_own_core(async |core| {
+        let list = on_core_of(&claims("stays"), async |core| {
             let from_child = || {
                 let child = Command::new("grep")
                     .args(["Cpus_allowed_list", "/proc/self/status"])
@@ -105,30 +123,34 @@ mod tests {
                 String::from_utf8(child.stdout).unwrap()
             };
             let list = tokio::task::spawn_blocking(from_child).await.unwrap();
-            core.is_none_or(|core| list.trim_end().ends_with(&format!("\t{core}")))
+            (core, own_core(), list)
         });
-        assert!(list.unwrap());
+        let (core, own, list) = list.unwrap();
+        let core = core.expect("nobody else claims these");
+        assert_eq!(own, Some(core));
+        assert!(list.trim_end().ends_with(&format!("\t{core}")), "{list}");
     }
 
     #[test]
     fn runs_beside_each_other_have_different_cores() {
         let cores = thread::available_parallelism().unwrap().get();
         let barrier = std::sync::Barrier::new(cores + 1);
+        let claims = claims("different");
         let claimed = thread::scope(|scope| {
             let run = || {
                 let meet = async |core| {
                     barrier.wait();
                     core
                 };
-                on_own_core(meet).unwrap()
+                on_core_of(&claims, meet).unwrap()
             };
             let runs: Vec<_> = (0..=cores).map(|_| scope.spawn(run)).collect();
             let claimed = runs.into_iter().map(|run| run.join().unwrap());
             claimed.collect::<Vec<Option<usize>>>()
         });
-        // One has none, at least: other processes may have claimed some.
-        let numbers: Vec<_> = claimed.iter().flatten().collect();
-        assert!(numbers.len() <= cores);
-        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
+        // Every core is taken once, and one run has none.
+        let numbers: BTreeSet<_> = claimed.iter().flatten().collect();
+        assert_eq!(numbers.len(), cores);
+        assert_eq!(claimed.iter().flatten().count(), cores);
     }
 }
