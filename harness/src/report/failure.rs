@@ -111,6 +111,10 @@ fn network_line(record: &Record) -> Option<String> {
             None => format!("TLS handshake with the {} server", tls.service),
             Some(e) => format!("TLS handshake with the {} server failed: {e}", tls.service),
         },
+        Event::Connection(connection) => connection.to_string(),
+        Event::Outlet { port, state, .. } => {
+            format!("power distribution unit: port {port} is {state}")
+        }
         Event::Usb { link } => format!("USB NIC {link:?}").to_lowercase(),
         _ => return None,
     };

@@ -83,8 +83,19 @@ pub enum Event {
     },
     /// A TLS handshake ended.
     Tls(TlsEvent),
-    /// An HTTP request was answered in full, or its connection broke off.
+    /// A request was answered in full, or its connection broke off.
     Request(RequestEvent),
+    /// A connection that was forwarded to a server outside of the run ended.
+    Connection(ConnectionEvent),
+    /// The power distribution unit switched one of its ports.
+    Outlet {
+        /// The port, counted from 0.
+        port: u16,
+        /// What it is now.
+        state: OutletState,
+        /// Who ordered it.
+        by: SwitchedBy,
+    },
     /// What went over the NIC's cable since the last such event, a second or so ago; seconds without traffic have none.
     Traffic {
         /// Bytes that the board sent.
@@ -271,7 +282,105 @@ pub struct TlsEvent {
     pub duration: Duration,
 }
 
-/// An HTTP request with its outcome.
+/// A state of a port of the power distribution unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutletState {
+    /// The board has power.
+    On,
+    /// The board has none.
+    Off,
+    /// The unit could not switch it, and does not know.
+    Unknown,
+}
+
+impl fmt::Display for OutletState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Who ordered the power distribution unit to switch a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwitchedBy {
+    /// A step of the scenario.
+    Step,
+    /// A client of the binary TCP protocol.
+    Tcp,
+    /// A client of the HTTP interface.
+    Http,
+}
+
+/// A connection that was copied, byte for byte, between a board and a server outside of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionEvent {
+    /// The service that the board meant.
+    pub service: ServiceId,
+    /// Client address.
+    pub client: Ipv4Addr,
+    /// Server name of the TLS handshake, if there was one.
+    pub server_name: Option<String>,
+    /// The first TLS alert that could be read, which is one that was sent before the connection was encrypted.
+    pub alert: Option<AlertEvent>,
+    /// Why there was no connection to the server outside, or why it ended early.
+    pub error: Option<String>,
+    /// Bytes that the client sent.
+    pub to_server: u64,
+    /// Bytes that the server sent.
+    pub to_client: u64,
+    /// Seconds from the connection to its end.
+    #[serde(with = "seconds")]
+    #[schemars(with = "f64")]
+    pub duration: Duration,
+}
+
+impl fmt::Display for ConnectionEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            service,
+            to_server,
+            to_client,
+            ..
+        } = self;
+        write!(f, "forwarded connection to the {service} server")?;
+        if let Some(name) = &self.server_name {
+            write!(f, " as {name}")?;
+        }
+        write!(f, ": {to_server} bytes sent, {to_client} received")?;
+        if let Some(alert) = &self.alert {
+            write!(f, ", {alert}")?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, ", {error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A TLS alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlertEvent {
+    /// Whether the client sent it; otherwise the server did.
+    pub from_client: bool,
+    /// The alert's number (RFC 8446, section 6).
+    pub code: u8,
+    /// The alert's name, for example `bad_certificate`.
+    pub name: String,
+}
+
+impl fmt::Display for AlertEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = if self.from_client { "client" } else { "server" };
+        write!(f, "TLS alert of the {from}: {} ({})", self.name, self.code)
+    }
+}
+
+/// A request with its outcome: over HTTP, or over TFTP with the method `RRQ` and the status that HTTP would have.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestEvent {
     /// The service that answered.
@@ -282,7 +391,7 @@ pub struct RequestEvent {
     pub fingerprint: Option<String>,
     /// `Host` header, without the port.
     pub host: String,
-    /// Method, as in `GET`.
+    /// Method, for example `GET`; `RRQ` is the reading of a file by TFTP.
     pub method: String,
     /// Path and query as sent.
     pub target: String,

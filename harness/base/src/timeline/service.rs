@@ -17,6 +17,8 @@ pub enum ServiceId {
     Registry,
     /// Takes what boards upload (S3).
     Scratch,
+    /// The power distribution unit: switches boards on and off.
+    Power,
     /// A server of a benchmark, which is in no scenario.
     Bench,
 }
@@ -29,6 +31,7 @@ impl ServiceId {
             Self::Boot => "boot",
             Self::Registry => "registry",
             Self::Scratch => "scratch",
+            Self::Power => "power",
             Self::Bench => "bench",
         }
     }

@@ -42,6 +42,18 @@ pub(super) fn lane_event(event: &Event) -> Option<(&'static str, f64, String)> {
                 ),
             }
         }
+        Event::Connection(connection) => {
+            let is_broken = connection.error.is_some() || connection.alert.is_some();
+            let class = if is_broken { "tls broken" } else { "tls" };
+            (
+                class,
+                connection.duration.as_secs_f64(),
+                connection.to_string(),
+            )
+        }
+        Event::Outlet { port, state, .. } => {
+            ("power", 0.0, format!("port {port} switched {state}"))
+        }
         Event::Screenshot { stage, .. } => {
             let stage = stage.as_deref().unwrap_or("the end");
             ("screen", 0.0, format!("screenshot at {stage}"))
