@@ -24,6 +24,7 @@ use super::fragments::Reassembly;
 use super::frame::{self, ETHERNET_HEADER, Mac, Undeliverable};
 use super::lock::lock;
 use super::observe::{Counters, count};
+use super::sockets::{Delivery, Sockets};
 use super::tcp::Registry;
 use super::udp::{Answer, Datagram, Service, To};
 use shakedown_base::timeline::Timeline;
@@ -57,6 +58,7 @@ pub(super) struct Host {
     pub(super) bindings: Vec<Binding>,
     pub(super) registry: Arc<Registry>,
     pub(super) reassembly: Mutex<Reassembly>,
+    pub(super) sockets: Sockets,
     pub(super) counters: Arc<Counters>,
     pub(super) timeline: Timeline,
 }
@@ -207,6 +209,19 @@ impl Host {
                     || b.takes_broadcast && self.is_broadcast(destination))
         };
         let Some(binding) = self.bindings.iter().find(is_bound) else {
+            let (from_port, to_port) = (ports.src_port, ports.dst_port);
+            let (client, server) = (
+                SocketAddrV4::new(source, from_port),
+                SocketAddrV4::new(destination, to_port),
+            );
+            match self.sockets.deliver(from, client, server, packet.payload()) {
+                Delivery::Taken => return Ok(Verdict::Done),
+                Delivery::Overflowed => {
+                    count(&self.counters.overflowed, 1);
+                    return Ok(Verdict::Done);
+                }
+                Delivery::Nobody => {}
+            }
             if !is_unicast || !self.is_unicast(source) {
                 return Ok(Verdict::Done);
             }
@@ -254,6 +269,7 @@ impl Host {
                 .iter()
                 .any(|binding| binding.addresses.contains(&address))
             || self.registry.has_host(address)
+            || self.sockets.has_host(address)
     }
 
     fn is_broadcast(&self, address: Ipv4Addr) -> bool {

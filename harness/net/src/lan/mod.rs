@@ -7,6 +7,7 @@
 //! NIC model <== cable ==> port ── switch ── other ports
 //!                           │
 //!                           ├── host: ARP, ICMP, UDP ── dhcp, dns, ntp   (pure functions of a datagram)
+//!                           │                        └ sockets ── tftp   (a task)
 //!                           └── tcp: smoltcp ── TcpListener, TcpStream   (what axum serves on)
 //! ```
 //!
@@ -14,7 +15,7 @@
 //! `Lan` ends every task and every connection. Every frame passes one place on its way in and one on its way out
 //! (`port::Port`), where [`Lan::observe`] sees it.
 //!
-//! Sources: RFC 826 (ARP), 791 (IPv4), 792 (ICMP), 768 (UDP), 9293 (TCP), 2131 and 2132 (DHCP), 1035 (DNS), 5905 (NTP).
+//! Sources: RFC 826 (ARP), 791 (IPv4), 792 (ICMP), 768 (UDP), 9293 (TCP), 2131 and 2132 (DHCP), 1035 (DNS), 5905 (NTP), 1350 (TFTP).
 
 mod config;
 mod dhcp;
@@ -29,8 +30,10 @@ mod ntp;
 mod observe;
 mod outlet;
 mod port;
+mod sockets;
 mod switch;
 mod tcp;
+mod tftp;
 mod udp;
 
 pub use config::{Boot, Config, Dhcp, FileForArchitecture, Subnet};
@@ -39,3 +42,4 @@ pub use network::Lan;
 pub use ntp::Clock;
 pub use observe::{Direction, Observed, Statistics};
 pub use tcp::{TcpListener, TcpStream};
+pub use tftp::{TftpContent, TftpFiles};

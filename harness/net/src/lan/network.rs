@@ -18,11 +18,13 @@ use super::ntp::{self, Clock, Ntp};
 use super::observe::Counters;
 use super::outlet::Outlet;
 use super::port::Port;
+use super::sockets::Sockets;
 use super::switch::Switch;
 use super::tcp::{Link, TcpListener};
+use super::tftp::{self, TftpFiles};
 use super::udp::Service;
 use super::{Config, Error, Observed, Statistics};
-use shakedown_base::timeline::Timeline;
+use shakedown_base::timeline::{ServiceId, Timeline};
 use shakedown_base::wire::{self, WireEnd};
 
 /// Frames that a cable holds in each direction: more than two connections have under way, and what a guest sends in 60 ms at
@@ -106,6 +108,7 @@ impl Lan {
                 bindings,
                 registry: Arc::default(),
                 reassembly: Mutex::default(),
+                sockets: Sockets::default(),
                 counters: Arc::new(Counters::default()),
                 timeline: timeline.clone(),
             }),
@@ -162,6 +165,29 @@ impl Lan {
         Ok(TcpListener::new(local, registry.open(local)?, registry))
     }
 
+    /// Hands out files by TFTP, read only, at any unicast address outside the DHCP pool, until the LAN ends. Each transfer is a
+    /// request of `service` on the timeline, with the method `RRQ`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`], [`Error::InPool`], [`Error::Unicast`].
+    pub fn serve_tftp(
+        &self,
+        address: Ipv4Addr,
+        service: ServiceId,
+        files: impl TftpFiles,
+    ) -> Result<(), Error> {
+        check_unicast("address of the tftp server,", address)?;
+        if self.host.config.in_pool(address) {
+            return Err(Error::InPool(address));
+        }
+        let ports = vec![tftp::PORT..=tftp::PORT, tftp::TRANSFERS];
+        let switch = Arc::clone(&self.switch);
+        let socket = self.host.sockets.open(address, ports, switch)?;
+        let timeline = self.host.timeline.clone();
+        self.spawn(tftp::serve(socket, service, files, timeline, self.started));
+        Ok(())
+    }
+
     /// Sees every frame from now on. An observer that falls thousands of frames behind misses the oldest and is told how many.
     #[must_use]
     pub fn observe(&self) -> broadcast::Receiver<Observed> {
@@ -191,5 +217,6 @@ impl Lan {
 impl Drop for Lan {
     fn drop(&mut self) {
         self.host.registry.close_all();
+        self.host.sockets.close_all();
     }
 }

@@ -15,3 +15,4 @@ mod segments;
 mod services;
 mod stress;
 mod tcp;
+mod tftp;
