@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, HOST};
-use axum::http::{Method, Request, Response};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, HOST};
+use axum::http::{Method, Request, Response, StatusCode};
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tower::ServiceExt;
 
 use super::Peer;
-use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
+use shakedown_base::timeline::{
+    ConnectionEvent, Event, RequestEvent, ServiceId, Timeline, TlsEvent,
+};
 
 /// Characters of a request's target that are written down. A head may have 64 KiB, and the timeline keeps every request.
 const LONGEST_TARGET: usize = 2048;
@@ -61,6 +64,11 @@ impl Journal {
         }));
     }
 
+    /// Writes down a connection that was forwarded.
+    pub(crate) fn connection(&self, connection: ConnectionEvent) {
+        self.timeline.emit(Event::Connection(connection));
+    }
+
     /// Writes down something that is neither a request nor a handshake.
     pub(crate) fn note(&self, text: impl Into<String>) {
         self.timeline.note(self.service.name(), text);
@@ -83,8 +91,14 @@ impl Journal {
             timeline: self.timeline.clone(),
         };
         let head = request.method() == Method::HEAD;
-        request.extensions_mut().insert(peer);
-        let Ok(response) = router.oneshot(request).await;
+        let response = match &peer.objection {
+            Some(objection) => bad_certificate(objection),
+            None => {
+                request.extensions_mut().insert(peer);
+                let Ok(response) = router.oneshot(request).await;
+                response
+            }
+        };
         entry.event.status = response.status().as_u16();
         entry.event.offset = part_offset(&response);
         let expected = if head {
@@ -123,6 +137,13 @@ fn cut(mut text: String, longest: usize) -> String {
         text.push('…');
     }
     text
+}
+
+/// What a client with a bad certificate gets for every request; the connection ends then.
+fn bad_certificate(objection: &str) -> Response<Body> {
+    let text = format!("The SSL certificate error: {objection}\n");
+    let headers = [(CONNECTION, "close")];
+    (StatusCode::BAD_REQUEST, headers, text).into_response()
 }
 
 /// The `Host` header without the port.

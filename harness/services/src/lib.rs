@@ -1,4 +1,5 @@
-//! The servers on the LAN: iPXE boot server, container registry, scratch space, and the certificates that both sides trust.
+//! The servers on the LAN: iPXE boot server, container registry, scratch space, power distribution unit, and the certificates that both
+//! sides trust.
 //!
 //! Life cycle: build a [`Router`](axum::Router) ([`BootServer`], [`Registry`], [`ScratchSpace`]), take a listener (any
 //! [`axum::serve::Listener`] whose address becomes a [`Peer`]), wrap it in a [`TlsListener`] where the service speaks TLS,
@@ -15,10 +16,13 @@ mod certificates;
 mod conditional;
 mod download;
 mod error;
+mod forward;
 mod journal;
+mod judged_later;
 mod known_client;
 mod oci;
 mod patience;
+mod pdu;
 mod peer;
 mod pieces;
 mod range;
@@ -35,12 +39,14 @@ pub use blob::Blob;
 pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock};
 pub use certificates::{Authority, Identity, KeySize, ServerProfile, Validity};
 pub use error::Error;
+pub use forward::forward;
 pub use journal::Journal;
 pub use oci::{Compression, ConfigSpec, Digest, Document, Layer, Nonce, OciImage, Platform};
+pub use pdu::{PowerError, PowerUnit, Switching, serve_pdu};
 pub use peer::Peer;
 pub use registry::{RateLimit, Registry, TokenAuth};
 pub use scratch::{Credentials, ScratchSpace};
 pub use secrets::Secrets;
 pub use serve::{Server, serve};
 pub use shakedown_base::fingerprint::Fingerprint;
-pub use tls::{TlsListener, TlsOptions};
+pub use tls::{Refusal, TlsListener, TlsOptions};

@@ -13,6 +13,8 @@ pub struct Peer {
     pub server_name: Option<String>,
     /// Fingerprint of the certificate that the client proved to hold.
     pub fingerprint: Option<Fingerprint>,
+    /// What is wrong with that certificate: the client's requests are refused.
+    pub objection: Option<String>,
 }
 
 impl From<SocketAddrV4> for Peer {
@@ -21,6 +23,7 @@ impl From<SocketAddrV4> for Peer {
             address,
             server_name: None,
             fingerprint: None,
+            objection: None,
         }
     }
 }

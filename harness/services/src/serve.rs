@@ -67,6 +67,24 @@ where
     }
 }
 
+/// Starts a task that runs `handle` for every connection of `listener`. Needs a tokio runtime.
+pub(crate) fn serve_connections<L, F>(
+    listener: L,
+    journal: Journal,
+    handle: impl FnMut(L::Io, L::Addr) -> F + Send + 'static,
+) -> Server
+where
+    L: Listener,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let stop = CancellationToken::new();
+    let accept = accept_all(listener, journal, stop.clone(), handle);
+    Server {
+        task: AbortOnDropHandle::new(tokio::spawn(accept)),
+        stop,
+    }
+}
+
 /// Accepts connections until `stop` and runs `handle` for each in a task of its own; then waits for these tasks. They end with the
 /// returned future.
 pub(crate) async fn accept_all<L, F>(

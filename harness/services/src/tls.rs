@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{Acceptor, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -21,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::judged_later::JudgedLater;
 use super::known_client::KnownClient;
 use super::serve::accept_all;
 use super::{Error, Fingerprint, Identity, Journal, Peer, Secrets};
@@ -52,6 +54,18 @@ pub struct TlsOptions<'a> {
     pub handshake_timeout: Duration,
     /// Where the secrets of every connection go, for those who read a capture of its frames.
     pub secrets: Option<Secrets>,
+    /// How a client is refused whose certificate is bad.
+    pub refusal: Refusal,
+}
+
+/// How a client is refused whose certificate is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Refusal {
+    /// The handshake fails with an alert.
+    #[default]
+    Alert,
+    /// The handshake succeeds, and every request is answered 400, as by nginx.
+    BadRequest,
 }
 
 impl<'a> TlsOptions<'a> {
@@ -66,6 +80,7 @@ impl<'a> TlsOptions<'a> {
             max_fragment: None,
             handshake_timeout: Duration::from_secs(120),
             secrets: None,
+            refusal: Refusal::Alert,
         }
     }
 
@@ -79,28 +94,43 @@ impl<'a> TlsOptions<'a> {
         }
     }
 
-    fn server_config(&self, service: ServiceId) -> Result<Arc<ServerConfig>, Error> {
+    /// What the library needs to know, and who judges clients after the handshake, if that is when they are judged.
+    fn server_config(
+        &self,
+        service: ServiceId,
+    ) -> Result<(Arc<ServerConfig>, Option<Arc<JudgedLater>>), Error> {
         let refused = |source| Error::Tls { service, source };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&rustls::version::TLS12, &rustls::version::TLS13])
             .map_err(refused)?;
-        let builder = match (self.known_client, self.client_authority) {
-            (Some(client), _) => {
-                builder.with_client_cert_verifier(KnownClient::new(client.clone(), provider))
-            }
-            (None, None) => builder.with_no_client_auth(),
-            (None, Some(authority)) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(authority.clone()).map_err(refused)?;
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        .with_crls(self.revoked.cloned())
-                        .allow_unauthenticated()
-                        .build()
-                        .map_err(|source| Error::ClientAuthority { service, source })?;
+        let verifier: Option<Arc<dyn ClientCertVerifier>> =
+            match (self.known_client, self.client_authority) {
+                (Some(client), _) => Some(KnownClient::new(client.clone(), provider)),
+                (None, None) => None,
+                (None, Some(authority)) => {
+                    let mut roots = RootCertStore::empty();
+                    roots.add(authority.clone()).map_err(refused)?;
+                    let verifier =
+                        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                            .with_crls(self.revoked.cloned())
+                            .allow_unauthenticated()
+                            .build()
+                            .map_err(|source| Error::ClientAuthority { service, source })?;
+                    Some(verifier)
+                }
+            };
+        let judge = verifier
+            .clone()
+            .filter(|_| self.refusal == Refusal::BadRequest)
+            .map(JudgedLater::new);
+        let builder = match (&judge, verifier) {
+            (Some(judge), _) => {
+                let verifier: Arc<dyn ClientCertVerifier> = Arc::clone(judge) as _;
                 builder.with_client_cert_verifier(verifier)
             }
+            (None, Some(verifier)) => builder.with_client_cert_verifier(verifier),
+            (None, None) => builder.with_no_client_auth(),
         };
         let key = PrivateKeyDer::Pkcs8(self.identity.key_pkcs8_der().clone_key());
         let config = builder.with_single_cert(self.identity.chain_der(), key);
@@ -114,7 +144,7 @@ impl<'a> TlsOptions<'a> {
         let config = Arc::new(config);
         // The record size is looked at only when a connection begins.
         ServerConnection::new(Arc::clone(&config)).map_err(refused)?;
-        Ok(config)
+        Ok((config, judge))
     }
 }
 
@@ -135,7 +165,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<I> {
     where
         L: Listener<Io = I, Addr: Into<Peer>>,
     {
-        let config = options.server_config(journal.service())?;
+        let (config, judge) = options.server_config(journal.service())?;
         let timeout = options.handshake_timeout;
         let local = listener.local_addr().map(Into::into);
         let (sender, ready) = mpsc::channel(BACKLOG);
@@ -143,6 +173,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsListener<I> {
         let handle = move |io, address: L::Addr| {
             let handshake = Handshake {
                 config: Arc::clone(&config),
+                judge: judge.clone(),
                 timeout,
                 journal: journal.clone(),
             };
@@ -187,6 +218,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin + Send + 'static> Listener for TlsListene
 /// One handshake.
 struct Handshake {
     config: Arc<ServerConfig>,
+    judge: Option<Arc<JudgedLater>>,
     timeout: Duration,
     journal: Journal,
 }
@@ -210,14 +242,12 @@ impl Handshake {
         };
         match outcome {
             Ok(stream) => {
-                let certificate = stream
-                    .get_ref()
-                    .1
-                    .peer_certificates()
-                    .and_then(<[_]>::first);
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                let judge = self.judge.as_ref();
                 let peer = Peer {
                     server_name: server_name.clone(),
-                    fingerprint: certificate.map(|der| Fingerprint::of(der)),
+                    fingerprint: chain.first().map(|der| Fingerprint::of(der)),
+                    objection: judge.and_then(|judge| judge.objection(chain)),
                     ..peer
                 };
                 self.journal
@@ -284,6 +314,34 @@ mod tests {
         let _ = service.dial_tls(Some(&PKI.client), &TLS12).await;
         let error = service.handshake(&mut cursor).await.error.unwrap();
         assert!(error.contains("certificate"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_bad_certificate_may_be_refused_by_a_status_as_nginx_does() {
+        let router = Router::new().fallback(|| async { "in" });
+        let options = TlsOptions {
+            refusal: Refusal::BadRequest,
+            ..TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der())
+        };
+        let service = Service::tls(ServiceId::Boot, router, &options).await;
+        let (mut handshakes, mut requests) = (Cursor::default(), Cursor::default());
+        for version in [&TLS12, &TLS13] {
+            for (identity, status) in [
+                (Some(&*STRANGER), 400),
+                (Some(&PKI.client), 200),
+                (None, 200),
+            ] {
+                let mut client = service.dial_tls(identity, version).await.unwrap();
+                let answer = client.get("/").await;
+                assert_eq!(answer.status().as_u16(), status);
+                assert_eq!(answer.headers().contains_key("connection"), status == 400);
+                let handshake = service.handshake(&mut handshakes).await;
+                assert_eq!(handshake.error, None);
+                let request = service.request(&mut requests).await;
+                let own = identity.map(|identity| identity.fingerprint().to_string());
+                assert_eq!((request.status, request.fingerprint), (status, own));
+            }
+        }
     }
 
     #[tokio::test]
