@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::InputError;
@@ -15,7 +16,7 @@ use super::names::NameError;
 pub struct SourceText {
     /// The file's name without directories.
     pub file: String,
-    /// What it said; of a file that extends another, what both say together.
+    /// What it said; of a file that extends another, what both say together, and of a variant what it makes of its file.
     pub text: String,
 }
 
@@ -24,8 +25,30 @@ pub struct SourceText {
 pub struct Document {
     /// The file itself, then those that it extends.
     parts: Vec<Part>,
-    /// For a document of several parts, what they say together.
+    /// The variant of the file that this is.
+    variant: Option<Variant>,
+    /// For a document of several parts and for a variant, what they say together.
     merged: Option<String>,
+}
+
+/// One of the variants of a file.
+#[derive(Debug, Clone)]
+struct Variant {
+    /// Its place among them.
+    number: usize,
+    name: String,
+}
+
+/// What of a file says whether it has variants.
+#[derive(Deserialize)]
+struct Variants {
+    #[serde(default)]
+    variant: Vec<VariantHead>,
+}
+
+#[derive(Deserialize)]
+struct VariantHead {
+    name: toml::Spanned<String>,
 }
 
 /// One file of a document. Bytes of the document are counted through all of its parts.
@@ -60,6 +83,7 @@ impl Document {
         };
         Self {
             parts: vec![part],
+            variant: None,
             merged: None,
         }
     }
@@ -74,6 +98,51 @@ impl Document {
             start: part.start + offset,
             ..part
         }));
+        self.merge()
+    }
+
+    /// What each `[[variant]]` of the file makes of it: the variant's tables are merged into the file's key by key, everything else replaces
+    /// what the file says. A file without variants is the only one of its kind. To be called once.
+    ///
+    /// # Errors
+    /// A variant has no name, or one that another has or that cannot be part of a file name.
+    pub fn variants(self) -> Result<Vec<Self>, InputError> {
+        let heads: Vec<VariantHead> = self.parse::<Variants>()?.variant;
+        if heads.is_empty() {
+            return Ok(vec![self]);
+        }
+        let mut names: Vec<&str> = Vec::new();
+        for head in &heads {
+            let name = head.name.get_ref();
+            let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            let message = if name.is_empty() || !name.bytes().all(fits) {
+                format!(
+                    "`{name}` is no name of a variant: use lower-case letters, digits and dashes"
+                )
+            } else if names.contains(&name.as_str()) {
+                format!("there is another variant \"{name}\": give each its own name")
+            } else {
+                names.push(name);
+                continue;
+            };
+            return Err(self.error_at(head.name.span(), &message));
+        }
+        let variant = |(number, name): (usize, &&str)| {
+            let variant = Variant {
+                number,
+                name: (*name).to_owned(),
+            };
+            let document = Self {
+                variant: Some(variant),
+                ..self.clone()
+            };
+            document.merge()
+        };
+        names.iter().enumerate().map(variant).collect()
+    }
+
+    /// Writes down what the document says as one file that stands alone.
+    fn merge(mut self) -> Result<Self, InputError> {
         let mut table: toml::Table = self.parse()?;
         table.remove("extends");
         let text = toml::to_string_pretty(&table);
@@ -87,9 +156,9 @@ impl Document {
     /// # Errors
     /// The text is not TOML or not a `T`; the error points at the place.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, InputError> {
-        let parsed = match &*self.parts {
-            [only] => toml::from_str(&only.text),
-            parts => extends::parse(parts),
+        let parsed = match (&*self.parts, &self.variant) {
+            ([only], None) => toml::from_str(&only.text),
+            (parts, variant) => extends::parse(parts, variant.as_ref().map(|v| v.number)),
         };
         parsed.map_err(|e| self.error_at(e.span().unwrap_or(0..0), e.message()))
     }
@@ -108,7 +177,10 @@ impl Document {
         let part = self.part(0);
         let file = part.path.file_name().unwrap_or_default();
         SourceText {
-            file: file.to_string_lossy().into_owned(),
+            file: match &self.variant {
+                Some(_) => format!("{}.toml", self.plain_name()),
+                None => file.to_string_lossy().into_owned(),
+            },
             text: self.merged.clone().unwrap_or_else(|| part.text.clone()),
         }
     }
@@ -122,14 +194,34 @@ impl Document {
         format!("{}:{line}", part.path.display())
     }
 
-    /// The file's name without directories and without `.toml`: how boards and scenarios are called.
+    /// The file's name without directories and without `.toml`: how boards and scenarios are called. A variant's own name is behind it, as
+    /// `FILE-VARIANT`.
     ///
     /// # Errors
     /// It is no such name.
     pub fn name<T: std::str::FromStr<Err = NameError>>(&self) -> Result<T, InputError> {
-        let stem = self.part(0).path.file_stem().unwrap_or_default();
-        let name = stem.to_string_lossy().parse::<T>();
+        let name = self.plain_name().parse::<T>();
         name.map_err(|e| self.error_at(0..0, &format!("the file's name: {e}")))
+    }
+
+    fn plain_name(&self) -> String {
+        let stem = self.part(0).stem();
+        match &self.variant {
+            Some(variant) => format!("{stem}-{}", variant.name),
+            None => stem,
+        }
+    }
+
+    /// Names of the files that it is made of, without `.toml`: the file itself, then those that it extends.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        self.parts.iter().map(Part::stem).collect()
+    }
+
+    /// The name of the variant that this is.
+    #[must_use]
+    pub fn variant(&self) -> Option<&str> {
+        self.variant.as_ref().map(|variant| variant.name.as_str())
     }
 
     /// The file that byte `at` stands in.
@@ -141,6 +233,11 @@ impl Document {
 }
 
 impl Part {
+    fn stem(&self) -> String {
+        let stem = self.path.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+
     fn end(&self) -> usize {
         self.start + self.text.len()
     }

@@ -292,6 +292,62 @@ mod tests {
     }
 
     #[test]
+    fn a_file_with_variants_is_several() {
+        let text = "extends = \"base\"\n[inner]\nb = 9\n[[variant]]\nname = \"large\"\nsize = 2\n[[variant]]\nname = \"other\"\ninner.a = 5\n";
+        let (_folder, library) = library(&[("mine.toml", text)]);
+        let variants = library.read("mine.toml").unwrap().variants().unwrap();
+        let read: Vec<_> = variants
+            .iter()
+            .map(|document| {
+                let thing: Thing = document.parse().unwrap();
+                // A bundle holds one file that says everything.
+                let source = document.source();
+                let alone = Document::of(&source.file, source.text);
+                let name = document.name::<DefinitionName>().unwrap();
+                assert_eq!(alone.name::<DefinitionName>().unwrap(), name);
+                assert_eq!(alone.parse::<Thing>().unwrap().inner, thing.inner);
+                let size = thing.size;
+                (name, size.span(), *size.get_ref(), thing.inner)
+            })
+            .collect();
+        let names: Vec<_> = read.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["mine-large", "mine-other"]);
+        assert_eq!((read[0].2, &read[0].3), (2, &Inner { a: 1, b: 9 }));
+        assert_eq!((read[1].2, &read[1].3), (1, &Inner { a: 5, b: 9 }));
+        assert!(variants[0].place(read[0].1.start).ends_with("mine.toml:6"));
+        assert_eq!(
+            variants[1].place(read[1].1.start),
+            "(built in)/things/base.toml:2"
+        );
+        assert_eq!(variants[1].files(), ["mine", "base"]);
+        let alone = library.read("base.toml").unwrap().variants().unwrap();
+        assert_eq!((alone.len(), alone[0].variant()), (1, None));
+    }
+
+    #[test]
+    fn variants_have_names_of_their_own() {
+        let error = |variants: &str| {
+            let document = Document::of("m.toml", format!("{variants}\n"));
+            document.variants().unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(error("[[variant]]\nname = \"a b\""), @r#"
+        m.toml:2:8: `a b` is no name of a variant: use lower-case letters, digits and dashes
+          | name = "a b"
+          |        ^^^^^
+        "#);
+        insta::assert_snapshot!(error("[[variant]]\nname = \"a\"\n[[variant]]\nname = \"a\""), @r#"
+        m.toml:4:8: there is another variant "a": give each its own name
+          | name = "a"
+          |        ^^^
+        "#);
+        insta::assert_snapshot!(error("[[variant]]\nsize = 1"), @r"
+        m.toml:1:1: missing field `name`
+          | [[variant]]
+          | ^^^^^^^^^^^
+        ");
+    }
+
+    #[test]
     fn what_is_not_there_is_named() {
         assert!(error(&[], "mine.toml").starts_with("cannot read "));
         let (_folder, library) = library(&[]);
