@@ -105,6 +105,8 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let setting = |addresses: &Each<SocketAddr>| -> Result<Setting> {
         Ok(Setting {
             mac: CLIENT.parse()?,
+            console: board.console(),
+            arch: board.arch(),
             scratch_endpoint: format!("http://{}", addresses.scratch),
             token_realm: format!("https://{}/token", addresses.registry),
             secrets: None,

@@ -6,6 +6,7 @@
 mod chain;
 mod container;
 mod definition;
+mod script;
 
 pub(crate) use chain::ChainFile;
 pub use chain::{Evidence, LeaseEvidence, RequestEvidence, Stage};

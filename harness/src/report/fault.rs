@@ -18,7 +18,7 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// The service refuses the client, or the client the service: a TLS handshake fails, or a request is answered with 403.
+    /// The service refuses the client, or the client the service: a TLS handshake fails, or a request is answered with 400 or 403.
     Refusal {
         /// Which.
         service: ServiceId,
@@ -48,7 +48,7 @@ impl Effect {
                 tls.service == *service && tls.error.is_some()
             }
             (Self::Refusal { service }, Event::Request(r)) => {
-                r.service == *service && r.status == 403
+                r.service == *service && matches!(r.status, 400 | 403)
             }
             (Self::BreakOff { service }, Event::Request(r)) => r.service == *service && !r.complete,
             (
@@ -96,7 +96,9 @@ mod tests {
         };
         assert!(refusal.is_seen_in(&failed("\"expired\"")));
         assert!(!refusal.is_seen_in(&failed("null")));
+        assert!(refusal.is_seen_in(&answer("boot", "b", 400, true)));
         assert!(refusal.is_seen_in(&answer("boot", "b", 403, true)));
+        assert!(!refusal.is_seen_in(&answer("boot", "b", 404, true)));
         assert!(!refusal.is_seen_in(&answer("registry", "r", 403, true)));
 
         let lacking = Effect::Answer {

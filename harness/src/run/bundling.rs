@@ -111,14 +111,13 @@ mod tests {
 
         let bundle = Bundle::read(&path).unwrap();
         let text = |name: &str| std::fs::read(project.join(name)).unwrap();
-        for name in [
-            "boards/raspi3b.toml",
-            "boards/netboot.chain.toml",
-            "scenarios/alpine-https.toml",
-        ] {
-            let (_, bytes) = bundle.files().find(|(n, _)| *n == name).unwrap();
-            assert!(bytes == text(name), "{name}");
+        let held = |name: &str| bundle.files().find(|(n, _)| *n == name).unwrap().1;
+        for name in ["boards/raspi3b.toml", "boards/netboot.chain.toml"] {
+            assert!(held(name) == text(name), "{name}");
         }
+        // With what it extends.
+        let held = held("scenarios/alpine-https.toml");
+        assert!(held == scenario.source.text.as_bytes());
         assert!(bundle.run_file("timeline.jsonl").is_some());
         assert!(bundle.run_file("report.json").is_some());
     }

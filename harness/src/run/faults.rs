@@ -125,6 +125,12 @@ mod tests {
         let board = Board::read(&project.join("boards"), "raspi3b").unwrap();
         let usual = std::fs::read_to_string(project.join("scenarios/alpine-https.toml")).unwrap();
         let folder = tempfile::tempdir().unwrap();
+        let base = "alpine-http.toml";
+        std::fs::copy(
+            project.join("scenarios").join(base),
+            folder.path().join(base),
+        )
+        .unwrap();
         let path = folder.path().join("s.toml");
         std::fs::write(&path, format!("{usual}\n{tables}\n")).unwrap();
         let scenario = Scenario::read_for(&path, &board).unwrap();

@@ -118,7 +118,7 @@ impl Live {
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let network = Network::start(scenario, job.parts, &trust, mac, work, timeline)?;
+        let network = Network::start(scenario, job.board, job.parts, &trust, mac, work, timeline)?;
         let wire = network.lan.attach();
         if checkpoint.is_none() {
             timeline.emit(Event::Firmware {
@@ -324,7 +324,7 @@ fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunEr
             }),
             trusted_ca: authority.to_vec(),
         },
-        (None, Transport::Http) => BootSource::Dhcp,
+        (None, Transport::Http | Transport::Tftp) => BootSource::Dhcp,
     };
     Ok(provision::provision(&image, &boot, None, card)?)
 }

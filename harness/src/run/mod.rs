@@ -29,6 +29,7 @@ mod screens;
 mod servers;
 #[cfg(test)]
 mod testing;
+mod tftp;
 mod traffic;
 mod trust;
 mod usage;

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::registries;
 use super::servers::{Servers, Setting};
+use super::tftp::SCRIPT;
 use super::{Given, Parts, RunError, Trust};
+use crate::board::Board;
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::scenario::{Boot, Scenario, Transport};
 use crate::services::{DataRoot, Secrets, Server};
-use crate::timeline::Timeline;
+use crate::timeline::{ServiceId, Timeline};
 
 /// The private network, as CONTRACTS has it.
 const SUBNET: &str = "10.42.0.0/16";
@@ -45,6 +47,7 @@ impl Network {
     /// Starts the LAN and everything on it. What its servers write for this run alone goes to `folder`.
     pub(super) fn start(
         scenario: &Scenario,
+        board: &Board,
         parts: &Parts,
         trust: &Trust,
         mac: Mac,
@@ -56,6 +59,8 @@ impl Network {
         let secrets = Secrets::default();
         let setting = Setting {
             mac,
+            console: board.console(),
+            arch: board.arch(),
             scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
             token_realm: registries::REALM.into(),
             folder: folder.into(),
@@ -69,13 +74,16 @@ impl Network {
                 let (address, port) = boot_server(boot, parts.given.as_ref());
                 lan.listen(address, port)?
             }
-            Transport::Http => lan.listen(GATEWAY, 80)?,
+            Transport::Http | Transport::Tftp => lan.listen(GATEWAY, 80)?,
         };
         let mut running = vec![
             servers.boot(boot_listener)?,
             servers.registry(lan.listen(registries::HUB, 443)?)?,
             servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?),
         ];
+        if boot.transport == Transport::Tftp {
+            lan.serve_tftp(GATEWAY, ServiceId::Boot, servers.tftp())?;
+        }
         running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
         Ok(Self {
             nonce: servers.nonce().to_owned(),
@@ -100,7 +108,7 @@ fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> 
     let boot = &scenario.boot;
     let boot_server = match boot.transport {
         Transport::Https => BOOT_SERVER,
-        Transport::Http => GATEWAY,
+        Transport::Http | Transport::Tftp => GATEWAY,
     };
     let names = std::iter::once((boot.server.as_str(), boot_server))
         .chain(registries::addresses(&scenario.registry))
@@ -116,7 +124,11 @@ fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> 
         next_server: GATEWAY,
         file: None,
         by_architecture: Vec::new(),
-        ipxe: (boot.transport == Transport::Http).then_some(script),
+        ipxe: match boot.transport {
+            Transport::Https => None,
+            Transport::Http => Some(script),
+            Transport::Tftp => Some(SCRIPT.into()),
+        },
         http: None,
     };
     Ok(lan::Config {

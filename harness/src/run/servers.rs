@@ -8,12 +8,14 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::registries::{Account, Registries};
+use super::tftp::BootFiles;
 use super::{Parts, RunError, Trust};
+use crate::lan::TftpFiles;
 use crate::mac::Mac;
-use crate::scenario::{Scenario, Transport};
+use crate::scenario::{self, Scenario, Transport};
 use crate::services::{
-    Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, ScratchSpace,
-    Secrets, Server, TlsListener, TlsOptions, serve,
+    Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, Refusal,
+    ScratchSpace, Secrets, Server, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::{ServiceId, Timeline};
 
@@ -22,6 +24,10 @@ use crate::timeline::{ServiceId, Timeline};
 pub struct Setting {
     /// The board's hardware address, by which the plain-HTTP boot server knows it.
     pub mac: Mac,
+    /// The board's console as a kernel has it on its command line.
+    pub console: String,
+    /// The board's processor architecture as iPXE calls it.
+    pub arch: &'static str,
     /// URL at which the scratch space will be found.
     pub scratch_endpoint: String,
     /// URL of the registry's token server.
@@ -38,9 +44,11 @@ pub struct Setting {
 
 /// The servers of a scenario. Each may be put onto any number of listeners.
 pub struct Servers<'a> {
+    tftp: BootFiles,
     transport: Transport,
     trust: &'a Trust,
     max_fragment: Option<usize>,
+    refusal: Refusal,
     secrets: Option<Secrets>,
     timeline: Timeline,
     boot: Router,
@@ -73,13 +81,25 @@ impl<'a> Servers<'a> {
 
         let mut data = setting.data;
         let client = match boot.transport {
-            Transport::Http => Some(Client::Machine(setting.mac)),
+            Transport::Http | Transport::Tftp => Some(Client::Machine(setting.mac)),
             Transport::Https => trust.fingerprint().map(Client::Certificate),
         };
+        let folder = folder(scenario, parts, trust)?;
         if let Some(client) = client {
-            data.set(client, folder(scenario, parts, trust)?);
+            data.set(client, folder.clone());
         }
-        let mut server = BootServer::new(data).variable("s3_endpoint", &setting.scratch_endpoint);
+        let mut server = BootServer::new(data);
+        for (name, value) in &boot.variables {
+            server = server.variable(name, value);
+        }
+        for (name, value) in [
+            ("s3_endpoint", setting.scratch_endpoint.as_str()),
+            ("console", &setting.console),
+            ("arch", setting.arch),
+            ("mac", &setting.mac.to_string()),
+        ] {
+            server = server.variable(name, value);
+        }
         for (name, value) in [
             ("s3_access_key_id", &credentials.access_key_id),
             ("s3_access_key", &credentials.access_key),
@@ -89,15 +109,22 @@ impl<'a> Servers<'a> {
                 server = server.client_variable(client, name, value);
             }
         }
+        let machine = Client::Machine(setting.mac);
+        let script = server.rendered(machine, &boot.script);
         Ok(Self {
+            tftp: BootFiles::new(script, folder),
             transport: boot.transport,
             trust,
             max_fragment: scenario.tls.max_fragment(),
+            refusal: match scenario.tls.refusal {
+                scenario::Refusal::BadRequest => Refusal::BadRequest,
+                scenario::Refusal::Alert => Refusal::Alert,
+            },
             secrets: setting.secrets,
             timeline: timeline.clone(),
             boot: match boot.transport {
                 Transport::Https => server.https(),
-                Transport::Http => server.http(),
+                Transport::Http | Transport::Tftp => server.http(),
             },
             registry: registries.hub(&setting.token_realm, setting.pushed.as_deref())?,
             mirror: registries.mirror()?,
@@ -120,14 +147,21 @@ impl<'a> Servers<'a> {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, journal) = (self.boot.clone(), self.journal(ServiceId::Boot));
-        if self.transport == Transport::Http {
+        if self.transport.is_plain() {
             return Ok(serve(listener, router, journal));
         }
         let mut options = self.trust.boot_options();
         options.max_fragment = self.max_fragment.or(options.max_fragment);
         options.secrets.clone_from(&self.secrets);
+        options.refusal = self.refusal;
         let listener = TlsListener::start(listener, &options, journal.clone())?;
         Ok(serve(listener, router, journal))
+    }
+
+    /// What the board may read by TFTP: its boot script, and every file that the boot server hands out, below `files/`.
+    #[must_use]
+    pub fn tftp(&self) -> impl TftpFiles + use<> {
+        self.tftp.clone()
     }
 
     /// Starts the registry on `listener`, over TLS.

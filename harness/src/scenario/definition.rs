@@ -1,5 +1,6 @@
 //! `scenarios/NAME.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -17,7 +18,7 @@ use crate::input::{
 /// A scenario, read and checked.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// The file's name without `.toml`.
+    /// The file's name without `.toml`, and that of the variant behind it.
     pub name: ScenarioName,
     /// What it shows, in a few words.
     pub title: String,
@@ -45,6 +46,8 @@ pub struct Scenario {
     pub checkpoint: Option<String>,
     /// Names of the chain's stages that this scenario does not go through.
     without: Vec<String>,
+    /// Names of the files that it is made of, without `.toml`: its own, then those that it extends.
+    pub files: Vec<String>,
     /// Its file.
     pub source: SourceText,
 }
@@ -57,6 +60,10 @@ pub(crate) struct ScenarioFile {
     /// The scenario that this one is like, by name: what is not said here is as there.
     #[expect(dead_code, reason = "read with the file, and part of its schema")]
     extends: Option<String>,
+    /// Several scenarios in one file: each is the file with what the variant says instead.
+    #[serde(default)]
+    #[expect(dead_code, reason = "read before the file, and part of its schema")]
+    variant: Vec<Variant>,
     /// What it shows, in a few words.
     title: String,
     tier: Tier,
@@ -91,6 +98,14 @@ pub(crate) struct ScenarioFile {
     without: Vec<Span<String>>,
 }
 
+/// A variant of a scenario: any key of the scenario, besides its name.
+#[derive(Deserialize, JsonSchema)]
+struct Variant {
+    /// Lower-case letters, digits and dashes. The variant is called `FILE-NAME`.
+    #[expect(dead_code, reason = "read before the file, and part of its schema")]
+    name: String,
+}
+
 /// How often a scenario is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -111,6 +126,9 @@ pub struct Boot {
     pub server: String,
     /// The boot script, `boot.ipxe`, as the boot server's data root holds it.
     pub script: String,
+    /// What the boot server puts in place of `${NAME}` in script and secrets, besides what it knows itself.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
     /// What `${secrets_url}` of the boot script leads to, once: the template `secrets` of the board's folder.
     pub secrets: Option<String>,
     /// The container image's name, as in `docker.io/library/alpine:latest`.
@@ -125,6 +143,16 @@ pub enum Transport {
     Https,
     /// Plain HTTP, told by DHCP.
     Http,
+    /// TFTP, told by DHCP: the boot script `boot.ipxe` and every other file.
+    Tftp,
+}
+
+impl Transport {
+    /// The board shows no certificate: the boot server knows it by its hardware address.
+    #[must_use]
+    pub fn is_plain(self) -> bool {
+        self != Self::Https
+    }
 }
 
 impl Scenario {
@@ -138,10 +166,23 @@ impl Scenario {
     ) -> Result<Vec<Self>, InputError> {
         let library = library.into();
         let names = library.names()?;
-        names
-            .iter()
-            .map(|name| Self::read_file(&library.read(&format!("{name}.toml"))?, boards))
-            .collect()
+        let mut scenarios: Vec<Self> = Vec::new();
+        for name in &names {
+            for document in library.read(&format!("{name}.toml"))?.variants()? {
+                let scenario = Self::read_file(&document, boards)?;
+                if let Some(other) = scenarios.iter().find(|s| s.name == scenario.name) {
+                    let message = format!(
+                        "a variant of {}.toml is called \"{}\", too: give one of them another name",
+                        other.files.first().unwrap_or(&other.name),
+                        scenario.name
+                    );
+                    return Err(document.error_at(0..0, &message));
+                }
+                scenarios.push(scenario);
+            }
+        }
+        scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(scenarios)
     }
 
     /// Reads the scenario of a run on `board`, whatever other boards it is for.
@@ -149,7 +190,10 @@ impl Scenario {
     /// # Errors
     /// The file is wrong; the error names file, line and column.
     pub fn read_for(path: &Path, board: &Board) -> Result<Self, InputError> {
-        let document = Document::read(path)?;
+        let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
+            return Document::read(path).and_then(|d| Self::new(&d, d.parse()?, &[board]));
+        };
+        let document = Library::folder(folder).read(&file.to_string_lossy())?;
         Self::new(&document, document.parse()?, &[board])
     }
 
@@ -204,7 +248,10 @@ impl Scenario {
         let checkpoint = file.checkpoint;
         let scenario = Self {
             name: document.name()?,
-            title: file.title,
+            title: match document.variant() {
+                Some(variant) => format!("{} ({variant})", file.title),
+                None => file.title,
+            },
             tier: file.tier,
             tags: file.tags,
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
@@ -217,6 +264,7 @@ impl Scenario {
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
             checkpoint: checkpoint.as_ref().map(|c| c.get_ref().clone()),
             without: file.without.into_iter().map(Span::into_inner).collect(),
+            files: document.files(),
             source: document.source(),
         };
         if let Some(checkpoint) = &checkpoint {
@@ -349,7 +397,7 @@ mod tests {
           |            ^^^^^
         "#);
         insta::assert_snapshot!(error("[boot]", "[tls]\n[boot]"), @r#"
-        scenarios/s.toml:8:1: there is no TLS over plain HTTP: say transport = "https" or leave [tls] out
+        scenarios/s.toml:8:1: there is no TLS over plain HTTP and TFTP: say transport = "https" or leave [tls] out
           | [tls]
           | ^^^^^
         "#);
@@ -403,19 +451,19 @@ mod tests {
             registry("mirror = { host = \"http://mirror\" }"),
         ];
         insta::assert_snapshot!(errors.join("\n"), @r#"
-        scenarios/s.toml:22:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
+        scenarios/s.toml:25:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
           | auth = "kerberos"
           |        ^^^^^^^^^^
-        scenarios/s.toml:22:44: Retry-After has whole seconds: write "1s" or more
+        scenarios/s.toml:25:44: Retry-After has whole seconds: write "1s" or more
           | rate_limit = { requests = 1, retry_after = "500ms" }
           |                                            ^^^^^^^
-        scenarios/s.toml:22:13: the first byte cannot be the last: write "1" or more
+        scenarios/s.toml:25:13: the first byte cannot be the last: write "1" or more
           | break_off = "0"
           |             ^^^
-        scenarios/s.toml:22:19: "auth.docker.io" is not the name of another host than docker.io
+        scenarios/s.toml:25:19: "auth.docker.io" is not the name of another host than docker.io
           | mirror = { host = "auth.docker.io" }
           |                   ^^^^^^^^^^^^^^^^
-        scenarios/s.toml:22:19: "http://mirror" is not the name of another host than docker.io
+        scenarios/s.toml:25:19: "http://mirror" is not the name of another host than docker.io
           | mirror = { host = "http://mirror" }
           |                   ^^^^^^^^^^^^^^^
         "#);

@@ -46,6 +46,8 @@ enum Method {
     Put,
     Patch,
     Delete,
+    /// A file read by TFTP.
+    Rrq,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -225,6 +227,7 @@ impl Method {
             Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Rrq => "RRQ",
         }
     }
 }

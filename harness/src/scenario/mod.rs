@@ -11,4 +11,4 @@ pub use definition::{Boot, Scenario, Tier, Transport};
 pub use expect::{End, Expect};
 pub use journal::Assertion;
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
-pub use tls::{ClientCertificate, ServerCertificate, ServerChain, ServerKey, Tls};
+pub use tls::{ClientCertificate, Refusal, ServerCertificate, ServerChain, ServerKey, Tls};

@@ -15,6 +15,8 @@ const FRAGMENTS: std::ops::RangeInclusive<u16> = 64..=16384;
 pub struct Tls {
     /// The certificate on the card.
     pub client: ClientCertificate,
+    /// How the boot server refuses a bad one.
+    pub refusal: Refusal,
     /// The boot server's certificate.
     pub server: ServerCertificate,
     /// What the boot server presents with its certificate.
@@ -45,6 +47,17 @@ pub enum ClientCertificate {
     Revoked,
     /// Good, but the key on the card is another's.
     WrongKey,
+}
+
+/// How the boot server refuses a bad client certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// After the handshake, by the status 400, as nginx does in front of the real one.
+    #[default]
+    BadRequest,
+    /// Inside the handshake, by an alert.
+    Alert,
 }
 
 /// The boot server's certificate.
@@ -102,9 +115,8 @@ impl Tls {
         transport: Transport,
         document: &Document,
     ) -> Result<(), InputError> {
-        if transport == Transport::Http {
-            let message =
-                "there is no TLS over plain HTTP: say transport = \"https\" or leave [tls] out";
+        if transport.is_plain() {
+            let message = "there is no TLS over plain HTTP and TFTP: say transport = \"https\" or leave [tls] out";
             return Err(document.error_at(this.span(), message));
         }
         match &this.get_ref().max_fragment {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use shakedown_harness::run::{Account, Servers};
-use shakedown_harness::scenario::{Auth, Scenario, Transport};
+use shakedown_harness::scenario::{Auth, Scenario};
 use shakedown_harness::services::Credentials;
 
 use super::{CLIENT, Each, LOGIN, REGISTRIES_CONF};
@@ -36,7 +36,7 @@ impl fmt::Display for Usage<'_> {
 impl Usage<'_> {
     fn boot_server(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let boot = self.addresses.boot;
-        if self.scenario.boot.transport == Transport::Http {
+        if self.scenario.boot.transport.is_plain() {
             writeln!(f, "Boot server, at http://{boot}:")?;
             writeln!(f, "  curl http://{boot}/boot/{CLIENT}/boot.ipxe")?;
             return writeln!(f, "  curl http://{boot}/files/kernel -o kernel");

@@ -131,8 +131,11 @@ impl Library {
         // A file may extend the one that it hides, but not itself.
         let from = if base_file == file { place + 1 } else { 0 };
         let wrong = |message: &str| Err(document.error_at(base.span(), message));
-        if let Err(error) = base.get_ref().parse::<DefinitionName>() {
-            return wrong(&error.to_string());
+        // A second dot makes a file that is only there to be extended.
+        for part in base.get_ref().split('.') {
+            if let Err(error) = part.parse::<DefinitionName>() {
+                return wrong(&error.to_string());
+            }
         }
         if depth == 0 {
             return wrong("this extends a file that extends this one");

@@ -126,6 +126,12 @@ impl Folder {
         self.0.insert(FilePath::new(path)?, blob.into());
         Ok(())
     }
+
+    /// The content at `path`; `None` also for a path that is not a plain relative one.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&Blob> {
+        self.0.get(&FilePath::new(path).ok()?)
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use super::client::Identification;
 use super::path::FilePath;
 use super::script::{error_script, rendered};
 use super::secrets::{self, Secrets};
+use super::template::render;
 use super::update::{self, Outcome, update};
 use super::{Client, DataRoot, SecretsClock};
 use crate::download::{download, unreadable};
@@ -92,6 +93,12 @@ impl BootServer {
         self.secret_lifetime = lifetime;
         self.clock = clock;
         self
+    }
+
+    /// A template with the variables of a client in it; it has no `${secrets_url}`, which leads to this server.
+    #[must_use]
+    pub fn rendered(&self, client: Client, template: &str) -> String {
+        render(template, &self.variables_of(client))
     }
 
     /// How long git may take for `/update-cfg`, by default 2 minutes.

@@ -27,7 +27,11 @@ pub fn affected<'a>(
         .iter()
         .map(|(s, b)| (s.name.as_str(), b.name.as_str()))
         .collect();
-    let choice = choose(&paths, &names);
+    let uses = |scenario: &str, file: &str| {
+        let scenario = selected.iter().find(|(s, _)| s.name == scenario);
+        scenario.is_some_and(|(s, _)| s.files.iter().any(|f| f == file))
+    };
+    let choice = choose(&paths, &names, uses);
     let text = explanation(&base, paths.len(), &names, &choice);
     let runs = selected.into_iter().zip(&choice.reasons);
     let affected = runs.filter_map(|(run, reason)| reason.is_some().then_some(run));

@@ -38,6 +38,8 @@ async fn every_script_is_rendered() {
         let trust = Trust::generate(&scenario, &[]).unwrap();
         let setting = Setting {
             mac: MAC.parse().unwrap(),
+            console: boards[0].console(),
+            arch: boards[0].arch(),
             scratch_endpoint: "http://s3.farm.example:9000".into(),
             token_realm: "https://auth.docker.io/token".into(),
             folder: folder.path().join(&scenario.name),
@@ -54,7 +56,7 @@ async fn every_script_is_rendered() {
         };
         let target = match scenario.boot.transport {
             Transport::Https => "/boot/ipxe".to_owned(),
-            Transport::Http => format!("/boot/{MAC}/boot.ipxe"),
+            Transport::Http | Transport::Tftp => format!("/boot/{MAC}/boot.ipxe"),
         };
         let (status, script) = get(&servers, &scenario.boot.server, &target, &peer).await;
         let credentials = servers.credentials();

@@ -1,0 +1,77 @@
+//! What a board reads by TFTP: its boot script, and the files that the boot server has for it.
+
+use std::io::{self, Read};
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+
+use crate::lan::{TftpContent, TftpFiles};
+use crate::services::Folder;
+
+/// Name of the boot script, which DHCP tells iPXE.
+pub(super) const SCRIPT: &str = "boot.ipxe";
+/// Where the other files are, as over HTTP.
+const FILES: &str = "files/";
+
+/// The files of one board, whatever client asks for them.
+#[derive(Debug, Clone)]
+pub(super) struct BootFiles {
+    script: Bytes,
+    folder: Folder,
+}
+
+impl BootFiles {
+    /// A boot script, and the folder of a client of the boot server.
+    pub(super) fn new(script: String, folder: Folder) -> Self {
+        Self {
+            script: script.into(),
+            folder,
+        }
+    }
+}
+
+impl TftpFiles for BootFiles {
+    fn open(&self, _: Ipv4Addr, name: &str) -> io::Result<TftpContent> {
+        if name == SCRIPT {
+            return Ok(self.script.clone().into());
+        }
+        let blob = name
+            .strip_prefix(FILES)
+            .and_then(|path| self.folder.file(path));
+        let blob = blob.ok_or(io::ErrorKind::NotFound)?;
+        let mut content = Vec::new();
+        let mut reader = blob.reader().map_err(io::Error::other)?;
+        reader.read_to_end(&mut content)?;
+        Ok(Bytes::from(content).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_reads_its_script_and_its_files_and_nothing_else() {
+        let mut folder = Folder::default();
+        folder.insert("kernel", Bytes::from_static(b"MZ")).unwrap();
+        folder
+            .insert(SCRIPT, Bytes::from_static(b"${template}"))
+            .unwrap();
+        let files = BootFiles::new("#!ipxe".into(), folder);
+        let open = |name: &str| {
+            let opened = files.open(Ipv4Addr::LOCALHOST, name);
+            opened.map(|_| ()).map_err(|error| error.kind())
+        };
+        assert_eq!(open("boot.ipxe"), Ok(()));
+        assert_eq!(open("files/kernel"), Ok(()));
+        for name in [
+            "kernel",
+            "files/",
+            "files/../boot.ipxe",
+            "files/lost",
+            "secrets",
+        ] {
+            assert_eq!(open(name), Err(io::ErrorKind::NotFound), "{name}");
+        }
+    }
+}
