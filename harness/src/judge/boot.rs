@@ -133,6 +133,10 @@ impl BootProgress {
         self.decision.as_ref()
     }
 
+    pub(super) fn nonce(&self) -> &str {
+        self.plan.nonce.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn awaited(&self) -> Option<&Stage> {
         self.plan.stages.get(self.gone_by.len())
     }

@@ -14,7 +14,7 @@ mod progress;
 mod section;
 mod verdict;
 
-pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source};
+pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source, label, nonce_of_boot};
 pub use progress::{Progress, judge};
 pub use verdict::{Finding, JudgedStage, Outcome, StageOutcome, Verdict};
 

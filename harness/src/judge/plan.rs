@@ -6,6 +6,7 @@ use crate::alarm::Alarms;
 use crate::board::{Board, ContainerMarks, Evidence, Stage};
 use crate::input::Pattern;
 use crate::scenario::{Assertion, Expect, Scenario};
+use crate::services::Digest;
 use crate::timeline::BoardId;
 
 /// How much earlier than a serial line an event of ours may be recorded that came after it: a line takes its time through a UART, and
@@ -14,6 +15,9 @@ pub const OVERTAKING: Duration = Duration::from_secs(3);
 
 /// The longest wait for progress once the console has said what is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Hex digits of a nonce.
+const NONCE_DIGITS: usize = 32;
 
 /// What a run is judged by.
 #[derive(Debug, Clone)]
@@ -82,7 +86,7 @@ pub enum EndPlan {
 }
 
 impl JudgePlan {
-    /// A scenario on a board, in one boot that goes through `stages`.
+    /// A scenario on a board, whose boots go through `stages`, or through as many of them as their steps say.
     #[must_use]
     pub fn of_scenario(
         scenario: &Scenario,
@@ -99,31 +103,57 @@ impl JudgePlan {
                 status: Some(scenario.pipeline_status),
             },
         };
-        Self {
-            source,
-            boots: vec![BootPlan {
+        let boot = |number: u32, until: Option<&str>| {
+            BootPlan {
                 board: None,
-                boot: 0,
-                stages,
-                end,
+                boot: number,
+                stages: stages.clone(),
+                end: end.clone(),
                 container: board.container.clone(),
                 nonce: None,
                 layers: Vec::new(),
                 alarms: board.alarms.clone(),
                 harmless: scenario.harmless.clone(),
-            }],
+            }
+            .until(until)
+        };
+        let steps = scenario.steps.iter().map(|step| step.until.as_deref());
+        let mut boots: Vec<_> = (0..).zip(steps).map(|(n, until)| boot(n, until)).collect();
+        if boots.is_empty() {
+            boots.push(boot(0, None));
+        }
+        Self {
+            source,
+            boots,
             journal: scenario.journal.clone(),
         }
+    }
+
+    /// The stages of all boots, in order, by their names; those of later boots say which.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        let label = |boot: &BootPlan| {
+            let stages = boot.stages.iter();
+            let labels = stages.map(|stage| label(boot.boot, &stage.name));
+            labels.collect::<Vec<_>>()
+        };
+        self.boots.iter().flat_map(label).collect()
     }
 
     /// The same that ends when this stage has been reached, whatever comes of the rest.
     #[must_use]
     pub fn until(mut self, name: &str) -> Self {
-        for boot in &mut self.boots {
-            let last = boot.stages.iter().position(|s| s.name == name);
-            boot.stages.truncate(last.map_or(0, |i| i + 1));
-            boot.end = EndPlan::Chain { status: None };
-        }
+        // In one boot, whatever the scenario does with the board's power; its last boot has the stages of the whole chain.
+        let nonce = self.boots.first().and_then(|boot| boot.nonce.clone());
+        let whole = self.boots.pop().map(|boot| BootPlan {
+            boot: 0,
+            nonce,
+            ..boot
+        });
+        self.boots = whole
+            .map(|boot| boot.until(Some(name)))
+            .into_iter()
+            .collect();
         self.journal.clear();
         self
     }
@@ -132,10 +162,41 @@ impl JudgePlan {
     #[must_use]
     pub fn knowing(mut self, nonce: Option<&str>, layers: &[String]) -> Self {
         for boot in &mut self.boots {
-            boot.nonce = nonce.map(Into::into);
+            boot.nonce = nonce.map(|nonce| nonce_of_boot(nonce, boot.boot));
             boot.layers = layers.to_vec();
         }
         self
+    }
+}
+
+impl BootPlan {
+    /// The same that ends well when this stage has been reached, whatever comes of the rest.
+    fn until(mut self, name: Option<&str>) -> Self {
+        if let Some(name) = name {
+            let last = self.stages.iter().position(|s| s.name == name);
+            self.stages.truncate(last.map_or(0, |i| i + 1));
+            self.end = EndPlan::Chain { status: None };
+        }
+        self
+    }
+}
+
+/// What the container says at a boot of the board, given what it says at the first. Boots are counted from 0.
+#[must_use]
+pub fn nonce_of_boot(nonce: &str, boot: u32) -> String {
+    if boot == 0 {
+        return nonce.into();
+    }
+    let digest = Digest::of(format!("{nonce} {boot}").as_bytes());
+    digest.hex().chars().take(NONCE_DIGITS).collect()
+}
+
+/// The name of a stage of a boot, for people: that of a later boot says which.
+#[must_use]
+pub fn label(boot: u32, stage: &str) -> String {
+    match boot {
+        0 => stage.into(),
+        _ => format!("boot {}: {stage}", boot + 1),
     }
 }
 

@@ -100,6 +100,13 @@ impl Progress {
         boots.flat_map(BootProgress::take_alarms).collect()
     }
 
+    /// How many boots have been judged so far.
+    #[must_use]
+    pub fn boots_done(&self) -> usize {
+        let is_done = |boot: &&BootProgress| boot.decision().is_some();
+        self.boots.iter().filter(is_done).count()
+    }
+
     /// The boot that is under way: the first that has not done what it should.
     fn current(&self) -> Option<&BootProgress> {
         self.boots.iter().find(|boot| boot.decision().is_none())
@@ -109,6 +116,12 @@ impl Progress {
     #[must_use]
     pub fn awaited(&self) -> Option<&Stage> {
         self.current()?.awaited()
+    }
+
+    /// The nonce of the boot that is under way; empty where nobody knows it.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        self.current().map_or("", BootProgress::nonce)
     }
 
     /// The stages that have been reached so far, in order.

@@ -12,6 +12,7 @@ use crate::timeline::{
     TlsEvent,
 };
 
+mod boots;
 mod ends;
 mod logs;
 

@@ -116,7 +116,8 @@ impl Project {
     /// Whether a scenario lies in the project; the others are built in.
     #[must_use]
     pub fn is_own(&self, scenario: &Scenario) -> bool {
-        self.own.contains(&*scenario.name)
+        let file = scenario.files.first();
+        file.is_some_and(|file| self.own.contains(file.as_str()))
     }
 
     /// The folder that the project's scenarios lie in.

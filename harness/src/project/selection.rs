@@ -33,7 +33,7 @@ impl Project {
         let filter = Filter::read(filters, |word| {
             self.scenarios.iter().any(|s| s.name == word)
         });
-        let is_usual = |s: &Scenario| self.own.is_empty() || self.own.contains(&*s.name);
+        let is_usual = |s: &Scenario| self.own.is_empty() || self.is_own(s);
         let is_wanted = |scenario: &Scenario| filter.means(scenario, tier, is_usual(scenario));
         let wanted: Vec<_> = pairs
             .filter(|(_, b)| board.is_none_or(|name| b.name == name))

@@ -66,6 +66,9 @@ pub enum RunError {
         /// What is wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The power distribution unit is gone.
+    #[error("the power distribution unit of the run is gone")]
+    Plug,
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
     Firmware(#[from] crate::image::boot::FirmwareError),
@@ -98,6 +101,7 @@ impl RunError {
             Self::Services(_) | Self::Lan(_) => Class::Server,
             Self::Stopped(_)
             | Self::Folder { .. }
+            | Self::Plug
             | Self::Cpio(_)
             | Self::Server(_)
             | Self::Oui { .. }

@@ -9,6 +9,7 @@ use super::hold::hold;
 use super::job::Job;
 use super::live::Live;
 use super::outcome::{identity, os_release};
+use super::plug::Plug;
 use super::recording::Recording;
 use super::records::{full_disk, keep_evidence};
 use super::{RunError, cpu_seconds, own_core};
@@ -16,7 +17,7 @@ use crate::console::Expectations;
 use crate::host::{Starvation, host_scale};
 use crate::judge::JudgePlan;
 use crate::report::{Class, CpuSeconds, Failure, Report, Verdict};
-use crate::script::{Bounds, Followed, Guest, Script};
+use crate::script::{Bounds, Guest, Script};
 use crate::timeline::{Event, StoppedBy, Timeline};
 
 /// Makes a run, from its parts to its report. Whatever happens there is a report; its last acts are to write `report.json`, and the page
@@ -72,9 +73,20 @@ async fn go(
     };
     let recording = Recording::start(&live, &job.folder, timeline);
     let mut recording = recording.map_err(in_folder)?;
-    live.switch_on().await?;
+    let mut plug = Plug::new(&job.board.name, timeline);
+    plug.on(&live).await?;
     let plan = job.judge_plan(&live);
-    let followed = follow(&plan, job, &live, expectations, timeline, stop.clone()).await;
+    let mut script = script(&plan, job, &live, expectations, timeline);
+    let mut live = live;
+    while script
+        .follow(ended(job, &live, timeline), stop.clone())
+        .await
+    {
+        let (next, expectations) = plug.cycle(live, job, timeline).await?;
+        script.next_boot(expectations, guest(&next));
+        live = next;
+    }
+    let followed = script.finish();
     report.qemu_cpu_seconds = followed.cpu_seconds;
     report.tell(&followed);
     // Before a user sits down at the board.
@@ -108,42 +120,48 @@ pub async fn run_until(
     timeline: &Timeline,
 ) -> Result<(), Box<Failure>> {
     let plan = job.judge_plan(live).until(stage);
+    let mut script = script(&plan, job, live, expectations, timeline);
     let never = std::future::pending();
-    let followed = follow(&plan, job, live, expectations, timeline, never).await;
+    script.follow(ended(job, live, timeline), never).await;
+    let followed = script.finish();
     match followed.verdict.finding {
         None => Ok(()),
         Some(finding) => Err(Box::new(Failure::of(&finding, &followed.records))),
     }
 }
 
-/// Follows a board that has just been switched on until the plan is decided.
-async fn follow(
+/// The script of a board that has just been switched on.
+fn script(
     plan: &JudgePlan,
     job: &Job<'_>,
     live: &Live,
     expectations: Expectations,
     timeline: &Timeline,
-    stop: impl Future<Output = StoppedBy>,
-) -> Followed {
+) -> Script {
+    let bounds = Bounds::new(&job.board.limits, host_scale());
+    Script::new(plan, timeline.clone(), expectations, bounds, guest(live))
+}
+
+/// The signs of life of a board that has just been switched on.
+fn guest(live: &Live) -> Guest {
     let qemu = live.machine().pid();
     let meter = move || CpuSeconds {
         qemu: cpu_seconds(qemu),
         harness: cpu_seconds(std::process::id()),
     };
     let mut starvation = Starvation::of(qemu, own_core());
-    let guest = Guest {
+    Guest {
         activity: live.activity(),
         starved: Box::new(move || starvation.total()),
         meter: Arc::new(meter),
-    };
-    let bounds = Bounds::new(&job.board.limits, host_scale());
-    let ended = async {
-        let words = live.machine().ended().await;
-        if let Some(full) = full_disk(&job.folder) {
-            timeline.emit(full);
-        }
-        words
-    };
-    let script = Script::new(plan, timeline.clone(), expectations, bounds, guest);
-    script.follow(ended, stop).await
+    }
+}
+
+/// Completes with the emulator's last words when it has ended by itself.
+async fn ended(job: &Job<'_>, live: &Live, timeline: &Timeline) -> String {
+    let words = live.machine().ended().await;
+    if let Some(full) = full_disk(&job.folder) {
+        timeline.emit(full);
+    }
+    words
 }

@@ -106,14 +106,22 @@ impl Job<'_> {
 
     /// What this run is judged by.
     pub(super) fn judge_plan(&self, live: &Live) -> JudgePlan {
+        self.plan().knowing(Some(live.nonce()), live.layers())
+    }
+
+    /// The same without what only the run can know.
+    pub(super) fn plan(&self) -> JudgePlan {
         let source = Source::Run {
             version: TIMELINE_VERSION,
         };
-        let mut plan = JudgePlan::of_scenario(self.scenario, self.board, self.stages(), source);
-        if self.start != Start::Card {
-            // A direct start leaves the boot server alone, so nothing is stated of it.
-            plan.journal.clear();
+        if self.start == Start::Card {
+            return JudgePlan::of_scenario(self.scenario, self.board, self.stages(), source);
         }
-        plan.knowing(Some(live.nonce()), live.layers())
+        // A direct start is one boot. It leaves the boot server alone, so nothing is stated of it.
+        let mut scenario = self.scenario.clone();
+        scenario.steps.clear();
+        let mut plan = JudgePlan::of_scenario(&scenario, self.board, self.stages(), source);
+        plan.journal.clear();
+        plan
     }
 }

@@ -1,7 +1,7 @@
 //! A board with everything around it, set up for one run and torn down with it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,7 +40,86 @@ pub struct Live {
     mac: Mac,
     work: Scratch,
     restored: Option<Restored>,
+    files: BootFiles,
     _keeper: Option<AbortOnDropHandle<()>>,
+}
+
+/// What a board starts with, each time that it is switched on.
+struct BootFiles {
+    kernel: PathBuf,
+    device_tree: PathBuf,
+    initrd: Option<PathBuf>,
+    /// The card as it was provisioned, and what the board has written to it since.
+    card: PathBuf,
+    overlay: PathBuf,
+    /// What the firmware stage says of itself.
+    firmware: Event,
+}
+
+impl BootFiles {
+    /// Starts the emulator with them, and connects console and NIC.
+    async fn connect(
+        &self,
+        job: &Job<'_>,
+        mac: Mac,
+        lan: &Lan,
+        checkpoint: Option<&Checkpoint>,
+        timeline: &Timeline,
+    ) -> Result<(BoardOn, Expectations), RunError> {
+        let wire = lan.attach();
+        if checkpoint.is_none() {
+            timeline.emit(self.firmware.clone());
+        }
+        let boot = Boot {
+            kernel: &self.kernel,
+            device_tree: &self.device_tree,
+            start: &job.start,
+            card: &self.overlay,
+            card_base: &self.card,
+            initrd: self.initrd.as_deref(),
+            gdb: job.extras.gdb,
+            checkpoint,
+        };
+        let (board, qemu) = (job.board, &job.parts.qemu);
+        BoardOn::connect(board, qemu, &boot, mac, wire, &job.folder, timeline).await
+    }
+}
+
+/// A board that was switched off, with everything around it.
+pub(super) struct Off {
+    network: Network,
+    mac: Mac,
+    work: Scratch,
+    files: BootFiles,
+}
+
+impl Off {
+    /// Connects the board again: its next boot. It does not run yet.
+    ///
+    /// # Errors
+    /// The emulator cannot be started.
+    pub(super) async fn connect(
+        self,
+        job: &Job<'_>,
+        timeline: &Timeline,
+    ) -> Result<(Live, Expectations), RunError> {
+        timeline.begin_next_boot();
+        self.network.boots.next();
+        let connected = self
+            .files
+            .connect(job, self.mac, &self.network.lan, None, timeline);
+        let (on, expectations) = connected.await?;
+        let live = Live {
+            on,
+            network: self.network,
+            mac: self.mac,
+            work: self.work,
+            restored: None,
+            files: self.files,
+            _keeper: None,
+        };
+        Ok((live, expectations))
+    }
 }
 
 impl Live {
@@ -119,39 +198,25 @@ impl Live {
         }
 
         let network = Network::start(scenario, job.board, job.parts, &trust, mac, work, timeline)?;
-        let wire = network.lan.attach();
-        if checkpoint.is_none() {
-            timeline.emit(Event::Firmware {
+        let files = BootFiles {
+            kernel: match job.start {
+                Start::Card => handover.kernel.clone(),
+                Start::Direct { .. } => job.parts.kernel.clone(),
+            },
+            device_tree,
+            initrd: match job.start {
+                Start::Card => handover.initramfs.clone(),
+                Start::Direct { .. } => Some(initrd),
+            },
+            card,
+            overlay,
+            firmware: Event::Firmware {
                 kernel: handover.kernel_name.clone(),
                 device_tree: handover.device_tree_name.clone(),
-            });
-        }
-        let boot = Boot {
-            kernel: match job.start {
-                Start::Card => &handover.kernel,
-                Start::Direct { .. } => &job.parts.kernel,
             },
-            device_tree: &device_tree,
-            start: &job.start,
-            card: &overlay,
-            card_base: &card,
-            initrd: match job.start {
-                Start::Card => handover.initramfs.as_deref(),
-                Start::Direct { .. } => Some(&initrd),
-            },
-            gdb: job.extras.gdb,
-            checkpoint: checkpoint.as_ref(),
         };
-        let (on, expectations) = BoardOn::connect(
-            job.board,
-            &job.parts.qemu,
-            &boot,
-            mac,
-            wire,
-            &job.folder,
-            timeline,
-        )
-        .await?;
+        let connected = files.connect(job, mac, &network.lan, checkpoint.as_ref(), timeline);
+        let (on, expectations) = connected.await?;
         let keeper = place.filter(|_| checkpoint.is_none()).map(|place| {
             let keeper = Keeper {
                 place,
@@ -159,7 +224,7 @@ impl Live {
                 timeline: timeline.clone(),
                 mac,
                 authority_key: trust.authority.key_pem(),
-                card: overlay,
+                card: files.overlay.clone(),
                 run: job.folder.clone(),
             };
             keeper.start()
@@ -170,6 +235,7 @@ impl Live {
             mac,
             work: scratch,
             restored: checkpoint.map(Checkpoint::restored),
+            files,
             _keeper: keeper,
         };
         Ok((live, expectations))
@@ -263,6 +329,25 @@ impl Live {
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         self.network.secrets.clone()
+    }
+
+    /// Takes the board's power away; everything around it stays.
+    pub(super) async fn cut(self) -> Off {
+        let BoardOn {
+            machine,
+            console,
+            nic,
+            ..
+        } = self.on;
+        machine.power_off().await;
+        // The NIC's port of the switch goes with them.
+        drop((console, nic));
+        Off {
+            network: self.network,
+            mac: self.mac,
+            work: self.work,
+            files: self.files,
+        }
     }
 
     /// Pulls the plug, stops the network, and removes the working files unless they are to be kept.

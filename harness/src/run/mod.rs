@@ -6,6 +6,7 @@
 
 mod board_on;
 mod bundling;
+mod by_boot;
 mod capacity;
 mod capture;
 mod check;
@@ -21,6 +22,7 @@ mod network;
 mod outcome;
 mod own_core;
 mod parts;
+mod plug;
 mod recording;
 mod records;
 mod registries;

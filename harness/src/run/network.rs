@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use super::by_boot::BootNumber;
 use super::registries;
 use super::servers::{Servers, Setting};
 use super::tftp::SCRIPT;
@@ -38,6 +39,7 @@ pub(super) struct Network {
     pub(super) lan: Lan,
     pub(super) nonce: String,
     pub(super) layers: Vec<String>,
+    pub(super) boots: BootNumber,
     /// What decrypts the connections to the servers.
     pub(super) secrets: Secrets,
     _servers: Vec<Server>,
@@ -87,6 +89,7 @@ impl Network {
         running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
         Ok(Self {
             nonce: servers.nonce().to_owned(),
+            boots: servers.boots(),
             layers: servers.layers().to_vec(),
             _servers: running,
             lan,

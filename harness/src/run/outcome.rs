@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use super::faults::faults;
 use super::job::Job;
 use crate::host::host_scale;
-use crate::judge::{Outcome, StageOutcome, Verdict as Judgement};
+use crate::judge::{JudgedStage, Outcome, StageOutcome, Verdict as Judgement, label};
 use crate::report::{CpuSeconds, Failure, Report, StageTime, Verdict};
 use crate::script::Followed;
-use crate::timeline::{Event, Record};
+use crate::timeline::{Event, Power, Record};
 
 /// A report of which nothing is known but what is to be run.
 pub(super) fn identity(job: &Job<'_>) -> Report {
@@ -22,7 +22,7 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         verdict: Verdict::CouldNotRun,
         restored_from: None,
-        chain: job.stages().into_iter().map(|s| s.name).collect(),
+        chain: job.plan().labels(),
         faults: faults(job.scenario),
         stages: Vec::new(),
         failure: None,
@@ -48,7 +48,7 @@ impl Report {
         let verdict = &followed.verdict;
         self.verdict = verdict.outcome.into();
         self.ending.clone_from(&verdict.ending);
-        self.stages = stage_times(verdict, &followed.cpu);
+        self.stages = stage_times(verdict, &followed.cpu, &followed.records);
         let finding = verdict.finding.as_ref();
         self.failure = finding.map(|finding| Failure::of(finding, &followed.records));
     }
@@ -65,21 +65,32 @@ impl From<Outcome> for Verdict {
     }
 }
 
-/// The stages that were reached, with what the CPU did meanwhile.
-fn stage_times(verdict: &Judgement, cpu: &[Option<CpuSeconds>]) -> Vec<StageTime> {
+/// The stages that were reached, with what the CPU did meanwhile. Times are since the board was switched on first.
+fn stage_times(
+    verdict: &Judgement,
+    cpu: &[Option<CpuSeconds>],
+    records: &[Record],
+) -> Vec<StageTime> {
     let mut cpu = cpu.iter();
-    let time = |(name, outcome): (&String, StageOutcome)| match outcome {
-        StageOutcome::Reached { at, took, restored } => Some(StageTime {
-            name: name.clone(),
-            reached: at.as_secs_f64(),
-            took: took.as_secs_f64(),
-            cpu: cpu.next().copied().flatten(),
-            restored,
-        }),
+    let power_on = |boot: u32| {
+        let of_boot = |r: &&Record| r.boot == boot && r.event == Event::Power { action: Power::On };
+        records.iter().find(of_boot).map(|r| r.at)
+    };
+    let first = power_on(0).unwrap_or_default();
+    let time = |stage: &JudgedStage| match stage.outcome {
+        StageOutcome::Reached { at, took, restored } => {
+            let booted = power_on(stage.boot).unwrap_or(first);
+            Some(StageTime {
+                name: label(stage.boot, &stage.name),
+                reached: (at + booted.saturating_sub(first)).as_secs_f64(),
+                took: took.as_secs_f64(),
+                cpu: cpu.next().copied().flatten(),
+                restored,
+            })
+        }
         StageOutcome::NotReached | StageOutcome::NotJudged => None,
     };
-    let stages = verdict.stages.iter().map(|s| (&s.name, s.outcome));
-    stages.filter_map(time).collect()
+    verdict.stages.iter().filter_map(time).collect()
 }
 
 /// The value of a key that an `os-release` on the console gives (os-release(5)).

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Parts, RunError};
+use crate::judge::nonce_of_boot;
 use crate::scenario::{self, Auth, LayerFormat, Scenario};
 use crate::services::{Compression, Digest, Nonce, OciImage, RateLimit, Registry, TokenAuth};
 
@@ -51,8 +52,10 @@ pub struct Account {
 pub(super) struct Registries {
     rules: scenario::Registry,
     container: String,
+    /// The image without a nonce.
+    base: OciImage,
     image: OciImage,
-    nonce: Nonce,
+    nonce: String,
 }
 
 impl Registries {
@@ -64,29 +67,39 @@ impl Registries {
         folder: &Path,
     ) -> Result<Self, RunError> {
         let rules = scenario.registry.clone();
-        let nonce = Nonce::random();
-        let mut image = parts.container.image.with_env(&[nonce.variable()])?;
+        let mut base = parts.container.image.clone();
         if let Some(format) = rules.layer {
             let compression = match format {
                 LayerFormat::Gzip => Compression::Gzip,
                 LayerFormat::Zstd => Compression::Zstd,
             };
-            image = image.repacked(compression, folder)?;
+            base = base.repacked(compression, folder)?;
         }
-        if rules.index {
-            image = image.with_index()?;
-        }
+        let nonce = Nonce::random().as_str().to_owned();
         Ok(Self {
+            image: with_nonce(&base, &nonce, &rules)?,
             rules,
             container: scenario.boot.container.clone(),
-            image,
+            base,
+            nonce,
+        })
+    }
+
+    /// The same registries with the nonce of a later boot.
+    pub(super) fn of_boot(&self, boot: u32) -> Result<Self, RunError> {
+        let nonce = nonce_of_boot(&self.nonce, boot);
+        Ok(Self {
+            rules: self.rules.clone(),
+            container: self.container.clone(),
+            base: self.base.clone(),
+            image: with_nonce(&self.base, &nonce, &self.rules)?,
             nonce,
         })
     }
 
     /// What the container says if it is the registry's.
     pub(super) fn nonce(&self) -> &str {
-        self.nonce.as_str()
+        &self.nonce
     }
 
     /// Digests of the image's layers.
@@ -152,6 +165,19 @@ impl Registries {
         registry.add(repository, tag, &self.image)?;
         Ok(registry)
     }
+}
+
+/// The image with a nonce in its environment, behind an index if the rules want that.
+fn with_nonce(
+    base: &OciImage,
+    nonce: &str,
+    rules: &scenario::Registry,
+) -> Result<OciImage, RunError> {
+    let image = base.with_env(&[(Nonce::VARIABLE.into(), nonce.into())])?;
+    Ok(match rules.index {
+        true => image.with_index()?,
+        false => image,
+    })
 }
 
 /// The names of all hosts and their addresses.

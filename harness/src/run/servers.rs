@@ -7,6 +7,7 @@ use axum::serve::Listener;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::by_boot::{BootNumber, by_boot};
 use super::registries::{Account, Registries};
 use super::tftp::BootFiles;
 use super::{Parts, RunError, Trust};
@@ -54,6 +55,7 @@ pub struct Servers<'a> {
     boot: Router,
     registry: Router,
     mirror: Option<Router>,
+    boots: BootNumber,
     scratch: Router,
     credentials: Credentials,
     nonce: String,
@@ -109,6 +111,13 @@ impl<'a> Servers<'a> {
                 server = server.client_variable(client, name, value);
             }
         }
+        let (mut hubs, mut mirrors) = (Vec::new(), Vec::new());
+        for boot in 0..scenario.boots() {
+            let registries = registries.of_boot(boot)?;
+            hubs.push(registries.hub(&setting.token_realm, setting.pushed.as_deref())?);
+            mirrors.extend(registries.mirror()?);
+        }
+        let boots = BootNumber::default();
         let machine = Client::Machine(setting.mac);
         let script = server.rendered(machine, &boot.script);
         Ok(Self {
@@ -126,8 +135,9 @@ impl<'a> Servers<'a> {
                 Transport::Https => server.https(),
                 Transport::Http | Transport::Tftp => server.http(),
             },
-            registry: registries.hub(&setting.token_realm, setting.pushed.as_deref())?,
-            mirror: registries.mirror()?,
+            registry: by_boot(hubs, &boots),
+            mirror: (!mirrors.is_empty()).then(|| by_boot(mirrors, &boots)),
+            boots,
             scratch: scratch.router()?,
             credentials,
             layers: registries.layers(),
@@ -216,6 +226,11 @@ impl<'a> Servers<'a> {
             self.scratch.clone(),
             self.journal(ServiceId::Scratch),
         )
+    }
+
+    /// The board's boot that is under way, which decides over the nonce of the registry's image.
+    pub(super) fn boots(&self) -> BootNumber {
+        self.boots.clone()
     }
 
     /// What the scenario's client uses its scratch space with.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::expect::ExpectFile;
 use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
+use super::step::{Step, StepTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Evidence, Stage};
 use crate::input::{
@@ -36,6 +37,8 @@ pub struct Scenario {
     pub expect: Option<Expect>,
     /// How the registry serves the image.
     pub registry: Registry,
+    /// What is done with the board's power, and how far each boot goes. Without steps the board is switched on once.
+    pub steps: Vec<Step>,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
     /// Lines on the console that look like an alarm and belong to this scenario.
@@ -78,6 +81,9 @@ pub(crate) struct ScenarioFile {
     tls: Option<Span<Tls>>,
     #[schemars(with = "Option<ExpectFile>")]
     expect: Option<Span<ExpectFile>>,
+    /// What is done with the board's power, in order. Without steps the board is switched on once.
+    #[serde(default)]
+    step: Vec<StepTable>,
     #[serde(default)]
     registry: RegistryTable,
     #[serde(default)]
@@ -173,7 +179,7 @@ impl Scenario {
                 if let Some(other) = scenarios.iter().find(|s| s.name == scenario.name) {
                     let message = format!(
                         "a variant of {}.toml is called \"{}\", too: give one of them another name",
-                        other.files.first().unwrap_or(&other.name),
+                        other.files.first().map_or(&*other.name, String::as_str),
                         scenario.name
                     );
                     return Err(document.error_at(0..0, &message));
@@ -243,6 +249,11 @@ impl Scenario {
         if let Some(tls) = &file.tls {
             Tls::check(tls, file.boot.transport, document)?;
         }
+        if let (Some(checkpoint), false) = (&file.checkpoint, file.step.is_empty()) {
+            let message = "a run of several boots goes through all of them itself: leave checkpoint or [[step]] out";
+            return Err(document.error_at(checkpoint.span(), message));
+        }
+        let steps = Step::read_all(file.step, &stages_of_boards, document)?;
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
@@ -259,6 +270,7 @@ impl Scenario {
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
+            steps,
             journal: Assertion::read_all(file.journal, document)?,
             harmless: file.harmless,
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
@@ -324,6 +336,12 @@ impl Scenario {
                 "this scenario does not go on from any stage \"{name}\""
             ))
         }
+    }
+
+    /// How often a run switches the board on.
+    #[must_use]
+    pub fn boots(&self) -> u32 {
+        u32::try_from(self.steps.len()).unwrap_or(u32::MAX).max(1)
     }
 
     /// The stages that a run of this scenario on `board` must go through, in order.

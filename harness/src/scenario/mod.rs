@@ -4,6 +4,7 @@ mod definition;
 mod expect;
 mod journal;
 mod registry;
+mod step;
 mod tls;
 
 pub(crate) use definition::ScenarioFile;
@@ -11,4 +12,5 @@ pub use definition::{Boot, Scenario, Tier, Transport};
 pub use expect::{End, Expect};
 pub use journal::Assertion;
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
+pub use step::{PowerStep, Step};
 pub use tls::{ClientCertificate, Refusal, ServerCertificate, ServerChain, ServerKey, Tls};

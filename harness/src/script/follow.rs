@@ -34,7 +34,6 @@ pub(crate) struct Script {
     timeline: Timeline,
     progress: Progress,
     serial: SerialWait,
-    nonce: String,
     bounds: Bounds,
     guest: Guest,
     tick: Duration,
@@ -45,6 +44,14 @@ pub(crate) struct Script {
     used: CpuSeconds,
     served: u64,
     lines: u64,
+    cursor: Cursor,
+    /// Records up to the one that decided.
+    taken: usize,
+    /// Boots that have come to their ends.
+    boots_done: usize,
+    /// What the emulators of earlier boots have cost, and the present one when last looked at.
+    cpu_before: f64,
+    cpu_seconds: f64,
 }
 
 /// A run that has been followed to its end.
@@ -68,12 +75,10 @@ impl Script {
         bounds: Bounds,
         guest: Guest,
     ) -> Self {
-        let nonce = plan.boots.first().and_then(|boot| boot.nonce.clone());
         Self {
             timeline,
             progress: Progress::new(plan),
             serial: SerialWait::new(expectations),
-            nonce: nonce.unwrap_or_default(),
             bounds,
             used: (guest.meter)(),
             guest,
@@ -82,6 +87,11 @@ impl Script {
             cpu: Vec::new(),
             served: 0,
             lines: 0,
+            cursor: Cursor::default(),
+            taken: 0,
+            boots_done: 0,
+            cpu_before: 0.0,
+            cpu_seconds: 0.0,
         }
     }
 
@@ -91,36 +101,40 @@ impl Script {
         Self { tick, ..self }
     }
 
-    /// Follows the run until it is decided. `ended` completes with the emulator's last words when it has ended by itself, `stop` when
-    /// the run must end.
+    /// Follows the run until it is decided, or until a boot has come to its end and another one must follow: `true`. `ended` completes
+    /// with the emulator's last words when it has ended by itself, `stop` when the run must end.
     pub(crate) async fn follow(
-        mut self,
+        &mut self,
         ended: impl Future<Output = String>,
         stop: impl Future<Output = StoppedBy>,
-    ) -> Followed {
+    ) -> bool {
         tokio::pin!(ended, stop);
         let (mut has_ended, mut is_stopped) = (false, false);
-        let mut cursor = Cursor::default();
-        let mut taken = 0;
         let mut watch = None;
-        let (mut looked, mut starved, mut cpu_seconds) = (None, Duration::ZERO, 0.0_f64);
+        let (mut looked, mut starved) = (None, Duration::ZERO);
         loop {
+            let mut cursor = self.cursor;
             for record in self.timeline.read(&mut cursor) {
                 if !self.progress.is_decided() {
-                    taken += 1;
+                    self.taken += 1;
                     self.take(&record);
                 }
             }
+            self.cursor = cursor;
             // Not before: what a checkpoint's run went through comes in one piece with the record that says so.
             self.announce();
             if self.progress.is_decided() {
-                break;
+                return false;
+            }
+            if self.progress.boots_done() > self.boots_done {
+                self.boots_done = self.progress.boots_done();
+                return true;
             }
             let wall = self.timeline.elapsed();
             if looked.is_none_or(|looked| wall >= looked + self.tick) {
                 looked = Some(wall);
                 starved = (self.guest.starved)();
-                cpu_seconds = (self.guest.meter)().qemu.max(cpu_seconds);
+                self.cpu_seconds = (self.guest.meter)().qemu.max(self.cpu_seconds);
             }
             let now = Now { wall, starved };
             let activity = Activity {
@@ -134,9 +148,9 @@ impl Script {
                 continue;
             }
             let pattern = self.progress.awaited();
-            let pattern =
-                pattern.and_then(|stage| SerialWait::pattern_of(&stage.evidence, &self.nonce));
-            let mut next = cursor;
+            let pattern = pattern
+                .and_then(|stage| SerialWait::pattern_of(&stage.evidence, self.progress.nonce()));
+            let mut next = self.cursor;
             tokio::select! {
                 biased;
                 by = &mut stop, if !is_stopped => {
@@ -152,13 +166,27 @@ impl Script {
                 () = sleep(self.tick) => {}
             }
         }
+    }
+
+    /// The board begins its next boot: these are its serial ports and its signs of life.
+    pub(crate) fn next_boot(&mut self, expectations: Expectations, guest: Guest) {
+        self.cpu_before += (self.guest.meter)().qemu.max(self.cpu_seconds);
+        self.cpu_seconds = 0.0;
+        self.serial = SerialWait::new(expectations);
+        self.used = (guest.meter)();
+        self.guest = guest;
+    }
+
+    /// What came of the run.
+    pub(crate) fn finish(self) -> Followed {
         let mut records = self.timeline.snapshot();
-        records.truncate(taken);
+        records.truncate(self.taken);
         let end = self.timeline.elapsed();
+        let cpu_seconds = (self.guest.meter)().qemu.max(self.cpu_seconds);
         Followed {
             verdict: self.progress.finish(end),
             cpu: self.cpu,
-            cpu_seconds: (self.guest.meter)().qemu.max(cpu_seconds),
+            cpu_seconds: self.cpu_before + cpu_seconds,
             records,
         }
     }

@@ -96,7 +96,9 @@ impl Scene {
     /// Follows the run; what the judge says of its record afterwards is the same.
     async fn follow(self) -> Followed {
         let never = (std::future::pending(), std::future::pending());
-        let followed = self.script.follow(never.0, never.1).await;
+        let mut script = self.script;
+        assert!(!script.follow(never.0, never.1).await);
+        let followed = script.finish();
         assert_eq!(judge(&self.plan, &followed.records), followed.verdict);
         assert_eq!(
             judge(&self.plan, &self.timeline.snapshot()),
@@ -166,7 +168,9 @@ async fn stages_of_all_kinds_are_announced_in_order() {
 async fn the_end_of_the_emulator_and_a_stop_are_events() {
     let chain = serial("login", "login:");
     let Scene {
-        script, timeline, ..
+        mut script,
+        timeline,
+        ..
     } = scene(&chain);
     let ended = std::future::ready("Bus error".to_owned());
     timeline.emit(Event::Power { action: Power::On });
@@ -177,7 +181,8 @@ async fn the_end_of_the_emulator_and_a_stop_are_events() {
             .await;
         StoppedBy::Signal
     };
-    let finding = script.follow(ended, stop).await.verdict.finding.unwrap();
+    assert!(!script.follow(ended, stop).await);
+    let finding = script.finish().verdict.finding.unwrap();
     assert!(
         finding.cause.ends_with("stopped by a signal"),
         "{}",

@@ -166,7 +166,7 @@ fn errors_point_at_the_place() {
     scenarios/s.toml:4:19: not a size such as "64KiB" or "2MB": `much` is no unit; write kB, KiB, MB, MiB, GB or GiB
       | offset_at_least = "much"
       |                   ^^^^^^
-    scenarios/s.toml:4:10: unknown variant `FETCH`, expected one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`
+    scenarios/s.toml:4:10: unknown variant `FETCH`, expected one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `RRQ`
       | method = "FETCH"
       |          ^^^^^^^
     scenarios/s.toml:4:1: unknown field `count`, expected one of `says`, `service`, `host`, `method`, `target`, `status`, `complete`, `offset_at_least`, `exactly`, `at_least`, `at_most`, `after`

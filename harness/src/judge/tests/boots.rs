@@ -1,0 +1,76 @@
+//! Several boots of one board.
+
+use super::*;
+
+fn plan_of(name: &str) -> JudgePlan {
+    let boards = Board::read_all(&project().join("boards")).unwrap();
+    let all = Scenario::read_all(&project().join("scenarios"), &boards).unwrap();
+    let scenario = all.iter().find(|s| &*s.name == name).unwrap();
+    let board = boards.iter().find(|b| &*b.name == "raspi3b").unwrap();
+    let source = Source::Run {
+        version: TIMELINE_VERSION,
+    };
+    let stages = scenario.stages(board);
+    JudgePlan::of_scenario(scenario, board, stages, source).knowing(Some(NONCE), &[LAYER.into()])
+}
+
+/// Records of a boot that begins at `start`.
+fn of_boot(boot: u32, start: u64, text: &str) -> Vec<Record> {
+    let mut records = records(text);
+    for record in &mut records {
+        record.boot = boot;
+        record.at += Duration::from_secs(start);
+    }
+    records
+}
+
+fn both(first: &str, second: &str) -> Verdict {
+    let mut all = of_boot(0, 0, first);
+    all.extend(of_boot(1, 60, second));
+    judge(&plan_of("power-cycle-linux"), &all)
+}
+
+fn second_boot() -> String {
+    GOOD.replace(NONCE, &nonce_of_boot(NONCE, 1))
+}
+
+#[test]
+fn each_boot_goes_through_its_own_stages() {
+    let verdict = both(&until("20.1", ""), &second_boot());
+    assert_eq!(told(&verdict), "Passed");
+    let reached = |boot: u32| {
+        let of_boot = verdict.stages.iter().filter(|s| s.boot == boot);
+        let reached = of_boot.filter(|s| s.outcome.reached().is_some());
+        reached.map(|s| s.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(reached(0).last(), Some(&"Linux"));
+    assert_eq!(reached(1).last(), Some(&"powered off"));
+    let labels = plan_of("power-cycle-linux").labels();
+    assert!(labels.contains(&"Linux".into()) && labels.contains(&"boot 2: Linux".into()));
+}
+
+#[test]
+fn a_later_boot_must_say_its_own_nonce() {
+    let verdict = both(&until("20.1", ""), GOOD);
+    assert_eq!(verdict.outcome, Outcome::Failed);
+    let finding = verdict.finding.unwrap();
+    assert_eq!(finding.stage_reached.as_deref(), Some("container started"));
+}
+
+#[test]
+fn a_boot_that_does_not_come_to_its_stage_fails_the_run() {
+    let verdict = both(&until("7.3", "9.0 power guest-reset\n"), &second_boot());
+    assert!(
+        told(&verdict).contains("the board has reset itself"),
+        "{}",
+        told(&verdict)
+    );
+}
+
+#[test]
+fn a_console_that_is_asked_for_a_stage_has_one_boot() {
+    let plan = plan_of("power-cycle-linux").until("/init");
+    assert_eq!(plan.boots.len(), 1);
+    assert_eq!(plan.boots[0].stages.last().unwrap().name, "/init");
+    assert_eq!(plan.boots[0].nonce.as_deref(), Some(NONCE));
+}
