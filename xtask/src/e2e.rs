@@ -18,7 +18,8 @@ use shakedown_harness::pool;
 use shakedown_harness::project::{Project, affected, fitting};
 use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
-    Report, bundle, ending_text, exit_status, failure_text, github, junit, summary_table,
+    Report, bundle, ending_text, exit_status, failure_text, github, junit, limitations_text,
+    summary_table,
 };
 use shakedown_harness::run::{
     Extras, ImageCheck, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
@@ -248,6 +249,7 @@ pub(crate) fn carry_out(
     if reports.len() > 1 {
         text += &format!("{took:.0} s, {jobs} at a time\n");
     }
+    text += &limitations_text(&reports);
     text += &format!("all runs: {}", index.display());
     args.say(&text);
     match failed {

@@ -40,6 +40,8 @@ pub struct Board {
     pub container: Option<ContainerMarks>,
     /// What its console must never say, and what lines mean.
     pub alarms: Alarms,
+    /// What the emulated board lacks.
+    pub cannot: Vec<Limitation>,
     /// Its file, and its chain's.
     pub sources: [SourceText; 2],
 }
@@ -65,6 +67,9 @@ pub(crate) struct BoardFile {
     #[serde(default)]
     image: Image,
     limits: Limits,
+    /// What the emulated board lacks, and why. Every report says it.
+    #[serde(default)]
+    cannot: Vec<Limitation>,
     /// Stages of the chain that are different on this board, by name.
     #[serde(default)]
     #[schemars(with = "Vec<Stage>")]
@@ -106,6 +111,36 @@ pub struct Nic {
     pub oui: String,
     /// USB port of the host controller.
     pub port: u8,
+    /// Where the guest finds its hardware address.
+    #[serde(default)]
+    pub address: NicAddress,
+}
+
+/// Where the guest finds the hardware address of its network interface.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NicAddress {
+    /// In the chip's EEPROM.
+    #[default]
+    Eeprom,
+    /// In the device tree, where the firmware writes it. The chip is blank.
+    DeviceTree,
+}
+
+/// What an emulated board lacks of the real one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limitation {
+    /// What it cannot do or be.
+    pub what: String,
+    /// Why.
+    pub because: String,
+}
+
+impl std::fmt::Display for Limitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.what, self.because)
+    }
 }
 
 /// The chips that the harness can be.
@@ -114,6 +149,8 @@ pub struct Nic {
 pub enum NicModel {
     /// SMSC LAN9514: USB 2.0 hub and 10/100 Ethernet of the Pi 2 and 3.
     Lan9514,
+    /// Microchip LAN7800: Gigabit Ethernet; with a hub, as LAN7515, on the Pi 3B+.
+    Lan7800,
 }
 
 /// What runs before the boot loader.
@@ -124,6 +161,8 @@ pub struct Firmware {
     pub loader: Loader,
     /// What the filters of `config.txt` ask about.
     pub model: BoardModel,
+    /// The board's revision code, which the firmware writes into the device tree.
+    pub revision: Option<u32>,
 }
 
 /// The firmware stand-ins.
@@ -224,6 +263,7 @@ impl Board {
             stages,
             container,
             alarms,
+            cannot: file.cannot,
             sources: [document.source(), source],
         })
     }
@@ -272,7 +312,7 @@ mod tests {
     #[test]
     fn errors_point_at_the_place() {
         insta::assert_snapshot!(error("\"lan9514\"", "\"lan9999\""), @r#"
-        boards/raspi3b.toml:23:9: unknown variant `lan9999`, expected `lan9514`
+        boards/raspi3b.toml:23:9: unknown variant `lan9999`, expected `lan9514` or `lan7800`
           | model = "lan9999"
           |         ^^^^^^^^^
         "#);
@@ -287,7 +327,7 @@ mod tests {
           |           ^^^^^^
         "#);
         insta::assert_snapshot!(error("[nic]", "[nic]\nspeed = 100"), @r#"
-        boards/raspi3b.toml:23:1: unknown field `speed`, expected one of `model`, `oui`, `port`
+        boards/raspi3b.toml:23:1: unknown field `speed`, expected one of `model`, `oui`, `port`, `address`
           | speed = 100
           | ^^^^^
         "#);

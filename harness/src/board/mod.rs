@@ -12,4 +12,6 @@ pub(crate) use chain::ChainFile;
 pub use chain::{Evidence, LeaseEvidence, RequestEvidence, Stage};
 pub use container::ContainerMarks;
 pub(crate) use definition::BoardFile;
-pub use definition::{Board, Firmware, Limits, Loader, Machine, Nic, NicModel, Uart};
+pub use definition::{
+    Board, Firmware, Limitation, Limits, Loader, Machine, Nic, NicAddress, NicModel, Uart,
+};

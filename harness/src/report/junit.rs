@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use super::html::PAGE_FILE;
-use super::{Report, Verdict, failure_text, verdict_sentence};
+use super::{Report, Verdict, failure_text, limitations_text, verdict_sentence};
 
 /// The XML of runs with their folders. Paths in it are relative to `root`.
 ///
@@ -43,10 +43,11 @@ fn test_case(report: &Report, folder: &Path, root: &Path) -> TestCase {
     let folder = folder.strip_prefix(root).unwrap_or(folder);
     let page = folder.join(PAGE_FILE);
     case.set_system_out(format!(
-        "[[ATTACHMENT|{}]]\n{}\nrun it again: {}\n",
+        "[[ATTACHMENT|{}]]\n{}\nrun it again: {}\n{}",
         page.display(),
         verdict_sentence(report),
-        report.reproduce
+        report.reproduce,
+        limitations_text([report])
     ));
     case
 }

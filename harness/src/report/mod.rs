@@ -26,4 +26,4 @@ pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
 pub use stream::{End, StreamContent, StreamLine};
 pub use table::summary_table;
-pub use text::{ending_text, failure_text, verdict_sentence};
+pub use text::{ending_text, failure_text, limitations_text, verdict_sentence};

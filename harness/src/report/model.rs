@@ -26,6 +26,9 @@ pub struct Report {
     /// Names of the board's serial ports, in the order of their numbers.
     #[serde(default)]
     pub uarts: Vec<String>,
+    /// What the emulated board lacks of the real one, each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cannot: Vec<String>,
     /// The board's hardware address: of all that chance decides in a run the one thing that the board goes by.
     #[serde(default)]
     #[schemars(with = "Option<String>")]

@@ -21,6 +21,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         title: String::new(),
         board: "raspi3b".into(),
         uarts: Vec::new(),
+        cannot: Vec::new(),
         mac: None,
         started: String::new(),
         verdict,

@@ -1,5 +1,6 @@
 //! The report for a terminal.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::{Ending, Failure, Report, Verdict};
@@ -65,6 +66,15 @@ pub fn ending_text(report: &Report, ending: &Ending) -> String {
     out
 }
 
+/// What the emulated boards of these runs lack of the real ones, a line each and none twice.
+pub fn limitations_text<'a>(reports: impl IntoIterator<Item = &'a Report>) -> String {
+    let lines = reports.into_iter().flat_map(|report| {
+        let line = |text| format!("not as on a real {}: {text}\n", report.board);
+        report.cannot.iter().map(line)
+    });
+    lines.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// A failure as people read it: what, where, last signs of life, how to see it again.
 #[must_use]
 pub fn failure_text(report: &Report, failure: &Failure) -> String {
@@ -98,6 +108,9 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
         field("went on from", &format!("\"{}\" of {run}", stage.name));
     }
     field("again", &report.reproduce);
+    for limitation in &report.cannot {
+        field("not as real", limitation);
+    }
     out += "  last serial lines:\n";
     for line in &failure.last_serial {
         let _ = writeln!(out, "    {line}");

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::checkpoint::Checkpoint;
 use super::{Nic, RunError, Start};
-use crate::board::{Board, NicModel};
+use crate::board::{Board, NicAddress, NicModel};
 use crate::console::{Console, Expectations};
 use crate::folder::RunFolder;
 use crate::mac::Mac;
@@ -15,6 +16,8 @@ use crate::machine::{
 };
 use crate::shell;
 use crate::timeline::{Cursor, Event, Power, Record, Timeline};
+use crate::usb::device::Nic as Adapter;
+use crate::usb::lan7515::{Lan7800, StoredAddress};
 use crate::usb::{self, lan9514::Lan9514};
 use crate::wire::WireEnd;
 
@@ -105,23 +108,25 @@ impl BoardOn {
             Machine::start(qemu, &arguments, sockets, &stderr, timeline.clone()).await?;
         let (console, expectations) =
             Console::start(connectors.uarts, folder, timeline).map_err(in_folder)?;
-        let NicModel::Lan9514 = board.nic.model;
-        let mut session = usb::Session::new(Lan9514::new(mac), wire, timeline.clone());
         if let Some(checkpoint) = boot.checkpoint {
             checkpoint.load(&machine).await?;
-            session = session.taking_over();
         }
-        let nic = session.control();
-        let plugged_in = connectors.nic.map(|stream| {
-            let log = timeline.clone();
-            let session = async move {
-                if let Err(e) = session.run(stream).await {
-                    log.note("usb", format!("the USB session has failed: {e}"));
-                }
-            };
-            let hand_over = hand_over(machine.monitor().clone(), nic.clone(), timeline.clone());
-            [tokio::spawn(session), tokio::spawn(hand_over)].map(AbortOnDropHandle::new)
-        });
+        let plug = Plug {
+            machine: &machine,
+            stream: connectors.nic,
+            wire,
+            takes_over: boot.checkpoint.is_some(),
+            timeline,
+        };
+        let (nic, plugged_in) = match (board.nic.model, board.nic.address) {
+            (NicModel::Lan9514, _) => plug.device(Lan9514::new(mac)),
+            (NicModel::Lan7800, NicAddress::Eeprom) => {
+                plug.device(Lan7800::new(StoredAddress::Eeprom(mac)))
+            }
+            (NicModel::Lan7800, NicAddress::DeviceTree) => {
+                plug.device(Lan7800::new(StoredAddress::None))
+            }
+        };
         let on = Self {
             machine,
             console,
@@ -129,6 +134,43 @@ impl BoardOn {
             _plugged_in: plugged_in,
         };
         Ok((on, expectations))
+    }
+}
+
+/// Where a NIC is plugged in.
+struct Plug<'a> {
+    machine: &'a Machine,
+    /// QEMU's end, unless the board has another NIC.
+    stream: Option<UnixStream>,
+    wire: WireEnd,
+    /// QEMU goes on from a checkpoint.
+    takes_over: bool,
+    timeline: &'a Timeline,
+}
+
+impl Plug<'_> {
+    /// Plugs a device in: the hand on it, and its tasks.
+    fn device<D: Adapter + Send + 'static>(
+        self,
+        device: D,
+    ) -> (usb::Control, Option<[AbortOnDropHandle<()>; 2]>) {
+        let mut session = usb::Session::new(device, self.wire, self.timeline.clone());
+        if self.takes_over {
+            session = session.taking_over();
+        }
+        let nic = session.control();
+        let plugged_in = self.stream.map(|stream| {
+            let log = self.timeline.clone();
+            let session = async move {
+                if let Err(e) = session.run(stream).await {
+                    log.note("usb", format!("the USB session has failed: {e}"));
+                }
+            };
+            let monitor = self.machine.monitor().clone();
+            let hand_over = hand_over(monitor, nic.clone(), self.timeline.clone());
+            [tokio::spawn(session), tokio::spawn(hand_over)].map(AbortOnDropHandle::new)
+        });
+        (nic, plugged_in)
     }
 }
 

@@ -186,6 +186,8 @@ impl Live {
         let edits = DeviceTreeEdits {
             cores: Some(job.board.machine.enabled_cores as usize),
             bootargs: handover.cmdline.clone(),
+            mac: (!scenario.firmware.leaves_address_out).then_some(mac.0),
+            revision: job.board.firmware.revision,
             ..DeviceTreeEdits::default()
         };
         let tree = device_tree::edit(&tree, &edits)?;

@@ -18,6 +18,7 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         title: job.scenario.title.clone(),
         board: job.board.name.to_string(),
         uarts: job.board.uarts.iter().map(|u| u.name.clone()).collect(),
+        cannot: job.board.cannot.iter().map(ToString::to_string).collect(),
         mac: None,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         verdict: Verdict::CouldNotRun,

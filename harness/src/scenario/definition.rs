@@ -33,6 +33,8 @@ pub struct Scenario {
     pub boot: Boot,
     /// What is unusual about the TLS between the board and its boot server.
     pub tls: Tls,
+    /// What is unusual about the board's firmware.
+    pub firmware: Firmware,
     /// How a run is to end when it is not by going through the whole chain.
     pub expect: Option<Expect>,
     /// How the registry serves the image.
@@ -79,6 +81,8 @@ pub(crate) struct ScenarioFile {
     boot: Boot,
     #[schemars(with = "Option<Tls>")]
     tls: Option<Span<Tls>>,
+    #[serde(default)]
+    firmware: Firmware,
     #[schemars(with = "Option<ExpectFile>")]
     expect: Option<Span<ExpectFile>>,
     /// What is done with the board's power, in order. Without steps the board is switched on once.
@@ -139,6 +143,14 @@ pub struct Boot {
     pub secrets: Option<String>,
     /// The container image's name, as in `docker.io/library/alpine:latest`.
     pub container: String,
+}
+
+/// What is unusual about the board's firmware.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Firmware {
+    /// It does not write the network interface's hardware address into the device tree.
+    pub leaves_address_out: bool,
 }
 
 /// How iPXE reaches the boot server.
@@ -268,6 +280,7 @@ impl Scenario {
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
             boot: file.boot,
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
+            firmware: file.firmware,
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
             steps,
@@ -405,7 +418,7 @@ mod tests {
             error.replace(&folder.path().display().to_string(), "scenarios")
         };
         insta::assert_snapshot!(error("[\"raspi3b\"]", "[\"raspi9\"]"), @r#"
-        scenarios/s.toml:5:11: there is no board "raspi9"; there is: raspi3b
+        scenarios/s.toml:5:11: there is no board "raspi9"; there is: raspi3b, raspi3b-plus
           | boards = ["raspi9"]
           |           ^^^^^^^^
         "#);

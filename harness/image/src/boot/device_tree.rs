@@ -17,8 +17,11 @@ pub struct DeviceTreeEdits {
     pub bootargs: Option<String>,
     /// The board's serial number, `/serial-number`.
     pub serial: Option<u64>,
-    /// The address of the network interface that the alias `ethernet0` names, if there is such an alias.
+    /// The address of the network interface that the alias `ethernet0` names, if there is such an alias. The USB hubs on the way to
+    /// it get it too: an emulated adapter has no hub before it, and drivers take the first hub's node for its own.
     pub mac: Option<[u8; 6]>,
+    /// The board's revision code, `/system/linux,revision`, which Linux shows in `/proc/cpuinfo`.
+    pub revision: Option<u32>,
 }
 
 /// Why a device tree cannot be changed.
@@ -120,13 +123,41 @@ pub fn edit(dtb: &[u8], edits: &DeviceTreeEdits) -> Result<Vec<u8>, DeviceTreeEr
         tree.root
             .add_property(string("serial-number", &format!("{serial:016x}")));
     }
-    if let Some(mac) = edits.mac
-        && let Some(interface) =
-            alias(&tree, "ethernet0").and_then(|path| tree.find_node_mut(&path))
-    {
-        interface.add_property(DeviceTreeProperty::new_unchecked("local-mac-address", mac));
+    if let Some(revision) = edits.revision {
+        tree.root
+            .add_child_mut(DeviceTreeNode::new_unchecked("system"))
+            .add_property(from_cells("linux,revision", [revision]));
+    }
+    if let Some(mac) = edits.mac {
+        write_mac(&mut tree, mac);
     }
     Ok(tree.to_dtb())
+}
+
+/// Writes the address into the interface that `ethernet0` names, and into the USB devices on the way to it.
+fn write_mac(tree: &mut DeviceTree, mac: [u8; 6]) {
+    let Some(path) = alias(tree, "ethernet0") else {
+        return;
+    };
+    let ends = path.match_indices('/').skip(1).map(|(at, _)| at);
+    for end in ends.chain([path.len()]) {
+        let Some(node) = path.get(..end).and_then(|path| tree.find_node_mut(path)) else {
+            return;
+        };
+        if end == path.len() || is_usb_device(node) {
+            node.add_property(DeviceTreeProperty::new_unchecked("local-mac-address", mac));
+        }
+    }
+}
+
+/// A device on a USB bus is compatible with `usbVID,PID` (devicetree bindings, usb-device.yaml).
+fn is_usb_device(node: &DeviceTreeNode) -> bool {
+    let compatible = node.property("compatible");
+    let first = compatible.as_ref().and_then(|property| {
+        let value = property.value().split(|byte| *byte == 0).next()?;
+        str::from_utf8(value).ok()?.strip_prefix("usb")
+    });
+    first.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()))
 }
 
 /// Removes all cores but the first `keep`, and what refers to them.
@@ -320,16 +351,24 @@ mod tests {
             from_cells("interrupts", [9, 4, 10, 4, 11, 4, 12, 4]),
             from_cells("interrupt-affinity", [0x61, 0x62, 0x63, 0x64]),
         ];
-        let ethernet = node("ethernet@1", &[string("compatible", "usb424,ec00")], vec![]);
+        let ethernet = node("ethernet@1", &[string("compatible", "usb424,7800")], vec![]);
+        let hub = [string("compatible", "usb424,2514")];
+        let hub = node("hub@1", &hub, vec![ethernet]);
+        let controller = [string("compatible", "brcm,bcm2835-usb")];
+        let controller = node("usb@7e980000", &controller, vec![hub]);
         let mut tree = DeviceTree::new();
         tree.root = node(
             "",
             &[],
             vec![
-                node("aliases", &[string("ethernet0", "/soc/ethernet@1")], vec![]),
+                node(
+                    "aliases",
+                    &[string("ethernet0", "/soc/usb@7e980000/hub@1/ethernet@1")],
+                    vec![],
+                ),
                 node("cpus", &[from_cells("#address-cells", [1])], cpus),
                 node("pmu", &pmu, vec![]),
-                node("soc", &[], vec![ethernet]),
+                node("soc", &[], vec![controller]),
                 node(
                     "__symbols__",
                     &[string("cpu0", "/cpus/cpu@0"), string("cpu3", "/cpus/cpu@3")],
@@ -356,7 +395,7 @@ mod tests {
 
         / {
             aliases {
-                ethernet0 = "/soc/ethernet@1";
+                ethernet0 = "/soc/usb@7e980000/hub@1/ethernet@1";
             };
 
             cpus {
@@ -387,8 +426,16 @@ mod tests {
             };
 
             soc {
-                ethernet@1 {
-                    compatible = "usb424,ec00";
+                usb@7e980000 {
+                    compatible = "brcm,bcm2835-usb";
+
+                    hub@1 {
+                        compatible = "usb424,2514";
+
+                        ethernet@1 {
+                            compatible = "usb424,7800";
+                        };
+                    };
                 };
             };
 
@@ -406,6 +453,7 @@ mod tests {
             bootargs: Some("console=ttyS1".into()),
             serial: Some(0x1234_5678),
             mac: Some([0xb8, 0x27, 0xeb, 0, 0, 1]),
+            revision: Some(0xa0_20d3),
         };
         let tree = DeviceTree::from_fdt(&Fdt::new(&edit(&board(), &edits).unwrap()).unwrap());
         let value = |path: &str, name: &str| {
@@ -418,10 +466,16 @@ mod tests {
         };
         assert_eq!(value("/chosen", "bootargs"), b"console=ttyS1\0");
         assert_eq!(value("/", "serial-number"), b"0000000012345678\0");
-        assert_eq!(
-            value("/soc/ethernet@1", "local-mac-address"),
-            [0xb8, 0x27, 0xeb, 0, 0, 1]
-        );
+        assert_eq!(value("/system", "linux,revision"), [0, 0xa0, 0x20, 0xd3]);
+        for path in [
+            "/soc/usb@7e980000/hub@1",
+            "/soc/usb@7e980000/hub@1/ethernet@1",
+        ] {
+            let address = value(path, "local-mac-address");
+            assert_eq!(address, [0xb8, 0x27, 0xeb, 0, 0, 1], "{path}");
+        }
+        let controller = tree.find_node("/soc/usb@7e980000").unwrap();
+        assert!(controller.property("local-mac-address").is_none());
         assert_eq!(tree.find_node("/cpus").unwrap().children().count(), 6);
     }
 
