@@ -113,7 +113,7 @@ fn is_emulator(pid: Pid) -> bool {
     let path = format!("/proc/{}/cmdline", pid.as_raw_nonzero());
     fs::read(Path::new(&path)).is_ok_and(|line| {
         line.split(|b| *b == 0)
-            .any(|word| word == b"usb-redir,chardev=nic,port=1")
+            .any(|word| word.starts_with(b"usb-redir,chardev=nic,port=1"))
     })
 }
 

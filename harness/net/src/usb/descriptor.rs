@@ -3,7 +3,7 @@
 //! Source: Universal Serial Bus Specification 2.0, section 9.6. One configuration, number 1, is enough for the adapters
 //! modelled here; so is one alternate setting per interface.
 
-use super::device::{Endpoint, Stall};
+use super::transfer::{Endpoint, Stall};
 
 /// Descriptor types (table 9-5).
 pub(super) mod kind {

@@ -28,6 +28,7 @@ mod notes;
 mod port;
 mod session;
 mod standard;
+mod transfer;
 mod usbredir;
 
 #[cfg(test)]

@@ -161,7 +161,11 @@ impl CommandLine<'_> {
         match &self.network {
             Network::Redirected { socket, port } => {
                 line.chardev("nic", socket);
-                line.option("-device", format!("usb-redir,chardev=nic,port={port}"));
+                // Without complaints: the device announces endpoints without a type while they NAK.
+                line.option(
+                    "-device",
+                    format!("usb-redir,chardev=nic,port={port},debug=0"),
+                );
             }
             Network::UsbNet { port } => {
                 line.option("-netdev", "user,id=nic");
@@ -294,7 +298,7 @@ mod tests {
         -dtb run/bcm2837-rpi-3-b.dtb
         -drive if=sd,format=qcow2,file=run/a,,b.qcow2
         -chardev socket,id=nic,path=s/usb
-        -device usb-redir,chardev=nic,port=1
+        -device usb-redir,chardev=nic,port=1,debug=0
         ");
     }
 

@@ -79,6 +79,11 @@ impl RxFifo {
         self.used + self.size(frame) <= self.capacity
     }
 
+    /// True when there is nothing to hand over.
+    pub(in crate::usb) fn is_idle(&self) -> bool {
+        self.fifo.is_empty() && self.rest.is_empty() && !self.needs_zero_length_packet
+    }
+
     /// Stores a frame.
     pub(in crate::usb) fn push(&mut self, frame: Bytes) {
         self.used += self.size(frame.len());

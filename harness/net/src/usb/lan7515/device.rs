@@ -88,7 +88,8 @@ impl UsbDevice for Lan7800 {
         self.endpoint(BULK_IN, endpoint)?;
         let (burst, framing) = (self.burst(), self.framing());
         let Some(sent) = self.rx.fill(room, burst, &framing, out) else {
-            return Ok(if self.registers.has(USB_CFG0, USB_CFG0_BIR) {
+            let naks = self.registers.has(USB_CFG0, USB_CFG0_BIR);
+            return Ok(if naks {
                 BulkIn::Pending
             } else {
                 BulkIn::Answered
@@ -100,6 +101,12 @@ impl UsbDevice for Lan7800 {
             self.counters.checksums_reported += sent.frames;
         }
         Ok(BulkIn::Answered)
+    }
+
+    fn naks(&self, endpoint: Endpoint) -> bool {
+        self.endpoint(BULK_IN, endpoint).is_ok()
+            && self.registers.has(USB_CFG0, USB_CFG0_BIR)
+            && self.rx.is_idle()
     }
 
     fn interrupt_in(&mut self, endpoint: Endpoint) -> Option<Bytes> {

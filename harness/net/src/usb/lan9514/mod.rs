@@ -24,9 +24,10 @@ use self::phy::Phy;
 use self::registers::{
     BURST_CAP, COE_CR, COE_CR_RX, COE_CR_TX, E2P_CMD, E2P_DATA, HW_CFG, HW_CFG_BCE, HW_CFG_BIR,
     HW_CFG_LRST, HW_CFG_MEF, HW_CFG_SRST, ID_REV, INT_EP_CTL, INT_STS, INT_STS_PHY_INT,
-    INT_STS_TXE, MAC_CR, MAC_CR_RXEN, MAC_CR_TXEN, MII_ACCESS, MII_ACCESS_BUSY, MII_ACCESS_WRITE,
-    MII_DATA, PMT_CTRL, PMT_CTRL_PHY_RST, PMT_CTRL_READY, RX_CFG, RX_CFG_FIFO_FLUSH, RX_FIFO_INF,
-    Registers, TX_CFG, TX_CFG_FIFO_FLUSH, TX_CFG_ON, TX_CFG_STOP, TX_FIFO_INF,
+    INT_STS_TXE, MAC_CR, MAC_CR_LOOPBK, MAC_CR_RXEN, MAC_CR_TXEN, MII_ACCESS, MII_ACCESS_BUSY,
+    MII_ACCESS_WRITE, MII_DATA, PMT_CTRL, PMT_CTRL_PHY_RST, PMT_CTRL_READY, RX_CFG,
+    RX_CFG_FIFO_FLUSH, RX_FIFO_INF, Registers, TX_CFG, TX_CFG_FIFO_FLUSH, TX_CFG_ON, TX_CFG_STOP,
+    TX_FIFO_INF,
 };
 use self::rx::Framing;
 use self::tx::Tx;
@@ -157,6 +158,26 @@ impl Lan9514 {
             && self.phy.link()
     }
 
+    /// What is sent comes back instead of going onto the cable, and nothing comes from there.
+    fn loopback(&self) -> bool {
+        self.registers.has(MAC_CR, MAC_CR_LOOPBK) || self.phy.loopback()
+    }
+
+    /// Stores a frame that came from the network, or back from the transmitter.
+    fn store(&mut self, frame: Bytes) {
+        let Some(destination) = destination(&frame) else {
+            self.counters.dropped_to_guest += 1;
+            return;
+        };
+        if !self.receiving() || !self.rx.has_room(rx::LONGEST) || frame.len() > rx::LONGEST {
+            self.counters.dropped_to_guest += 1;
+        } else if filter::accepts(&self.registers, destination) {
+            self.rx.push(frame);
+        } else {
+            self.counters.filtered += 1;
+        }
+    }
+
     fn framing(&self) -> Framing {
         Framing {
             checksum: self.registers.has(COE_CR, COE_CR_RX),
@@ -172,18 +193,6 @@ impl Lan9514 {
             } else {
                 usize::MAX
             },
-        }
-    }
-
-    /// What a request for frames is answered while there is none: a driver that leaves BIR clear polls, and does its other work between two
-    /// answers, so none may come late.
-    fn empty_response(&self) -> BulkIn {
-        // Linux powers the PHY down when it closes the interface, before it takes its requests back. QEMU's DWC2 forgets to: a request
-        // still open then would be found when the channel is used again, and end the emulator.
-        if self.registers.has(HW_CFG, HW_CFG_BIR) && !self.phy.powered_down() {
-            BulkIn::Pending
-        } else {
-            BulkIn::Answered
         }
     }
 
@@ -260,7 +269,13 @@ impl UsbDevice for Lan9514 {
         self.endpoint(BULK_IN, endpoint)?;
         let (burst, framing) = (self.burst(), self.framing());
         let Some(sent) = self.rx.fill(room, burst, &framing, out) else {
-            return Ok(self.empty_response());
+            // A driver that leaves BIR clear polls, and does its other work between two answers, so none may come late.
+            let naks = self.registers.has(HW_CFG, HW_CFG_BIR);
+            return Ok(if naks {
+                BulkIn::Pending
+            } else {
+                BulkIn::Answered
+            });
         };
         self.counters.to_guest.frames += sent.frames;
         self.counters.to_guest.bytes += sent.bytes;
@@ -268,6 +283,12 @@ impl UsbDevice for Lan9514 {
             self.counters.checksums_reported += sent.frames;
         }
         Ok(BulkIn::Answered)
+    }
+
+    fn naks(&self, endpoint: Endpoint) -> bool {
+        self.endpoint(BULK_IN, endpoint).is_ok()
+            && self.registers.has(HW_CFG, HW_CFG_BIR)
+            && self.rx.is_idle()
     }
 
     fn interrupt_in(&mut self, endpoint: Endpoint) -> Option<Bytes> {
@@ -298,31 +319,29 @@ impl Nic for Lan9514 {
     }
 
     fn has_room(&self) -> bool {
-        !self.receiving() || self.rx.has_room(rx::LONGEST)
+        !self.receiving() || self.loopback() || self.rx.has_room(rx::LONGEST)
     }
 
     fn receive(&mut self, frame: Bytes) {
-        let Some(destination) = destination(&frame) else {
+        if self.loopback() {
             self.counters.dropped_to_guest += 1;
-            return;
-        };
-        if !self.receiving() || !self.rx.has_room(rx::LONGEST) || frame.len() > rx::LONGEST {
-            self.counters.dropped_to_guest += 1;
-        } else if filter::accepts(&self.registers, destination) {
-            self.rx.push(frame);
         } else {
-            self.counters.filtered += 1;
+            self.store(frame);
         }
     }
 
     fn transmitted(&mut self) -> Option<Bytes> {
         loop {
             let frame = self.tx.pop()?;
-            if self.transmitting() {
-                self.counters.from_guest.count(frame.len());
+            if !self.transmitting() {
+                self.counters.dropped_from_guest += 1;
+                continue;
+            }
+            self.counters.from_guest.count(frame.len());
+            if !self.loopback() {
                 return Some(frame);
             }
-            self.counters.dropped_from_guest += 1;
+            self.store(frame);
         }
     }
 

@@ -17,6 +17,7 @@ const INT_MASK: u8 = 30;
 const PHY_SPECIAL: u8 = 31;
 
 const BMCR_RESET: u16 = 1 << 15;
+const BMCR_LOOPBACK: u16 = 1 << 14;
 const BMCR_POWER_DOWN: u16 = 1 << 11;
 const BMCR_RESTART: u16 = 1 << 9;
 /// 100 Mbit/s, autonegotiation, full duplex.
@@ -77,14 +78,14 @@ impl Phy {
         *self = Self::new(self.cable);
     }
 
-    /// True when frames can pass.
+    /// True when frames can pass, be it only back to the MAC.
     pub(super) fn link(&self) -> bool {
-        self.cable && !self.powered_down()
+        (self.cable || self.loopback()) && self.stored(BMCR) & BMCR_POWER_DOWN == 0
     }
 
-    /// True while the driver has the PHY asleep.
-    pub(super) fn powered_down(&self) -> bool {
-        self.stored(BMCR) & BMCR_POWER_DOWN != 0
+    /// True while what the MAC sends comes back to it.
+    pub(super) fn loopback(&self) -> bool {
+        self.stored(BMCR) & BMCR_LOOPBACK != 0
     }
 
     /// Plugs the network cable in or out.

@@ -74,6 +74,8 @@ pub(super) const PMT_CTRL_PHY_RST: u32 = 1 << 4;
 
 /// Receive everything, whatever the address.
 pub(super) const MAC_CR_RXALL: u32 = 1 << 31;
+/// Loop what is sent back.
+pub(super) const MAC_CR_LOOPBK: u32 = 1 << 21;
 /// Pass all multicast.
 pub(super) const MAC_CR_MCPAS: u32 = 1 << 19;
 /// Promiscuous.

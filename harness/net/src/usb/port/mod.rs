@@ -1,6 +1,6 @@
 //! One attachment of a device to a usbredir guest: requests in, answers out, without I/O and without a clock of its own.
 //!
-//! A request for bulk data is held until the device has an answer. When the device is reset, reconfigured or unplugged, held
+//! A device without data NAKs, see `announce`. A request for bulk data that comes all the same is held until there is an answer. When the device is reset, reconfigured or unplugged, held
 //! requests are answered as cancelled first: QEMU's DWC2 otherwise keeps their channel in flight for ever and aborts when a guest
 //! uses it again. Every request gets exactly one answer, since QEMU waits for one even after it has cancelled a request.
 //!
@@ -45,6 +45,8 @@ pub(super) struct Port<D> {
     plugged: bool,
     started: bool,
     held: VecDeque<Held>,
+    /// The endpoints were announced while one of them NAKs.
+    naks: bool,
     /// The interrupt endpoint that the guest listens to.
     listening: Option<Endpoint>,
     /// Identifies unasked-for packets.
@@ -75,6 +77,7 @@ impl<D: Nic> Port<D> {
             plugged: false,
             started: false,
             held: VecDeque::new(),
+            naks: false,
             listening: None,
             serial: 0,
             handover: Handover::new(quiet),
@@ -160,6 +163,7 @@ impl<D: Nic> Port<D> {
         let mut waiting = std::mem::take(&mut self.held);
         waiting.retain(|held| !self.answer(held));
         self.held = waiting;
+        self.announce_naks();
         if let Some(endpoint) = self.listening {
             while let Some(data) = self.device.interrupt_in(endpoint) {
                 self.interrupt(endpoint, data);

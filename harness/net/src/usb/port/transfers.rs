@@ -131,6 +131,7 @@ impl<D: Nic> Port<D> {
             ..held.header
         };
         let room = usize::try_from(header.length).unwrap_or(usize::MAX);
+        let start = self.out.len();
         let open = self.codec.begin_bulk(held.id, header, &mut self.out);
         match self.device.bulk_in(header.endpoint, room, &mut self.out) {
             Ok(BulkIn::Pending) => {
@@ -145,6 +146,10 @@ impl<D: Nic> Port<D> {
             Err(_) => self.codec.refuse_bulk(open, Status::Stall, &mut self.out),
         }
         self.statistics.transfers += 1;
+        // Said before the last answer: the guest's next request comes as soon as it has that.
+        let answer = self.out.split_off(start);
+        self.announce_naks();
+        self.out.unsplit(answer);
         true
     }
 

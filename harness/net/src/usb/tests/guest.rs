@@ -30,6 +30,10 @@ pub(super) struct Guest {
     codec: Codec,
     input: BytesMut,
     id: u64,
+    /// The bulk IN endpoint was announced without a type: QEMU NAKs.
+    pub(super) naks: bool,
+    /// The endpoints come next, as behind every list of interfaces.
+    announced: bool,
 }
 
 /// A running session, and everything around it.
@@ -64,6 +68,8 @@ impl Rig {
             codec,
             input: BytesMut::new(),
             id: 0x1_0000_0000,
+            naks: false,
+            announced: false,
         };
         Self {
             guest,
@@ -153,7 +159,7 @@ impl Guest {
         self.id
     }
 
-    /// The next packet from the device.
+    /// The next packet from the device. That it begins or ceases to NAK is noted and passed over.
     pub(super) async fn next(&mut self) -> Packet {
         timeout(PATIENCE, self.receive()).await.expect("an answer")
     }
@@ -166,7 +172,18 @@ impl Guest {
     async fn receive(&mut self) -> Packet {
         loop {
             if let Some(packet) = self.codec.decode(&mut self.input).unwrap() {
-                return packet;
+                let announced = self.announced;
+                self.announced = matches!(packet.message, Message::InterfaceInfo(_));
+                match &packet.message {
+                    Message::EpInfo(table) => {
+                        self.naks = table[17].kind == 255;
+                        if announced {
+                            return packet;
+                        }
+                    }
+                    _ => return packet,
+                }
+                continue;
             }
             assert_ne!(
                 self.stream.read_buf(&mut self.input).await.unwrap(),

@@ -40,6 +40,35 @@ fn command(frame: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// QEMU keeps requests of a NAKing endpoint to itself, and the guest may take them back at any time.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_without_data_naks() {
+    let mut rig = Rig::started(LINUX).await;
+    assert!(rig.guest.silent_for(Duration::from_millis(1)).await);
+    assert!(rig.guest.naks);
+    assert!(rig.network.send(frame(100)));
+    assert!(rig.guest.silent_for(Duration::from_millis(1)).await);
+    assert!(!rig.guest.naks, "there is something to fetch");
+    rig.guest.ask_frames(18944).await;
+    data_of(&rig.guest.next().await);
+    assert!(rig.guest.naks, "said before the answer");
+    assert!(rig.network.send(frame(100)));
+    assert!(rig.guest.silent_for(Duration::from_millis(1)).await);
+    rig.guest.send(0, Message::Reset).await;
+    assert!(rig.guest.silent_for(Duration::from_millis(1)).await);
+    assert!(!rig.guest.naks, "whoever comes next polls, or not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_polled_never_naks() {
+    let mut rig = Rig::started(UBOOT).await;
+    for _ in 0..3 {
+        rig.guest.ask_frames(18944).await;
+        assert!(data_of(&rig.guest.next().await).is_empty());
+        assert!(!rig.guest.naks);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn frames_travel_both_ways() {
     let mut rig = Rig::started(LINUX).await;

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut, TryGetError};
 
-use super::codec::DecodeError;
+use super::error::DecodeError;
 use super::message::{
     BulkHeader, Caps, ControlHeader, DeviceConnect, EndpointEntry, InterfaceEntry, InterruptHeader,
     Message, kind,

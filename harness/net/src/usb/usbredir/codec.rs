@@ -6,39 +6,11 @@
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::body;
+use super::error::DecodeError;
 use super::message::{BulkHeader, Caps, Message, Packet, Status, kind};
 
 /// The longest body accepted, in bytes. QEMU's DWC2 moves at most 64 KiB at once; anything near this limit is damage.
 const BODY_LIMIT: u32 = 1 << 20;
-
-/// Bytes that are not a usbredir packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum DecodeError {
-    /// The header announces more than any packet may hold.
-    #[error("a message of type {kind} announces {length} bytes, more than the limit of {limit}")]
-    Oversized {
-        /// Message type.
-        kind: u32,
-        /// Bytes announced.
-        length: u32,
-        /// Bytes allowed.
-        limit: u32,
-    },
-    /// The body is shorter than its type's fixed part.
-    #[error("a message of type {kind} has only {length} bytes")]
-    Truncated {
-        /// Message type.
-        kind: u32,
-        /// Bytes announced.
-        length: u32,
-    },
-    /// An interface count above the 32 that the message has room for.
-    #[error("an interface list counts {count} interfaces where 32 is the most")]
-    InterfaceCount {
-        /// The count.
-        count: u32,
-    },
-}
 
 /// Encodes and decodes for one connection, whichever side it is used on.
 #[derive(Debug)]

@@ -6,13 +6,14 @@
 
 mod body;
 mod codec;
+mod error;
 mod message;
 
 #[cfg(test)]
 mod tests;
 
 pub(super) use codec::Codec;
-pub use codec::DecodeError;
+pub use error::DecodeError;
 pub(super) use message::{
     BulkHeader, Caps, ControlHeader, DeviceConnect, EndpointEntry, InterfaceEntry, InterruptHeader,
     Message, Packet, Speed, Status,

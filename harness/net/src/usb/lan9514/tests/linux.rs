@@ -241,11 +241,48 @@ fn a_powered_down_phy_has_no_link() {
     let control = driver.mdio(1, 0);
     driver.mdio_write(0, control | 0x0800);
     assert_eq!(driver.mdio(1, 1) & 4, 0);
-    let answer = driver.chip.bulk_in(BULK_IN, URB, &mut BytesMut::new());
-    assert_eq!(answer, Ok(BulkIn::Answered), "nobody waits for a frame");
     driver.mdio_write(0, control);
     assert_eq!(driver.mdio(1, 1) & 4, 4);
     assert_eq!(driver.mdio(1, 29), 0xd0);
+}
+
+#[test]
+fn what_is_looped_back_comes_back_and_stays_here() {
+    let mut driver = started();
+    let phy =
+        |driver: &mut Driver, on: bool| driver.mdio_write(0, if on { 0x6100 } else { 0x3100 });
+    let mac = |driver: &mut Driver, on: bool| {
+        let control = driver.get(MAC_CR) & !MAC_CR_LOOPBK;
+        driver.put(MAC_CR, control | if on { MAC_CR_LOOPBK } else { 0 });
+    };
+    for switch in [phy as fn(&mut Driver, bool), mac] {
+        switch(&mut driver, true);
+        assert_eq!(driver.mdio(1, 1) & 4, 4, "drivers wait for the link");
+        driver.bulk_out(&command(&frame(200), None));
+        assert_eq!(driver.sent().len(), 0);
+        driver.chip.receive(frame(300).into());
+        let received = frames_in(&driver.transfer(URB).unwrap());
+        assert_eq!(received.len(), 1, "not what came from the network");
+        assert_eq!(received[0].0, frame(200));
+        switch(&mut driver, false);
+        driver.bulk_out(&command(&frame(200), None));
+        assert_eq!(driver.sent().len(), 1);
+    }
+}
+
+#[test]
+fn it_naks_while_it_has_nothing_and_the_driver_waits() {
+    let mut driver = started();
+    assert!(driver.chip.naks(BULK_IN));
+    assert!(!driver.chip.naks(BULK_OUT));
+    driver.arrive(&frame(502));
+    assert!(!driver.chip.naks(BULK_IN));
+    driver.bulk_in(URB);
+    assert!(!driver.chip.naks(BULK_IN), "a zero-length packet is due");
+    driver.bulk_in(URB);
+    assert!(driver.chip.naks(BULK_IN));
+    driver.put(HW_CFG, HW_CFG_MEF);
+    assert!(!driver.chip.naks(BULK_IN), "it answers with nothing");
 }
 
 #[test]
