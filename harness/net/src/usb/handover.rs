@@ -4,7 +4,10 @@
 //! used before it. What it leaves behind is visible here: the port is reset while the device is configured, and nobody talks to
 //! the device afterwards. A guest that enumerates resets the port as well, but then asks for descriptors within milliseconds.
 //!
-//! It cannot go round in circles: only a configured device arms it, and whoever configures a device talks to it.
+//! The same kernel may lose a connect event before its driver has seen it. It then resets the port of a device that nobody has configured, again and
+//! again, and never gets a request through; whoever enumerates asks after its second reset at the latest.
+//!
+//! It cannot go round in circles faster than the silence lasts, and a guest that talks to the device ends them.
 
 use std::time::Duration;
 
@@ -20,9 +23,14 @@ pub const QUIET_RESET: Duration = Duration::from_millis(1500);
 /// again and again without getting a request through.
 const LONGEST: u32 = 3;
 
+/// Resets without a request between them that an enumeration has at most. U-Boot resets twice.
+const ENUMERATION: u32 = 2;
+
 #[derive(Debug)]
 pub(super) struct Handover {
     quiet: Duration,
+    /// Resets since the last request.
+    resets: u32,
     silence: Option<Silence>,
 }
 
@@ -37,16 +45,18 @@ impl Handover {
     pub(super) const fn new(quiet: Duration) -> Self {
         Self {
             quiet,
+            resets: 0,
             silence: None,
         }
     }
 
-    /// The guest reset the port of a device that was `configured` until then. A further reset in the silence may be the beginning of
+    /// The guest reset the port of a device that was `configured` until then, or not. A further reset in the silence may be the beginning of
     /// an enumeration, which gets its time.
     pub(super) fn reset(&mut self, configured: bool, now: Instant) {
+        self.resets = self.resets.saturating_add(1);
         let since = match self.silence {
             Some(silence) => silence.since,
-            None if configured => now,
+            None if configured || self.resets > ENUMERATION => now,
             None => return,
         };
         let due = (now + self.quiet).min(since + self.quiet * LONGEST);
@@ -55,6 +65,7 @@ impl Handover {
 
     /// The guest talked to the device, or the device is gone.
     pub(super) const fn disarm(&mut self) {
+        self.resets = 0;
         self.silence = None;
     }
 
@@ -90,6 +101,24 @@ mod tests {
         assert!(!handover.take(start + 99 * MS));
         assert!(handover.take(start + 100 * MS));
         assert!(!handover.take(start + 300 * MS), "once is enough");
+    }
+
+    #[test]
+    fn resets_without_any_request_count_too() {
+        let start = Instant::now();
+        let mut handover = Handover::new(100 * MS);
+        for _ in 0..5 {
+            // As often as U-Boot, with a request in the end.
+            handover.reset(false, start);
+            handover.reset(false, start);
+            assert_eq!(handover.due(), None);
+            handover.disarm();
+        }
+        handover.reset(false, start);
+        handover.reset(false, start + 30 * MS);
+        handover.reset(false, start + 60 * MS);
+        assert_eq!(handover.due(), Some(start + 160 * MS));
+        assert!(handover.take(start + 160 * MS));
     }
 
     #[test]
