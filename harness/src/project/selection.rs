@@ -104,6 +104,7 @@ pub(super) mod tests {
     pub(in super::super) const BUILTIN: Builtin = Builtin {
         boards: &[
             file!("boards/raspi3b.toml"),
+            file!("boards/raspi3b-plus.toml"),
             file!("boards/netboot.chain.toml"),
         ],
         scenarios: &[
@@ -162,6 +163,9 @@ pub(super) mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(names(&[]), ["mine"]);
-        assert_eq!(names(&["alpine-https".into()]), ["alpine-https"]);
+        assert_eq!(
+            names(&["alpine-https".into()]),
+            ["alpine-https", "alpine-https"]
+        );
     }
 }
