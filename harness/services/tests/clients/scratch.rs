@@ -135,6 +135,8 @@ fn signed(site: &Site, client: &Credentials, path: &str, more: &[&str]) -> (Stri
         "--path-as-is",
         "--aws-sigv4",
         "aws:amz:us-east-1:s3",
+        "--header",
+        "x-amz-content-sha256: UNSIGNED-PAYLOAD",
         "--user",
         &user,
         "--write-out",
@@ -151,7 +153,8 @@ fn no_way_round() {
     let (site, [owner, other], folder) = site();
     let secret = format!("/{}/secret.txt", owner.bucket);
     let put = ["--request", "PUT", "--data-binary", "secret"];
-    assert_eq!(signed(&site, &owner, &secret, &put).0, "200");
+    let (status, body) = signed(&site, &owner, &secret, &put);
+    assert_eq!(status, "200", "{body}");
     let is_there = || {
         let bucket = folder.path().join(&owner.bucket).join(&owner.bucket);
         fs::read_to_string(bucket.join("secret.txt")).is_ok_and(|text| text == "secret")
