@@ -200,6 +200,7 @@ fn no_way_round() {
         "<Delete><Object><Key>../{theirs}/secret.txt</Key></Object><Object><Key>../../{theirs}/{theirs}/secret.txt</Key></Object></Delete>"
     );
     let delete = ["--request", "POST", "--data-binary", &keys];
-    signed(&site, &other, &format!("/{mine}?delete"), &delete);
+    let (status, body) = signed(&site, &other, &format!("/{mine}?delete="), &delete);
+    assert_eq!(status, "200", "{body}");
     assert!(is_there());
 }
