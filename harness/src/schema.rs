@@ -4,7 +4,7 @@
 //! Source: JSON Schema 2020-12. The files under `docs/schema` are kept up to date by a test; `cargo xtask scenario schema` writes them.
 
 use schemars::{JsonSchema, Schema, schema_for};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::board::{BoardFile, ChainFile};
 use crate::project::ProjectFile;
@@ -41,14 +41,53 @@ fn text<T: JsonSchema>() -> String {
     format!("{:#}\n", schema.to_value())
 }
 
-/// The schema of a file that may extend another: what such a file leaves out, the other has.
+/// The schema of a file that may extend another, or have variants: what such a file leaves out, at the top or in one of its tables, the
+/// other file or each variant has. A file that does neither must have it.
 fn extensible<T: JsonSchema>() -> String {
-    let mut schema: Schema = schema_for!(T);
-    if let Some(required) = schema.remove("required") {
-        schema.insert("if".into(), json!({ "not": { "required": ["extends"] } }));
-        schema.insert("then".into(), json!({ "required": required }));
+    let mut schema = schema_for!(T).to_value();
+    let tables = required_in_tables(&mut schema);
+    let top = schema.as_object_mut().and_then(|s| s.remove("required"));
+    if let Some(schema) = schema.as_object_mut() {
+        let completed = json!({ "anyOf": [{ "required": ["extends"] }, { "required": ["variant"] }] });
+        schema.insert("if".into(), json!({ "not": completed }));
+        schema.insert(
+            "then".into(),
+            json!({ "required": top.unwrap_or(json!([])), "properties": tables }),
+        );
     }
-    format!("{:#}\n", schema.to_value())
+    format!("{schema:#}\n")
+}
+
+/// Takes what is required out of the tables that stand at the top of a file; returns it by the table's key.
+fn required_in_tables(schema: &mut Value) -> Map<String, Value> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let tables: Vec<_> = properties
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, property)| {
+            let name = reference(property)?.strip_prefix("#/$defs/")?;
+            Some((key.clone(), name.to_owned()))
+        })
+        .collect();
+    let mut found = Map::new();
+    for (key, name) in tables {
+        let table = schema.get_mut("$defs").and_then(|d| d.get_mut(&name));
+        let required = table
+            .and_then(Value::as_object_mut)
+            .and_then(|table| table.remove("required"));
+        if let Some(required) = required {
+            found.insert(key, json!({ "required": required }));
+        }
+    }
+    found
+}
+
+/// The definition that a property is an instance of, also where it may be left out.
+fn reference(property: &Value) -> Option<&str> {
+    let alternatives = property.get("anyOf").and_then(Value::as_array);
+    std::iter::once(property)
+        .chain(alternatives.into_iter().flatten())
+        .find_map(|schema| schema.get("$ref").and_then(Value::as_str))
 }
 
 #[cfg(test)]

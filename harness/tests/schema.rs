@@ -82,19 +82,26 @@ fn editors_find_the_projects_own_files_right() {
 #[test]
 fn editors_mark_what_is_wrong_in_a_scenario() {
     let schema = Schema::read("scenario.json");
-    let good = toml_files("scenarios", |name| name == "registry-429.toml");
-    let (_, good) = good.into_iter().next().unwrap();
-    let with = |place: &str, value: Value| {
-        let mut scenario = good.clone();
+    let file = |wanted: &str| {
+        let good = toml_files("scenarios", |name| name == wanted);
+        good.into_iter().next().unwrap().1
+    };
+    let (good, extending) = (file("alpine-http.toml"), file("registry-429.toml"));
+    let changed = |scenario: &Value, place: &str, value: Value| {
+        let mut scenario = scenario.clone();
         *scenario.pointer_mut(place).unwrap() = value;
         scenario
     };
+    let with = |place: &str, value: Value| changed(&good, place, value);
+    let mut incomplete = good.clone();
+    incomplete["boot"].as_object_mut().unwrap().remove("script");
     let mut unknown_key = good.clone();
     unknown_key["boot"]["sript"] = json!("#!ipxe");
     let wrong = [
         with("/tier", json!("sometimes")),
         with("/boot/transport", json!("ftp")),
-        with("/registry/rate_limit/requests", json!(-1)),
+        changed(&extending, "/registry/rate_limit/requests", json!(-1)),
+        incomplete,
         unknown_key,
     ];
     for scenario in wrong {

@@ -39,16 +39,28 @@ struct Line {
     text: String,
 }
 
+/// The book's pages, those of its folders included.
+fn pages() -> Vec<PathBuf> {
+    let mut folders = vec![root().join("docs/book/src")];
+    let mut pages = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
 /// The lines after a prompt in the book's `console` blocks.
 fn commands() -> Vec<Line> {
-    let folder = root().join("docs/book/src");
     let mut found = Vec::new();
-    let mut pages: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .collect();
-    pages.sort();
-    for page in pages {
+    for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         let mut in_console = false;
         for (number, line) in (1..).zip(text.lines()) {
@@ -190,15 +202,10 @@ fn every_board_is_in_both_pipelines() {
 #[test]
 fn every_link_leads_somewhere() {
     let root = root();
-    let mut pages = vec![root.join("README.md"), root.join("docs/performance.md")];
-    let book = root.join("docs/book/src");
-    pages.extend(
-        fs::read_dir(&book)
-            .unwrap()
-            .map(|page| page.unwrap().path()),
-    );
+    let mut all = vec![root.join("README.md"), root.join("docs/performance.md")];
+    all.extend(pages());
     let mut links = 0;
-    for page in pages.iter().filter(|page| page.is_file()) {
+    for page in &all {
         let text = fs::read_to_string(page).unwrap();
         for link in text.split("](").skip(1) {
             let target = link.split([')', '#']).next().unwrap();

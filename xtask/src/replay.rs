@@ -217,10 +217,11 @@ mod tests {
         };
         insta::assert_snapshot!(text(&replay, Clock::Lines), @r#"
           U-Boot  line    12
-          DHCP       not in a transcript
+          DHCP       not judged
           /init      not reached
 
         stage "/init" was not reached: no
+        class: board
         last serial lines:
           hm
         "#);

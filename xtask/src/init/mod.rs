@@ -149,7 +149,9 @@ mod tests {
             .iter()
             .map(|(s, _)| s.name.to_string())
             .collect();
-        assert_eq!(all, ["reaches-its-container"]);
+        // On each board of the scenario that it extends.
+        assert!(!all.is_empty());
+        assert!(all.iter().all(|name| name == "reaches-its-container"));
         assert!(!folder.path().join(".github").exists());
     }
 
