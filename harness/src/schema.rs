@@ -48,7 +48,8 @@ fn extensible<T: JsonSchema>() -> String {
     let tables = required_in_tables(&mut schema);
     let top = schema.as_object_mut().and_then(|s| s.remove("required"));
     if let Some(schema) = schema.as_object_mut() {
-        let completed = json!({ "anyOf": [{ "required": ["extends"] }, { "required": ["variant"] }] });
+        let completed =
+            json!({ "anyOf": [{ "required": ["extends"] }, { "required": ["variant"] }] });
         schema.insert("if".into(), json!({ "not": completed }));
         schema.insert(
             "then".into(),
