@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
-use anyhow::Result;
-use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, alpine};
+use anyhow::{Context, Result, ensure};
+use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Kit, KitOptions, Options, alpine};
 use shakedown_harness::board::Board;
 
 use crate::globals::Globals;
@@ -19,14 +20,23 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Fetch and build everything that runs need.
+    /// Fetch and build everything that runs need. Packages that stand in for locked ones are looked for again.
     Fetch(PartsArgs),
     /// List every part with version and digest.
     List(PartsArgs),
+    /// Lock every package set to the newest packages on the mirror, and show what changes. The lock is built into the program.
+    Update(UpdateArgs),
     /// Read the whole cache again, and remove what is damaged.
     Verify,
     /// Say what containers are made of. With `--pull`, get the real Alpine from Docker Hub first; nothing else contacts it.
     Alpine(AlpineArgs),
+}
+
+#[derive(clap::Args)]
+struct UpdateArgs {
+    /// Where the lock is written; by default `fixtures/parts.lock` of the project, which must be Shakedown's own.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -47,11 +57,15 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let (parts, list) = match &args.command {
         Command::Fetch(parts) => (parts, false),
         Command::List(parts) => (parts, true),
+        Command::Update(args) => return update(args, globals),
         Command::Verify => return verify(),
         Command::Alpine(args) => return alpine(args),
     };
     let project = globals.project()?;
-    let kit = parts.kit(project.defaults())?;
+    let kit = Kit::open(KitOptions {
+        retry: !list,
+        ..parts.options(project.defaults())
+    })?;
     for board in project.boards() {
         fetch(&kit, board, list)?;
     }
@@ -77,6 +91,34 @@ fn fetch(kit: &shakedown_fixtures::Kit, board: &Board, list: bool) -> Result<()>
         parts.container.source
     );
     Ok(())
+}
+
+/// Writes the lock and shows what changes.
+fn update(args: &UpdateArgs, globals: &Globals) -> Result<ExitCode> {
+    let file = match &args.output {
+        Some(file) => file.clone(),
+        None => {
+            let file = globals.project()?.root().join("fixtures/parts.lock");
+            let none = "there is no such file: name one by --output";
+            ensure!(file.is_file(), "{}: {none}", file.display());
+            file
+        }
+    };
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let now = now.replace(['-', ':'], "");
+    let (text, changes) = Fixtures::open(Options::default())?.update_lock(&now)?;
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    for change in &changes {
+        println!("{change}");
+    }
+    match changes.len() {
+        0 => println!("{} was up to date", file.display()),
+        some => println!(
+            "{}: {some} changes; build again, run the trials, commit it",
+            file.display()
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the cache again; the exit status is 1 when something was damaged.

@@ -14,6 +14,10 @@ pub struct PartsArgs {
     /// Use only what has been fetched before.
     #[arg(long)]
     offline: bool,
+    /// Take exactly the packages of `fixtures/parts.lock`. Without this the newest ones stand in for those that are not to be had, and the
+    /// terminal and the report say so.
+    #[arg(long)]
+    locked: bool,
     /// An initramfs to boot instead of ours, as in upstream's boot2container.
     #[arg(long, value_name = "FILE")]
     pub initramfs: Option<PathBuf>,
@@ -46,6 +50,10 @@ impl PartsArgs {
                 Some(format!(" {option} {}", shell::word(&path)))
             })
             .collect();
+        let words = match self.locked {
+            true => words + " --locked",
+            false => words,
+        };
         let words = match self.stand_in {
             true => words + " --stand-in",
             false => words,
@@ -62,12 +70,18 @@ impl PartsArgs {
     /// # Errors
     /// There is no place for a cache, or a file that was named is not there.
     pub fn kit(&self, defaults: &Defaults) -> Result<Kit> {
+        Ok(Kit::open(self.options(defaults))?)
+    }
+
+    /// What these options ask for, and where they say nothing the project's and the user's defaults.
+    #[must_use]
+    pub fn options(&self, defaults: &Defaults) -> KitOptions {
         let given = |option: &Option<PathBuf>, default: &Option<PathBuf>| {
             option.clone().or_else(|| default.clone())
         };
         // The environment comes before the files.
         let cache = std::env::var_os("SHAKEDOWN_CACHE").filter(|folder| !folder.is_empty());
-        Ok(Kit::open(KitOptions {
+        KitOptions {
             offline: self.offline || defaults.offline.unwrap_or(false),
             initramfs: given(&self.initramfs, &defaults.initramfs),
             image: given(&self.image, &defaults.image),
@@ -77,7 +91,9 @@ impl PartsArgs {
                 false => AlpineSource::Fetched,
             },
             cache: defaults.cache.clone().filter(|_| cache.is_none()),
-        })?)
+            locked: self.locked,
+            retry: false,
+        }
     }
 }
 
@@ -89,6 +105,7 @@ mod tests {
     fn the_options_are_told_as_a_shell_takes_them() {
         let args = |image: &str| PartsArgs {
             offline: true,
+            locked: false,
             initramfs: Some("my initramfs".into()),
             image: Some(image.into()),
             container: None,

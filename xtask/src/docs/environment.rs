@@ -33,6 +33,14 @@ const VARIABLES: &[(&str, &str)] = &[
         "a file with the SSH key that `.ci/job sums` signs with",
     ),
     (
+        "SHAKEDOWN_SIGNING_KEY_TEXT",
+        "that key itself, for pipelines whose secrets are no files",
+    ),
+    (
+        "SHAKEDOWN_SNAPSHOT",
+        "address of a snapshot service for parts that the mirror has no longer, with `{time}` in it; empty for none",
+    ),
+    (
         "SHAKEDOWN_TIER",
         "`smoke` or `full`: which trials `cargo test` runs",
     ),
