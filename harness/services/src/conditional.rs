@@ -31,15 +31,15 @@ pub(crate) enum Condition {
 impl Validators {
     /// Weighs the conditions of a `GET` or `HEAD` request in the order of RFC 9110, section 13.2.2.
     pub(crate) fn weigh(&self, headers: &HeaderMap) -> Condition {
-        let holds = match header(headers, IF_MATCH) {
-            Some(tags) => self.is_listed(tags, false),
+        let holds = match list(headers, IF_MATCH) {
+            Some(tags) => self.is_listed(&tags, false),
             None => date(headers, IF_UNMODIFIED_SINCE).is_none_or(|date| !self.is_newer(date)),
         };
         if !holds {
             return Condition::Failed;
         }
-        let has_it = match header(headers, IF_NONE_MATCH) {
-            Some(tags) => self.is_listed(tags, true),
+        let has_it = match list(headers, IF_NONE_MATCH) {
+            Some(tags) => self.is_listed(&tags, true),
             None => date(headers, IF_MODIFIED_SINCE)
                 .is_some_and(|date| self.modified.is_some() && !self.is_newer(date)),
         };
@@ -51,13 +51,15 @@ impl Validators {
     }
 
     /// Whether the request's `Range` counts: the part is missing from this very content (section 13.1.5).
-    pub(crate) fn allow_range(&self, headers: &HeaderMap) -> bool {
+    /// `now` is what `Date` says: a date is a strong validator only when the content is older than it by a second (section 8.8.2.2).
+    pub(crate) fn allow_range(&self, headers: &HeaderMap, now: SystemTime) -> bool {
         match header(headers, IF_RANGE) {
             None => true,
             Some(tag) if tag.starts_with('"') => tag == self.etag,
             Some(date) => {
                 let date = httpdate::parse_http_date(date).ok();
-                date.is_some() && date == self.seconds()
+                let is_strong = date.is_some_and(|date| date + Duration::from_secs(1) <= now);
+                is_strong && date == self.seconds()
             }
         }
     }
@@ -102,6 +104,16 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
+/// A list that may be spread over several field lines (section 5.3).
+fn list(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    let lines: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
 /// A date that cannot be read is as good as none (section 13.1.3).
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
     httpdate::parse_http_date(header(headers, name)?).ok()
@@ -120,6 +132,11 @@ mod tests {
             etag: "\"a-1\"".into(),
             modified: Some(modified),
         }
+    }
+
+    /// Long after the content has changed.
+    fn later() -> SystemTime {
+        httpdate::parse_http_date(CHANGED).unwrap() + Duration::from_secs(3600)
     }
 
     fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
@@ -173,7 +190,7 @@ mod tests {
                 Condition::Holds
             );
         }
-        assert!(!validators.allow_range(&headers(&[(IF_RANGE, CHANGED)])));
+        assert!(!validators.allow_range(&headers(&[(IF_RANGE, CHANGED)]), later()));
     }
 
     #[test]
@@ -188,11 +205,28 @@ mod tests {
         ];
         for (value, counts) in cases {
             assert_eq!(
-                validators().allow_range(&headers(&[(IF_RANGE, value)])),
+                validators().allow_range(&headers(&[(IF_RANGE, value)]), later()),
                 counts,
                 "{value}"
             );
         }
-        assert!(validators().allow_range(&HeaderMap::new()));
+        assert!(validators().allow_range(&HeaderMap::new(), later()));
+    }
+
+    #[test]
+    fn a_date_that_is_too_fresh_tells_nothing() {
+        let lines = headers(&[(IF_RANGE, CHANGED)]);
+        let changed = httpdate::parse_http_date(CHANGED).unwrap();
+        assert!(!validators().allow_range(&lines, changed));
+        assert!(validators().allow_range(&lines, changed + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn tags_may_be_spread_over_lines() {
+        let mut lines = HeaderMap::new();
+        for tag in ["\"x\"", "\"a-1\", \"y\""] {
+            lines.append(IF_NONE_MATCH, tag.parse().unwrap());
+        }
+        assert_eq!(validators().weigh(&lines), Condition::NotModified);
     }
 }

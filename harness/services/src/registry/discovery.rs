@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::content::with_header;
 use super::error::Refusal;
 use super::service::Service;
-use crate::Digest;
+use super::store::Repository;
 use crate::oci::{Document, INDEX};
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
@@ -34,17 +34,22 @@ struct Filter {
 #[serde(rename_all = "camelCase")]
 struct Referrer {
     artifact_type: Option<String>,
-    config: Option<Target>,
-    subject: Option<Target>,
+    config: Option<Config>,
+    subject: Option<Subject>,
     #[serde(default)]
     annotations: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Target {
+struct Config {
     media_type: String,
-    digest: Digest,
+}
+
+/// What a manifest refers to, by a digest of any algorithm.
+#[derive(Deserialize)]
+struct Subject {
+    digest: String,
 }
 
 impl Service {
@@ -68,22 +73,21 @@ impl Service {
         })
     }
 
-    /// An index of the manifests whose subject has this digest.
+    /// An index of the manifests whose subject has this digest; an empty one for a repository that is not there, since 404 would say that
+    /// the registry does not know of referrers (OCI distribution specification, "Listing Referrers").
     pub(super) fn referrers(
         &self,
         name: &str,
-        subject: Digest,
+        subject: &str,
         query: &str,
     ) -> Result<Response, Refusal> {
         let filter: Filter = parse(query)?;
         let content = self.read();
-        let all = content.repository(name)?.manifests();
-        let referrers = all.into_iter().filter_map(|d| descriptor(d, subject));
-        let wanted = |(kind, _): &(String, Value)| {
-            filter
-                .artifact_type
-                .as_ref()
-                .is_none_or(|wanted| wanted == kind)
+        let all = content.repository(name).map(Repository::manifests);
+        let referrers = all.unwrap_or_default();
+        let referrers = referrers.into_iter().filter_map(|d| descriptor(d, subject));
+        let wanted = |(kind, _): &(Option<String>, Value)| {
+            filter.artifact_type.is_none() || filter.artifact_type == *kind
         };
         let manifests: Vec<_> = referrers.filter(wanted).map(|(_, value)| value).collect();
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": manifests });
@@ -95,19 +99,23 @@ impl Service {
     }
 }
 
-/// The type of the artifact in `document` and its descriptor, if it refers to `subject`.
-fn descriptor(document: &Document, subject: Digest) -> Option<(String, Value)> {
+/// The type of the artifact in `document`, if it has one, and its descriptor, if it refers to `subject`.
+fn descriptor(document: &Document, subject: &str) -> Option<(Option<String>, Value)> {
     let referrer: Referrer = serde_json::from_slice(&document.bytes).ok()?;
     referrer.subject.filter(|target| target.digest == subject)?;
     let from_config = referrer.config.map(|config| config.media_type);
-    let kind = referrer.artifact_type.or(from_config).unwrap_or_default();
-    let value = json!({
+    let kind = referrer.artifact_type.or(from_config);
+    let mut value = json!({
         "mediaType": document.media_type,
         "digest": document.digest,
         "size": document.bytes.len(),
-        "artifactType": kind,
-        "annotations": referrer.annotations,
     });
+    if let Some(kind) = &kind {
+        value["artifactType"] = kind.clone().into();
+    }
+    if !referrer.annotations.is_empty() {
+        value["annotations"] = referrer.annotations.into();
+    }
     Some((kind, value))
 }
 

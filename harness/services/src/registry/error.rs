@@ -20,6 +20,9 @@ pub(super) enum Refusal {
     /// A manifest names content that the repository does not have.
     ManifestBlobUnknown(Digest),
     ManifestTooLarge(usize),
+    BlobTooLarge(u64),
+    /// A piece of an upload is not as long as it says.
+    SizeInvalid(String),
     BlobUnknown(Digest),
     UploadUnknown(String),
     /// An upload that does not go on where it ended.
@@ -69,6 +72,16 @@ impl Refusal {
                 "SIZE_INVALID",
                 "the manifest has more bytes than allowed",
             ),
+            Self::BlobTooLarge(_) => (
+                S::PAYLOAD_TOO_LARGE,
+                "SIZE_INVALID",
+                "the blob has more bytes than allowed",
+            ),
+            Self::SizeInvalid(_) => (
+                S::BAD_REQUEST,
+                "SIZE_INVALID",
+                "provided length did not match content length",
+            ),
             Self::BlobUnknown(_) => (S::NOT_FOUND, "BLOB_UNKNOWN", "blob unknown to registry"),
             Self::UploadUnknown(_) => (
                 S::NOT_FOUND,
@@ -109,6 +122,7 @@ impl Refusal {
             | Self::ManifestInvalid(text)
             | Self::UploadUnknown(text)
             | Self::UploadInvalid(text)
+            | Self::SizeInvalid(text)
             | Self::UploadBroken(text)
             | Self::DigestInvalid(text)
             | Self::Unsupported(text)
@@ -117,6 +131,7 @@ impl Refusal {
                 Some(digest.to_string())
             }
             Self::ManifestTooLarge(limit) => Some(format!("at most {limit} bytes")),
+            Self::BlobTooLarge(limit) => Some(format!("at most {limit} bytes")),
             Self::TooManyRequests(seconds) => Some(format!("come again in {seconds} s")),
             Self::Unauthorized(scope) => scope,
         }

@@ -24,8 +24,8 @@ pub(super) enum Target<'a> {
     Blob(&'a str, Digest),
     /// The tags of a repository.
     Tags(&'a str),
-    /// What refers to a manifest.
-    Referrers(&'a str, Digest),
+    /// What refers to the manifest of this digest, of any algorithm.
+    Referrers(&'a str, &'a str),
     /// Where uploads of blobs begin.
     Uploads(&'a str),
     /// An upload that has begun.
@@ -58,7 +58,10 @@ impl<'a> Target<'a> {
         } else if let Some((repository, digest)) = path.rsplit_once("/blobs/") {
             Self::Blob(repository, parse_digest(digest)?)
         } else if let Some((repository, digest)) = path.rsplit_once("/referrers/") {
-            Self::Referrers(repository, parse_digest(digest)?)
+            if !is_digest(digest) {
+                return Err(Refusal::DigestInvalid(digest.into()));
+            }
+            Self::Referrers(repository, digest)
         } else {
             return Err(Refusal::NoRoute(path.into()));
         };
@@ -132,6 +135,26 @@ pub(super) fn is_repository(name: &str) -> bool {
         })
 }
 
+fn is_hex(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A digest of any algorithm (OCI image specification, "Digests").
+fn is_digest(text: &str) -> bool {
+    let Some((algorithm, encoded)) = text.split_once(':') else {
+        return false;
+    };
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let component = |part: &str| !part.is_empty() && part.bytes().all(word);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"=_-".contains(&b);
+    let fits = match algorithm {
+        "sha256" => is_hex(encoded, 64),
+        "sha512" => is_hex(encoded, 128),
+        _ => !encoded.is_empty() && encoded.len() <= 256 && encoded.bytes().all(plain),
+    };
+    fits && algorithm.split(['+', '.', '_', '-']).all(component)
+}
+
 /// Letters, digits, `_`, `.` and `-`, not beginning with one of the latter two.
 pub(super) fn is_tag(tag: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -176,7 +199,7 @@ mod tests {
         let referrers = format!("a/referrers/{digest}");
         assert_eq!(
             Target::parse(&referrers).unwrap(),
-            Target::Referrers("a", digest)
+            Target::Referrers("a", &digest.to_string())
         );
     }
 
@@ -201,6 +224,13 @@ mod tests {
             refused("a/manifests/sha256:00"),
             Refusal::DigestInvalid(_)
         ));
+        for digest in ["sha512:00", "sha256", "x:", ":x", "a+:x"] {
+            let path = format!("a/referrers/{digest}");
+            assert!(matches!(
+                Target::parse(&path),
+                Err(Refusal::DigestInvalid(_))
+            ));
+        }
         assert!(matches!(
             refused("a/blobs/latest"),
             Refusal::DigestInvalid(_)

@@ -1,4 +1,4 @@
-//! Pushing (OCI distribution specification, "Push"): uploads of blobs in one piece or several, and manifests.
+//! Pushing and deleting (OCI distribution specification, "Push", "Content Management"): uploads of blobs in one piece or several, and manifests.
 //!
 //! An upload is a file that grows. It gets its place among the repository's blobs when the client says which digest it should have, and
 //! it has it. Nothing is held in memory beyond the piece that just came, manifests aside, which are small.
@@ -17,7 +17,8 @@ use futures_util::StreamExt;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use tokio::time::Instant;
 
 use super::content::with_header;
 use super::discovery::parse;
@@ -26,11 +27,17 @@ use super::name::{Reference, parse_digest};
 use super::routes::CONTENT_DIGEST;
 use super::scope::{Action, Scope};
 use super::service::Service;
+use super::store::Repository;
 use crate::oci::Document;
 use crate::{Blob, Digest};
 
 /// Largest manifest in bytes; the specification asks registries to take manifests up to this size.
 const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// Largest blob in bytes.
+const LARGEST_BLOB: u64 = 16 << 30;
+/// Uploads that are open at a time; the one that has been idle for longest gives way, since each holds a file open.
+const OPEN_UPLOADS: usize = 64;
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -52,6 +59,8 @@ struct Upload {
     path: tempfile::TempPath,
     hash: Sha256,
     length: u64,
+    /// When something of it came last.
+    used: Instant,
 }
 
 /// How an upload is to begin.
@@ -74,6 +83,24 @@ impl Uploads {
             folder,
             open: Mutex::default(),
         }
+    }
+
+    /// Remembers an upload that has begun.
+    fn insert(&self, name: &str, id: String, upload: Upload) {
+        let mut open = self.open();
+        if open.len() >= OPEN_UPLOADS {
+            // One that a piece is coming for is not idle.
+            let used =
+                |upload: &Arc<tokio::sync::Mutex<Upload>>| Some(upload.try_lock().ok()?.used);
+            let idle = open
+                .iter()
+                .filter_map(|(key, upload)| Some((used(upload)?, key.clone())));
+            if let Some((_, key)) = idle.min() {
+                open.remove(&key);
+            }
+        }
+        let upload = Arc::new(tokio::sync::Mutex::new(upload));
+        open.insert((name.into(), id), upload);
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -122,16 +149,16 @@ impl Service {
             path,
             hash: Sha256::new(),
             length: 0,
+            used: Instant::now(),
         };
         if let Some(digest) = beginning.digest {
             let digest = parse_digest(&digest)?;
-            upload.append(body).await?;
+            upload.append(body, None).await?;
             return self.keep(name, digest, upload).await;
         }
         let id = hex::encode(rand::random::<[u8; 16]>());
         let answer = state(StatusCode::ACCEPTED, name, &id, 0);
-        let upload = Arc::new(tokio::sync::Mutex::new(upload));
-        uploads.open().insert((name.into(), id), upload);
+        uploads.insert(name, id, upload);
         Ok(answer)
     }
 
@@ -152,8 +179,11 @@ impl Service {
     ) -> Result<Response, Refusal> {
         let upload = self.upload(name, id)?;
         let mut upload = upload.lock().await;
-        upload.check_range(headers)?;
-        upload.append(body).await?;
+        let expected = match upload.expected(headers)? {
+            Expected::Elsewhere => return Ok(upload.elsewhere(name, id)),
+            Expected::Here(expected) => expected,
+        };
+        upload.append(body, expected).await?;
         Ok(state(StatusCode::ACCEPTED, name, id, upload.length))
     }
 
@@ -173,8 +203,11 @@ impl Service {
         let upload = self.upload(name, id)?;
         {
             let mut upload = upload.lock().await;
-            upload.check_range(headers)?;
-            upload.append(body).await?;
+            let expected = match upload.expected(headers)? {
+                Expected::Elsewhere => return Ok(upload.elsewhere(name, id)),
+                Expected::Here(expected) => expected,
+            };
+            upload.append(body, expected).await?;
         }
         self.uploads()?.open().remove(&(name.into(), id.into()));
         let busy = |_| Refusal::UploadInvalid(id.into());
@@ -239,16 +272,22 @@ impl Service {
         let bytes = to_bytes(body, LARGEST_MANIFEST).await.map_err(too_large)?;
         let links: Links = serde_json::from_slice(&bytes)
             .map_err(|error| Refusal::ManifestInvalid(error.to_string()))?;
-        let given = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok());
-        let media_type = given.map(String::from).or(links.media_type);
-        let media_type =
-            media_type.ok_or_else(|| Refusal::ManifestInvalid("it has no media type".into()))?;
+        let media_type = links
+            .checked_type(headers)
+            .map_err(Refusal::ManifestInvalid)?;
         let document = Document::from_bytes(&media_type, bytes);
         let digest = document.digest;
+        if let Reference::Digest(wanted) = reference
+            && *wanted != digest
+        {
+            return Err(Refusal::DigestInvalid(format!(
+                "{digest} came instead of {wanted}"
+            )));
+        }
         let mut content = self.write();
-        let repository = content.entry(name);
+        // A repository is there once it has something.
+        let empty = Repository::default();
+        let repository = content.repository(name).unwrap_or(&empty);
         for link in links.config.iter().chain(&links.layers) {
             if link.urls.is_empty() && repository.blob(link.digest).is_none() {
                 return Err(Refusal::ManifestBlobUnknown(link.digest));
@@ -262,30 +301,55 @@ impl Service {
                 return Err(Refusal::ManifestBlobUnknown(link.digest));
             }
         }
-        match reference {
-            Reference::Tag(tag) => repository.tag(tag, digest),
-            Reference::Digest(wanted) if *wanted != digest => {
-                return Err(Refusal::DigestInvalid(format!(
-                    "{digest} came instead of {wanted}"
-                )));
-            }
-            Reference::Digest(_) => {}
+        let repository = content.entry(name);
+        if let Reference::Tag(tag) = reference {
+            repository.tag(tag, digest);
         }
         repository.add_manifest(document);
         let answer = created("manifests", name, digest);
         Ok(match links.subject {
-            Some(subject) => with_header(answer, SUBJECT, &subject.digest.to_string()),
+            Some(subject) => with_header(answer, SUBJECT, &subject.digest),
             None => answer,
         })
     }
 }
 
+impl Service {
+    /// `DELETE` of a tag, or of a manifest with all its tags.
+    pub(super) fn delete_manifest(
+        &self,
+        name: &str,
+        reference: &Reference<'_>,
+    ) -> Result<Response, Refusal> {
+        self.read().repository(name)?;
+        match self.write().entry(name).delete_manifest(reference) {
+            true => Ok(StatusCode::ACCEPTED.into_response()),
+            false => Err(Refusal::ManifestUnknown(reference.to_string())),
+        }
+    }
+
+    /// `DELETE` of a blob. Its file stays: another repository may have it too.
+    pub(super) fn delete_blob(&self, name: &str, digest: Digest) -> Result<Response, Refusal> {
+        self.read().repository(name)?;
+        match self.write().entry(name).delete_blob(digest) {
+            true => Ok(StatusCode::ACCEPTED.into_response()),
+            false => Err(Refusal::BlobUnknown(digest)),
+        }
+    }
+}
+
 impl Upload {
-    /// Appends what comes. What came before a connection broke off counts, so that the client can go on there.
-    async fn append(&mut self, body: Body) -> Result<(), Refusal> {
+    /// Appends what comes, of which `expected` bytes are announced. What came before a connection broke off counts, so that the client can go
+    /// on there; a piece that is longer or shorter than announced does not.
+    async fn append(&mut self, body: Body, expected: Option<u64>) -> Result<(), Refusal> {
+        let before = (self.hash.clone(), self.length);
         let mut pieces = body.into_data_stream();
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| Refusal::UploadBroken(error.to_string()))?;
+            self.used = Instant::now();
+            if self.length + piece.len() as u64 > LARGEST_BLOB {
+                return Err(Refusal::BlobTooLarge(LARGEST_BLOB));
+            }
             self.file
                 .write_all(&piece)
                 .await
@@ -293,40 +357,117 @@ impl Upload {
             self.hash.update(&piece);
             self.length += piece.len() as u64;
         }
+        let came = self.length - before.1;
+        match expected {
+            Some(expected) if expected != came => {
+                (self.hash, self.length) = before;
+                self.cut().await.map_err(|error| Refusal::storage(&error))?;
+                Err(Refusal::SizeInvalid(format!(
+                    "{came} bytes came, {expected} were announced"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the file as long as what counts.
+    async fn cut(&mut self) -> std::io::Result<()> {
+        self.file.flush().await?;
+        self.file.set_len(self.length).await?;
+        self.file.seek(SeekFrom::Start(self.length)).await?;
         Ok(())
     }
 
-    /// A piece may say where it belongs, as `0-1023`.
-    fn check_range(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// What a piece says of where it belongs, as `0-1023`.
+    fn expected(&self, headers: &HeaderMap) -> Result<Expected, Refusal> {
         let Some(range) = headers.get(CONTENT_RANGE) else {
-            return Ok(());
+            return Ok(Expected::Here(None));
         };
         let text = range.to_str().unwrap_or_default();
-        let start = text
-            .split_once('-')
-            .and_then(|(start, _)| start.parse().ok());
-        if start == Some(self.length) {
-            Ok(())
-        } else {
-            let length = self.length;
-            Err(Refusal::UploadInvalid(format!(
-                "{text} does not follow {length} bytes"
-            )))
+        let ends = text.split_once('-');
+        let ends = ends.and_then(|(start, end)| Some((number(start)?, number(end)?)));
+        let Some((start, end)) = ends.filter(|(start, end)| start <= end) else {
+            return Err(Refusal::UploadInvalid(format!("{text} is no range")));
+        };
+        if start != self.length {
+            return Ok(Expected::Elsewhere);
+        }
+        // The last byte is included.
+        let length = end - start + 1;
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|v| v.to_str().ok()?.parse().ok());
+        match announced {
+            Some(announced) if announced != length => Err(Refusal::SizeInvalid(format!(
+                "the range has {length} bytes and the body {announced}"
+            ))),
+            _ => Ok(Expected::Here(Some(length))),
         }
     }
+
+    /// The answer to a piece that does not follow what came: it says what would.
+    fn elsewhere(&self, name: &str, id: &str) -> Response {
+        let refusal = Refusal::UploadInvalid(format!("{} bytes have come", self.length));
+        with_state(refusal.into_response(), name, id, self.length)
+    }
+}
+
+/// Where a piece belongs.
+enum Expected {
+    /// After what came; so many bytes, if it says so.
+    Here(Option<u64>),
+    /// Somewhere else.
+    Elsewhere,
+}
+
+/// Digits, and nothing else.
+fn number(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.len() < 20 && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 /// The parts of a manifest or index that name other content.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Links {
+    schema_version: u32,
     media_type: Option<String>,
     config: Option<Link>,
     #[serde(default)]
     layers: Vec<Link>,
     #[serde(default)]
     manifests: Vec<Link>,
-    subject: Option<Link>,
+    subject: Option<Subject>,
+}
+
+/// What a manifest refers to, by a digest of any algorithm.
+#[derive(Deserialize)]
+struct Subject {
+    digest: String,
+}
+
+impl Links {
+    /// The media type, which header and document must agree on; or what is wrong with the document.
+    fn checked_type(&self, headers: &HeaderMap) -> Result<String, String> {
+        if self.schema_version != 2 {
+            return Err(format!(
+                "its schemaVersion is {}, not 2",
+                self.schema_version
+            ));
+        }
+        let header = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        // Parameters, as in `; charset=utf-8`, are not part of the type.
+        let header = header.map(|text| text.split(';').next().unwrap_or_default().trim());
+        match (header, self.media_type.as_deref()) {
+            (Some(header), Some(own)) if header != own => {
+                Err(format!("Content-Type is {header}, its mediaType {own}"))
+            }
+            (Some(one), _) | (None, Some(one)) => Ok(one.to_owned()),
+            (None, None) => Err("it has no media type".into()),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -342,6 +483,11 @@ fn state(status: StatusCode, name: &str, id: &str, length: u64) -> Response {
     let mut response = status.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    with_state(response, name, id, length)
+}
+
+/// The response, with where an upload stands.
+fn with_state(response: Response, name: &str, id: &str, length: u64) -> Response {
     let range = format!("0-{}", length.saturating_sub(1));
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     let response = with_header(response, RANGE, &range);

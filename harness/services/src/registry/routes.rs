@@ -38,7 +38,7 @@ async fn route(service: &Service, request: Request) -> Result<Response, Refusal>
     let below = path.strip_prefix("/v2");
     let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let below = below.ok_or_else(|| Refusal::NoRoute(path.into()))?;
-    let target = Target::parse(below.trim_start_matches('/'))?;
+    let target = Target::parse(below.strip_prefix('/').unwrap_or(below))?;
     if let Some(auth) = &service.auth
         && let Err(challenge) = auth.check(&target, &head.method, &head.headers)
     {
@@ -55,11 +55,15 @@ async fn route(service: &Service, request: Request) -> Result<Response, Refusal>
             service.blob(name, *digest, method, headers).await
         }
         (Target::Tags(name), "GET" | "HEAD") => service.tags(name, query),
-        (Target::Referrers(name, digest), "GET" | "HEAD") => {
-            service.referrers(name, *digest, query)
-        }
+        (Target::Referrers(name, digest), "GET" | "HEAD") => service.referrers(name, digest, query),
         (Target::Manifest(name, reference), "PUT") if service.uploads.is_some() => {
             service.put_manifest(name, reference, headers, body).await
+        }
+        (Target::Manifest(name, reference), "DELETE") if service.uploads.is_some() => {
+            service.delete_manifest(name, reference)
+        }
+        (Target::Blob(name, digest), "DELETE") if service.uploads.is_some() => {
+            service.delete_blob(name, *digest)
         }
         (Target::Uploads(name), "POST") => service.begin(name, query, headers, body).await,
         (Target::Upload(name, upload), "GET") => service.progress(name, upload).await,
@@ -77,7 +81,8 @@ async fn route(service: &Service, request: Request) -> Result<Response, Refusal>
 /// The answer to a method that a route does not have.
 fn unsupported(target: &Target<'_>, method: &Method, pushes: bool) -> Response {
     let allowed = match target {
-        Target::Manifest(..) if pushes => "GET, HEAD, PUT",
+        Target::Manifest(..) if pushes => "GET, HEAD, PUT, DELETE",
+        Target::Blob(..) if pushes => "GET, HEAD, DELETE",
         Target::Uploads(_) if pushes => "POST",
         Target::Upload(..) if pushes => "GET, PATCH, PUT, DELETE",
         Target::Uploads(_) | Target::Upload(..) => "",

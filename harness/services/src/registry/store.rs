@@ -80,6 +80,22 @@ impl Repository {
         self.blobs.insert(digest, blob);
     }
 
+    /// Removes a tag, or a manifest with all its tags. Whether there was one.
+    pub(super) fn delete_manifest(&mut self, reference: &Reference<'_>) -> bool {
+        match reference {
+            Reference::Tag(tag) => self.tags.remove(*tag).is_some(),
+            Reference::Digest(digest) => {
+                self.tags.retain(|_, tagged| tagged != digest);
+                self.manifests.remove(digest).is_some()
+            }
+        }
+    }
+
+    /// Removes a blob. Whether there was one.
+    pub(super) fn delete_blob(&mut self, digest: Digest) -> bool {
+        self.blobs.remove(&digest).is_some()
+    }
+
     pub(super) fn tag(&mut self, tag: &str, digest: Digest) {
         self.tags.insert(tag.into(), digest);
     }

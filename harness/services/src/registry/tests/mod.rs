@@ -1,6 +1,7 @@
 //! The registry as its clients see it.
 
 mod auth;
+mod conformance;
 mod pull;
 mod push;
 
