@@ -396,7 +396,7 @@ impl Upload {
         let length = end - start + 1;
         let announced = headers
             .get(CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok()?.parse().ok());
+            .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         match announced {
             Some(announced) if announced != length => Err(Refusal::SizeInvalid(format!(
                 "the range has {length} bytes and the body {announced}"
