@@ -8,13 +8,13 @@ const CODES: &[[&str; 4]] = &[
         "`e2e`, `e2e repro`",
         "every run passed",
         "a run failed",
-        "a run could not take place, or the command could not do its work",
+        "none failed and one could not take place or left evidence behind that could not be kept, or the command could not do its work",
     ],
     [
         "`replay`",
-        "every stage that the record can prove was reached",
-        "one was not",
-        "the record cannot be read",
+        "the run passed, or nothing in a serial log speaks against it",
+        "the run failed",
+        "the run could not take place, or the record cannot be read",
     ],
     [
         "`image verify`",
