@@ -12,6 +12,13 @@
 )]
 mod targets;
 
+#[path = "../fuzz/src/images.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the fuzz targets are another crate, this one has only tests"
+)]
+mod images;
+
 use std::path::Path;
 
 /// Runs the seeds of a target, of which there must be some.
@@ -27,6 +34,31 @@ fn replay(target: &str, run: fn(&[u8])) {
         count += 1;
     }
     assert!(count > 0, "no seeds in {}", folder.display());
+}
+
+#[test]
+fn packed() {
+    replay("packed", images::packed);
+}
+
+#[test]
+fn disk() {
+    replay("disk", images::disk);
+}
+
+#[test]
+fn device_tree() {
+    replay("device_tree", images::device_tree);
+}
+
+#[test]
+fn script() {
+    replay("script", images::script);
+}
+
+#[test]
+fn key_material() {
+    replay("key_material", images::key_material);
 }
 
 #[test]

@@ -102,7 +102,8 @@ pub fn partitions(input: &[u8]) {
         return;
     };
     for fault in &table.faults {
-        assert!(!fault.to_string().is_empty());
+        let text = fault.to_string();
+        assert!(!text.contains(char::is_control), "{text:?}");
     }
     let Ok(table) = table.checked() else {
         return;
@@ -224,8 +225,21 @@ pub fn config_txt(input: &[u8]) {
         _ => None,
     };
     match config_txt::parse(text, "config.txt", &conditions, &mut include) {
-        Ok(config) => assert!(config.notes.len() <= 1 + 256 * 1024),
-        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(config) => {
+            // What is said is said of a line that is there.
+            let lines = |file: &str| {
+                let text = if file == "config.txt" { text } else { other };
+                text.split(|byte| *byte == b'\n').count()
+            };
+            let kernel = config.kernel.as_ref().map(|setting| &setting.at);
+            for at in config.notes.iter().map(|note| &note.at).chain(kernel) {
+                assert!((1..=lines(&at.file)).contains(&at.line), "{at}");
+            }
+        }
+        Err(error) => {
+            let again = config_txt::parse(text, "config.txt", &conditions, &mut include);
+            assert_eq!(again, Err(error));
+        }
     }
 }
 
@@ -238,7 +252,17 @@ pub fn uboot_env(input: &[u8]) {
     file[..4].copy_from_slice(&sum.to_le_bytes());
     for file in [input, &file] {
         if let Ok(variables) = uboot_env::decode(file) {
-            assert!(variables.iter().all(|(name, _)| !name.is_empty()));
+            let is_plain = |text: &str| !text.contains('\0');
+            let all = variables.iter();
+            assert!(
+                all.clone()
+                    .all(|(name, value)| is_plain(name) && is_plain(value))
+            );
+            assert!(
+                all.map(|(name, value)| name.len() + value.len() + 2)
+                    .sum::<usize>()
+                    <= 3 * file.len()
+            );
         }
     }
     if let Ok(file) = uboot_env::with_changes(input, &[("bootdelay", "0")]) {
