@@ -11,6 +11,7 @@ use crate::usb::adapter::eeprom::Eeprom;
 use crate::usb::adapter::endpoints::BULK_PACKET;
 use crate::usb::adapter::remarks::Remarks;
 use crate::usb::adapter::rx::{Burst, RxFifo};
+use crate::usb::adapter::selected::Selected;
 use crate::usb::device::NicCounters;
 use shakedown_base::mac::Mac;
 
@@ -32,7 +33,7 @@ pub enum StoredAddress {
 #[derive(Debug)]
 pub struct Lan7800 {
     stored: Option<Mac>,
-    pub(super) configuration: u8,
+    pub(super) configuration: Selected,
     pub(super) registers: Registers,
     eeprom: Eeprom,
     otp: Otp,
@@ -57,7 +58,7 @@ impl Lan7800 {
         let stored = eeprom.or(otp);
         Self {
             stored,
-            configuration: 0,
+            configuration: Selected::default(),
             registers: Registers::new(stored),
             eeprom: Eeprom::new(eeprom),
             otp: Otp::new(otp),
@@ -74,7 +75,7 @@ impl Lan7800 {
     pub(super) fn read(&self, offset: u16) -> u32 {
         let stored = self.registers.get(offset);
         match offset {
-            INT_STS if self.phy.interrupt() => stored | INT_STS_PHY,
+            INT_STS if self.phy.mii.interrupt() => stored | INT_STS_PHY,
             E2P_CMD => self.eeprom.status(stored),
             FCT_RX_CTL => stored | u32::try_from(self.rx.used()).unwrap_or(u32::MAX),
             _ => stored,
@@ -186,19 +187,19 @@ impl Lan7800 {
     pub(super) fn receiving(&self) -> bool {
         self.registers.has(MAC_RX, MAC_EN)
             && self.registers.has(FCT_RX_CTL, FCT_CTL_EN)
-            && self.phy.link()
+            && self.phy.mii.link()
     }
 
     /// The transmitter is on.
     pub(super) fn transmitting(&self) -> bool {
         self.registers.has(MAC_TX, MAC_EN)
             && self.registers.has(FCT_TX_CTL, FCT_CTL_EN)
-            && self.phy.link()
+            && self.phy.mii.link()
     }
 
     /// What is sent comes back instead of going onto the cable, and nothing comes from there.
     pub(super) fn loopback(&self) -> bool {
-        self.registers.has(MAC_CR, MAC_CR_LOOPBACK) || self.phy.loopback()
+        self.registers.has(MAC_CR, MAC_CR_LOOPBACK) || self.phy.mii.loopback()
     }
 
     /// The longest frame that the receiver takes, without FCS.

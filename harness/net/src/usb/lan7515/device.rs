@@ -11,18 +11,9 @@ use super::registers::{
 use crate::usb::adapter::endpoints::{BULK_IN, BULK_OUT, INTERRUPT_IN};
 use crate::usb::adapter::frame::HEADER;
 use crate::usb::adapter::request::{Request, unknown};
-use crate::usb::descriptor::{CONFIGURATION, Descriptors};
+use crate::usb::adapter::selected::Selected;
+use crate::usb::descriptor::Descriptors;
 use crate::usb::device::{BulkIn, Endpoint, Nic, NicCounters, Remark, Setup, Stall, UsbDevice};
-
-impl Lan7800 {
-    fn endpoint(&self, expected: Endpoint, endpoint: Endpoint) -> Result<(), Stall> {
-        if self.configuration == CONFIGURATION && endpoint == expected {
-            Ok(())
-        } else {
-            Err(Stall)
-        }
-    }
-}
 
 impl UsbDevice for Lan7800 {
     fn descriptors(&self) -> &Descriptors {
@@ -30,21 +21,17 @@ impl UsbDevice for Lan7800 {
     }
 
     fn reset(&mut self) {
-        self.configuration = 0;
+        self.configuration = Selected::default();
         self.reset_registers();
         self.phy.reset();
     }
 
     fn configuration(&self) -> u8 {
-        self.configuration
+        self.configuration.number()
     }
 
     fn configure(&mut self, configuration: u8) -> Result<(), Stall> {
-        if configuration > CONFIGURATION {
-            return Err(Stall);
-        }
-        self.configuration = configuration;
-        Ok(())
+        self.configuration.select(configuration)
     }
 
     fn control(&mut self, setup: &Setup, data: &[u8], reply: &mut Vec<u8>) -> Result<(), Stall> {
@@ -65,7 +52,7 @@ impl UsbDevice for Lan7800 {
     }
 
     fn bulk_out(&mut self, endpoint: Endpoint, data: &[u8]) -> Result<(), Stall> {
-        self.endpoint(BULK_OUT, endpoint)?;
+        self.configuration.expect(BULK_OUT, endpoint)?;
         match self.tx.push(data) {
             Ok(checksums) => self.counters.checksums_inserted += checksums,
             Err(error) => {
@@ -85,7 +72,7 @@ impl UsbDevice for Lan7800 {
         room: usize,
         out: &mut BytesMut,
     ) -> Result<BulkIn, Stall> {
-        self.endpoint(BULK_IN, endpoint)?;
+        self.configuration.expect(BULK_IN, endpoint)?;
         let (burst, framing) = (self.burst(), self.framing());
         let Some(sent) = self.rx.fill(room, burst, &framing, out) else {
             let naks = self.registers.has(USB_CFG0, USB_CFG0_BIR);
@@ -104,16 +91,16 @@ impl UsbDevice for Lan7800 {
     }
 
     fn naks(&self, endpoint: Endpoint) -> bool {
-        self.endpoint(BULK_IN, endpoint).is_ok()
+        self.configuration.expect(BULK_IN, endpoint).is_ok()
             && self.registers.has(USB_CFG0, USB_CFG0_BIR)
             && self.rx.is_idle()
     }
 
     fn interrupt_in(&mut self, endpoint: Endpoint) -> Option<Bytes> {
-        self.endpoint(INTERRUPT_IN, endpoint).ok()?;
+        self.configuration.expect(INTERRUPT_IN, endpoint).ok()?;
         // Each cause is reported once, as by the LAN9514 model.
         let enabled = self.registers.get(INT_EP_CTL);
-        if enabled & INT_STS_PHY == 0 || !self.phy.take_unreported() {
+        if enabled & INT_STS_PHY == 0 || !self.phy.mii.take_unreported() {
             return None;
         }
         let status = self.read(INT_STS) & enabled;
@@ -127,7 +114,7 @@ impl UsbDevice for Lan7800 {
 
 impl Nic for Lan7800 {
     fn set_link(&mut self, up: bool) {
-        self.phy.set_cable(up);
+        self.phy.mii.set_cable(up);
     }
 
     fn is_started(&self) -> bool {

@@ -5,13 +5,11 @@
 
 use std::collections::BTreeMap;
 
-const BMCR: u8 = 0;
-const BMSR: u8 = 1;
-const PHY_ID1: u8 = 2;
-const PHY_ID2: u8 = 3;
-const ANAR: u8 = 4;
-const ANLPAR: u8 = 5;
-const ANER: u8 = 6;
+use crate::usb::adapter::mii::{
+    ADDRESS, ANAR, ANER, ANLPAR, BMCR, BMCR_RESET, BMSR, Interrupts, Mii, OPEN_BUS, PHY_ID1,
+    PHY_ID2,
+};
+
 const CTRL1000: u8 = 9;
 const STAT1000: u8 = 10;
 const MMD_CTRL: u8 = 13;
@@ -30,17 +28,11 @@ const PAGE_TR: u16 = 0x52b5;
 const TR_COMMAND: u8 = 16;
 const TR_DONE: u16 = 1 << 15;
 
-const BMCR_RESET: u16 = 1 << 15;
-const BMCR_LOOPBACK: u16 = 1 << 14;
-const BMCR_POWER_DOWN: u16 = 1 << 11;
-const BMCR_RESTART: u16 = 1 << 9;
 /// Autonegotiation, full duplex, 1000 Mbit/s.
 const BMCR_DEFAULT: u16 = 0x1140;
 
 /// 10 and 100 Mbit/s, half and full duplex; extended status; can autonegotiate; has extended registers.
 const BMSR_ABILITIES: u16 = 0x7949;
-const BMSR_AUTONEGOTIATED: u16 = 1 << 5;
-const BMSR_LINK: u16 = 1 << 2;
 
 /// The partner acknowledges and has 10 and 100 Mbit/s and PAUSE; likewise for 1000 Mbit/s, with both receivers right.
 const PARTNER: u16 = 0xcde1;
@@ -53,159 +45,90 @@ const INT_AUTONEGOTIATED: u16 = 1 << 10;
 /// MMD registers that are remembered; drivers use five.
 const MOST_MMD: usize = 64;
 
+const INTERRUPTS: Interrupts = Interrupts {
+    status: INT_STS,
+    mask: INT_MASK,
+    active: INT_ACTIVE,
+    link_up: INT_LINK | INT_AUTONEGOTIATED,
+    link_down: INT_LINK,
+    autonegotiated: INT_AUTONEGOTIATED,
+};
+
 #[derive(Debug)]
 pub(super) struct Phy {
-    registers: [u16; 32],
+    /// What every PHY has.
+    pub(super) mii: Mii,
     page: u16,
     /// Registers 16 to 30 of each of [`PAGES`].
     paged: [[u16; 16]; PAGES.len()],
     mmd: BTreeMap<(u16, u16), u16>,
     mmd_address: u16,
-    cable: bool,
-    /// The link was down since BMSR was read last: 802.3 wants to hear of it once.
-    was_down: bool,
-    /// An unmasked event has happened that the interrupt endpoint has not reported.
-    unreported: bool,
 }
 
 impl Phy {
-    /// The MII address of the built-in PHY.
-    const ADDRESS: u8 = 1;
-
     /// A PHY after power-on, with or without a cable.
     pub(super) fn new(cable: bool) -> Self {
-        let mut phy = Self {
-            registers: [0; 32],
+        let mii = Mii::new(
+            INTERRUPTS,
+            cable,
+            &[
+                (BMCR, BMCR_DEFAULT),
+                (PHY_ID1, 0x0007),
+                (PHY_ID2, 0xc132),
+                (ANAR, 0x01e1),
+                (CTRL1000, 0x0300),
+                (ESTATUS, 0x3000),
+            ],
+        );
+        Self {
+            mii,
             page: 0,
             paged: [[0; 16]; PAGES.len()],
             mmd: BTreeMap::new(),
             mmd_address: 0,
-            cable,
-            was_down: false,
-            unreported: false,
-        };
-        for (register, value) in [
-            (BMCR, BMCR_DEFAULT),
-            (PHY_ID1, 0x0007),
-            (PHY_ID2, 0xc132),
-            (ANAR, 0x01e1),
-            (CTRL1000, 0x0300),
-            (ESTATUS, 0x3000),
-        ] {
-            phy.set(register, value);
         }
-        phy
     }
 
     /// Back to the state after power-on; the cable stays as it is.
     pub(super) fn reset(&mut self) {
-        *self = Self::new(self.cable);
-    }
-
-    /// True when frames can pass, be it only back to the MAC.
-    pub(super) fn link(&self) -> bool {
-        (self.cable || self.loopback()) && self.stored(BMCR) & BMCR_POWER_DOWN == 0
-    }
-
-    /// True while what the MAC sends comes back to it.
-    pub(super) fn loopback(&self) -> bool {
-        self.stored(BMCR) & BMCR_LOOPBACK != 0
-    }
-
-    /// Plugs the network cable in or out.
-    pub(super) fn set_cable(&mut self, cable: bool) {
-        if self.cable != cable {
-            let before = self.link();
-            self.cable = cable;
-            self.link_changed(before);
-        }
-    }
-
-    /// True while an unmasked event waits in the interrupt status.
-    pub(super) fn interrupt(&self) -> bool {
-        self.stored(INT_STS) & self.stored(INT_MASK) & !INT_ACTIVE != 0
-    }
-
-    /// True once for each new unmasked event.
-    pub(super) fn take_unreported(&mut self) -> bool {
-        std::mem::take(&mut self.unreported)
+        *self = Self::new(self.mii.cable());
     }
 
     /// Reads a register; those of other PHYs read as all ones, as an open bus does.
     pub(super) fn read(&mut self, address: u8, register: u8) -> u16 {
-        if address != Self::ADDRESS {
-            return 0xffff;
+        if address != ADDRESS {
+            return OPEN_BUS;
         }
-        let up = self.link();
+        let up = self.mii.link();
         let when_up = |value| if up { value } else { 0 };
         match register {
             PAGE_SELECT => self.page,
             PAGED.. if self.page != 0 => self.paged(register),
-            BMSR => {
-                let was_down = std::mem::take(&mut self.was_down);
-                let up = up && !was_down;
-                BMSR_ABILITIES
-                    | if up {
-                        BMSR_LINK | BMSR_AUTONEGOTIATED
-                    } else {
-                        0
-                    }
-            }
+            BMSR => self.mii.read_bmsr(BMSR_ABILITIES),
             ANLPAR => when_up(PARTNER),
             ANER => when_up(0x000b) | 0x0004,
             STAT1000 => when_up(PARTNER_1000),
             MMD_DATA => self.mmd(),
-            INT_STS => {
-                let status = self.stored(INT_STS);
-                self.set(INT_STS, 0);
-                self.unreported = false;
-                status
-            }
-            _ => self.stored(register),
+            INT_STS => self.mii.read_events(),
+            _ => self.mii.stored(register),
         }
     }
 
     /// Writes a register; identifiers and status ignore it.
     pub(super) fn write(&mut self, address: u8, register: u8, value: u16) {
-        if address != Self::ADDRESS {
+        if address != ADDRESS {
             return;
         }
         match register {
             PAGE_SELECT => self.page = value,
             PAGED.. if self.page != 0 => self.set_paged(register, value),
             BMCR if value & BMCR_RESET != 0 => self.reset(),
-            BMCR => {
-                let before = self.link();
-                self.set(BMCR, value & !BMCR_RESTART);
-                self.link_changed(before);
-                if value & BMCR_RESTART != 0 && self.link() {
-                    self.raise(INT_AUTONEGOTIATED);
-                }
-            }
-            INT_MASK => {
-                self.set(INT_MASK, value);
-                self.unreported = self.interrupt();
-            }
+            BMCR => self.mii.write_bmcr(value),
+            INT_MASK => self.mii.write_mask(value),
             MMD_DATA => self.set_mmd(value),
             BMSR | PHY_ID1 | PHY_ID2 | ANLPAR | ANER | STAT1000 | ESTATUS | INT_STS => {}
-            _ => self.set(register, value),
+            _ => self.mii.set(register, value),
         }
-    }
-
-    fn link_changed(&mut self, before: bool) {
-        match (before, self.link()) {
-            (true, false) => {
-                self.was_down = true;
-                self.raise(INT_LINK);
-            }
-            (false, true) => self.raise(INT_LINK | INT_AUTONEGOTIATED),
-            _ => {}
-        }
-    }
-
-    fn raise(&mut self, event: u16) {
-        self.set(INT_STS, self.stored(INT_STS) | event | INT_ACTIVE);
-        self.unreported |= event & self.stored(INT_MASK) != 0;
     }
 
     /// A register of the selected page; pages that the PHY does not have read 0.
@@ -239,7 +162,7 @@ impl Phy {
 
     /// The device that `MMD_CTRL` selects, and whether `MMD_DATA` is its data or its address (802.3, 22.2.4.3.11).
     fn mmd_selected(&self) -> (u16, bool) {
-        let control = self.stored(MMD_CTRL);
+        let control = self.mii.stored(MMD_CTRL);
         (control & 0x1f, control >> 14 != 0)
     }
 
@@ -261,19 +184,6 @@ impl Phy {
         let key = (device, self.mmd_address);
         if self.mmd.len() < MOST_MMD || self.mmd.contains_key(&key) {
             self.mmd.insert(key, value);
-        }
-    }
-
-    fn stored(&self, register: u8) -> u16 {
-        self.registers
-            .get(usize::from(register))
-            .copied()
-            .unwrap_or(0)
-    }
-
-    fn set(&mut self, register: u8, value: u16) {
-        if let Some(place) = self.registers.get_mut(usize::from(register)) {
-            *place = value;
         }
     }
 }

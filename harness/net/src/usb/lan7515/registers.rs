@@ -5,6 +5,8 @@
 
 use shakedown_base::mac::Mac;
 
+use crate::usb::adapter::register_file::RegisterFile;
+
 /// Device and revision.
 pub(super) const ID_REV: u16 = 0x00;
 /// Interrupt status; writing a one clears.
@@ -148,47 +150,20 @@ const COUNT: usize = END as usize / 4;
 const FILTERS: u16 = 33;
 
 /// What is stored in each register.
-#[derive(Debug)]
-pub(super) struct Registers(Box<[u32; COUNT]>);
+pub(super) type Registers = RegisterFile<COUNT>;
 
 impl Registers {
     /// The values after a reset, with the station address that EEPROM or OTP load, or all ones without one.
     pub(super) fn new(mac: Option<Mac>) -> Self {
         let [a, b, c, d, e, f] = mac.unwrap_or(Mac::BROADCAST).0;
-        let mut registers = Self(Box::new([0; COUNT]));
-        for (offset, value) in [
+        Self::with(&[
             (ID_REV, ID_REV_VALUE),
             (PMT_CTL, PMT_CTL_PHY_PWRUP | PMT_CTL_READY),
             (DP_SEL, DP_SEL_READY),
             (RX_ADDRL, u32::from_le_bytes([a, b, c, d])),
             (RX_ADDRH, u32::from_le_bytes([e, f, 0, 0])),
             (OTP_PWR_DN, 1),
-        ] {
-            registers.set(offset, value);
-        }
-        registers
-    }
-
-    /// True for the offset of a register.
-    pub(super) const fn contains(offset: u16) -> bool {
-        offset < END && offset.is_multiple_of(4)
-    }
-
-    /// The stored value; 0 outside the file.
-    pub(super) fn get(&self, offset: u16) -> u32 {
-        self.0.get(usize::from(offset / 4)).copied().unwrap_or(0)
-    }
-
-    /// Stores a value; nothing happens outside the file.
-    pub(super) fn set(&mut self, offset: u16, value: u32) {
-        if let Some(place) = self.0.get_mut(usize::from(offset / 4)) {
-            *place = value;
-        }
-    }
-
-    /// True when every bit of `mask` is set.
-    pub(super) fn has(&self, offset: u16, mask: u32) -> bool {
-        self.get(offset) & mask == mask
+        ])
     }
 
     /// The addresses of the valid perfect filters for destinations.

@@ -37,7 +37,8 @@ use super::adapter::frame::destination;
 use super::adapter::remarks::Remarks;
 use super::adapter::request::{Request, unknown};
 use super::adapter::rx::{Burst, RxFifo};
-use super::descriptor::{CONFIGURATION, Descriptors};
+use super::adapter::selected::Selected;
+use super::descriptor::Descriptors;
 use super::device::{BulkIn, Endpoint, Nic, NicCounters, Remark, Setup, Stall, UsbDevice};
 use shakedown_base::mac::Mac;
 
@@ -45,7 +46,7 @@ use shakedown_base::mac::Mac;
 #[derive(Debug)]
 pub struct Lan9514 {
     mac: Mac,
-    configuration: u8,
+    configuration: Selected,
     registers: Registers,
     eeprom: Eeprom,
     phy: Phy,
@@ -62,7 +63,7 @@ impl Lan9514 {
     pub fn new(mac: Mac) -> Self {
         Self {
             mac,
-            configuration: 0,
+            configuration: Selected::default(),
             registers: Registers::new(mac.0),
             eeprom: Eeprom::new(Some(mac)),
             phy: Phy::new(true),
@@ -76,7 +77,7 @@ impl Lan9514 {
     fn read(&self, offset: u16) -> u32 {
         let stored = self.registers.get(offset);
         match offset {
-            INT_STS if self.phy.interrupt() => stored | INT_STS_PHY_INT,
+            INT_STS if self.phy.mii.interrupt() => stored | INT_STS_PHY_INT,
             RX_FIFO_INF => u32::try_from(self.rx.used()).unwrap_or(u32::MAX),
             E2P_CMD => self.eeprom.status(stored),
             _ => stored,
@@ -149,18 +150,18 @@ impl Lan9514 {
     }
 
     fn receiving(&self) -> bool {
-        self.registers.has(MAC_CR, MAC_CR_RXEN) && self.phy.link()
+        self.registers.has(MAC_CR, MAC_CR_RXEN) && self.phy.mii.link()
     }
 
     fn transmitting(&self) -> bool {
         self.registers.has(MAC_CR, MAC_CR_TXEN)
             && self.registers.has(TX_CFG, TX_CFG_ON)
-            && self.phy.link()
+            && self.phy.mii.link()
     }
 
     /// What is sent comes back instead of going onto the cable, and nothing comes from there.
     fn loopback(&self) -> bool {
-        self.registers.has(MAC_CR, MAC_CR_LOOPBK) || self.phy.loopback()
+        self.registers.has(MAC_CR, MAC_CR_LOOPBK) || self.phy.mii.loopback()
     }
 
     /// Stores a frame that came from the network, or back from the transmitter.
@@ -195,14 +196,6 @@ impl Lan9514 {
             },
         }
     }
-
-    fn endpoint(&self, expected: Endpoint, endpoint: Endpoint) -> Result<(), Stall> {
-        if self.configuration == CONFIGURATION && endpoint == expected {
-            Ok(())
-        } else {
-            Err(Stall)
-        }
-    }
 }
 
 impl UsbDevice for Lan9514 {
@@ -211,21 +204,17 @@ impl UsbDevice for Lan9514 {
     }
 
     fn reset(&mut self) {
-        self.configuration = 0;
+        self.configuration = Selected::default();
         self.reset_registers();
         self.phy.reset();
     }
 
     fn configuration(&self) -> u8 {
-        self.configuration
+        self.configuration.number()
     }
 
     fn configure(&mut self, configuration: u8) -> Result<(), Stall> {
-        if configuration > CONFIGURATION {
-            return Err(Stall);
-        }
-        self.configuration = configuration;
-        Ok(())
+        self.configuration.select(configuration)
     }
 
     fn control(&mut self, setup: &Setup, data: &[u8], reply: &mut Vec<u8>) -> Result<(), Stall> {
@@ -246,7 +235,7 @@ impl UsbDevice for Lan9514 {
     }
 
     fn bulk_out(&mut self, endpoint: Endpoint, data: &[u8]) -> Result<(), Stall> {
-        self.endpoint(BULK_OUT, endpoint)?;
+        self.configuration.expect(BULK_OUT, endpoint)?;
         match self.tx.push(data, self.registers.has(COE_CR, COE_CR_TX)) {
             Ok(checksums) => self.counters.checksums_inserted += checksums,
             Err(error) => {
@@ -266,7 +255,7 @@ impl UsbDevice for Lan9514 {
         room: usize,
         out: &mut BytesMut,
     ) -> Result<BulkIn, Stall> {
-        self.endpoint(BULK_IN, endpoint)?;
+        self.configuration.expect(BULK_IN, endpoint)?;
         let (burst, framing) = (self.burst(), self.framing());
         let Some(sent) = self.rx.fill(room, burst, &framing, out) else {
             // A driver that leaves BIR clear polls, and does its other work between two answers, so none may come late.
@@ -286,17 +275,17 @@ impl UsbDevice for Lan9514 {
     }
 
     fn naks(&self, endpoint: Endpoint) -> bool {
-        self.endpoint(BULK_IN, endpoint).is_ok()
+        self.configuration.expect(BULK_IN, endpoint).is_ok()
             && self.registers.has(HW_CFG, HW_CFG_BIR)
             && self.rx.is_idle()
     }
 
     fn interrupt_in(&mut self, endpoint: Endpoint) -> Option<Bytes> {
-        self.endpoint(INTERRUPT_IN, endpoint).ok()?;
+        self.configuration.expect(INTERRUPT_IN, endpoint).ok()?;
         // The chip repeats its report at every interval while the cause lasts, and the driver's answer ends that within a few
         // intervals. Here each cause is reported once: what piles up in QEMU would be worked off afterwards.
         let enabled = self.registers.get(INT_EP_CTL);
-        if enabled & INT_STS_PHY_INT == 0 || !self.phy.take_unreported() {
+        if enabled & INT_STS_PHY_INT == 0 || !self.phy.mii.take_unreported() {
             return None;
         }
         Some(Bytes::copy_from_slice(
@@ -311,7 +300,7 @@ impl UsbDevice for Lan9514 {
 
 impl Nic for Lan9514 {
     fn set_link(&mut self, up: bool) {
-        self.phy.set_cable(up);
+        self.phy.mii.set_cable(up);
     }
 
     fn is_started(&self) -> bool {

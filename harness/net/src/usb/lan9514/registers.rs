@@ -4,6 +4,8 @@
 //! Registers"; offsets are those of the vendor requests' `wIndex`. Registers without an effect in the model (LEDs, GPIO,
 //! flow control, wake-up) keep what is written, as drivers read them back.
 
+use crate::usb::adapter::register_file::RegisterFile;
+
 /// Device and revision.
 pub(super) const ID_REV: u16 = 0x00;
 /// Interrupt status; writing a one clears.
@@ -105,46 +107,19 @@ const COUNT: usize = END as usize / 4;
 const TX_FIFO_FREE: u32 = 8 * 1024;
 
 /// What is stored in each register.
-#[derive(Debug)]
-pub(super) struct Registers([u32; COUNT]);
+pub(super) type Registers = RegisterFile<COUNT>;
 
 impl Registers {
     /// The values after a reset, with the station address that the EEPROM loads.
     pub(super) fn new(mac: [u8; 6]) -> Self {
         let [a, b, c, d, e, f] = mac;
-        let mut registers = Self([0; COUNT]);
-        for (offset, value) in [
+        Self::with(&[
             (ID_REV, ID_REV_VALUE),
             (TX_FIFO_INF, TX_FIFO_FREE),
             (PMT_CTRL, PMT_CTRL_READY),
             (ADDRL, u32::from_le_bytes([a, b, c, d])),
             (ADDRH, u32::from_le_bytes([e, f, 0, 0])),
-        ] {
-            registers.set(offset, value);
-        }
-        registers
-    }
-
-    /// True for the offset of a register.
-    pub(super) const fn contains(offset: u16) -> bool {
-        offset < END && offset.is_multiple_of(4)
-    }
-
-    /// The stored value; 0 outside the file.
-    pub(super) fn get(&self, offset: u16) -> u32 {
-        self.0.get(usize::from(offset / 4)).copied().unwrap_or(0)
-    }
-
-    /// Stores a value; nothing happens outside the file.
-    pub(super) fn set(&mut self, offset: u16, value: u32) {
-        if let Some(place) = self.0.get_mut(usize::from(offset / 4)) {
-            *place = value;
-        }
-    }
-
-    /// True when every bit of `mask` is set.
-    pub(super) fn has(&self, offset: u16, mask: u32) -> bool {
-        self.get(offset) & mask == mask
+        ])
     }
 
     /// The station address as the driver set it.
