@@ -58,12 +58,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
 
 fn start(args: &Args, globals: &Globals) -> Result<()> {
     let project = globals.project()?;
-    let (scenario, board) = project.one(
-        &args.scenario,
-        args.board
-            .as_deref()
-            .or(project.defaults().board.as_deref()),
-    )?;
+    let (scenario, board) = project.chosen(&args.scenario, args.board.as_deref())?;
     if let Some(until) = &args.until {
         let stages = scenario.stages(board);
         if !stages.iter().any(|s| &s.name == until) {

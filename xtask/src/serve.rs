@@ -81,12 +81,7 @@ pub(crate) struct Args {
 /// Runs the command until Ctrl-C.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let project = globals.project()?;
-    let (scenario, board) = project.one(
-        &args.scenario,
-        args.board
-            .as_deref()
-            .or(project.defaults().board.as_deref()),
-    )?;
+    let (scenario, board) = project.chosen(&args.scenario, args.board.as_deref())?;
     let asked = Each::asked(args, scenario)?;
     let folder = match &args.folder {
         Some(folder) => folder.clone(),

@@ -65,6 +65,18 @@ impl Project {
         })
     }
 
+    /// The scenario of this name, on `board`, or else on the board that the user's defaults name, or else on its first.
+    ///
+    /// # Errors
+    /// Those of [`one`](Self::one).
+    pub fn chosen(
+        &self,
+        scenario: &str,
+        board: Option<&str>,
+    ) -> Result<(&Scenario, &Board), ProjectError> {
+        self.one(scenario, board.or(self.defaults().board.as_deref()))
+    }
+
     /// The board of this name.
     ///
     /// # Errors
