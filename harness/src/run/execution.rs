@@ -58,7 +58,7 @@ async fn go(
 ) -> Result<(), RunError> {
     check_image(job, timeline)?;
     let stop = stop.shared();
-    let (live, expectations) = tokio::select! {
+    let (mut live, expectations) = tokio::select! {
         biased;
         by = stop.clone() => return Err(RunError::Stopped(by)),
         started = Live::start(job, timeline) => started?,
@@ -77,7 +77,6 @@ async fn go(
     plug.on(&live).await?;
     let plan = job.judge_plan(&live);
     let mut script = script(&plan, job, &live, expectations, timeline);
-    let mut live = live;
     while script
         .follow(ended(job, &live, timeline), stop.clone())
         .await
