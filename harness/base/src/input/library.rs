@@ -120,7 +120,7 @@ impl Library {
             return Ok(None);
         };
         let document = document?;
-        // A text that is not TOML is told by whoever parses all of it.
+        // The parser of the whole file reports text that is not TOML.
         let Ok(Head {
             extends: Some(base),
         }) = document.parse()

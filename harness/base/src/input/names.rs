@@ -1,6 +1,6 @@
 //! Names that become part of a path, a command line or a line on a terminal: each is a type with an alphabet, checked where it is read.
 //!
-//! Boards, scenarios, chains and bundles may come from somebody else. A name that is none of these types never reaches a file name or an
+//! Boards, scenarios, chains and bundles may come from somebody else. Only names of these types reach a file name or an
 //! argument. Source for machines and properties: QEMU's invocation manual, `-machine` and `-global`, whose option parser gives commas and
 //! equals signs a meaning.
 

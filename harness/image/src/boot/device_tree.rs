@@ -46,7 +46,7 @@ pub enum DeviceTreeError {
 
 /// Bytes of a device tree. Those of boards have 20 to 100 KiB.
 pub const LIMIT: usize = 1 << 20;
-/// Nodes within nodes. Those of boards are five deep; each level takes stack of whoever walks through the tree.
+/// Nodes within nodes. Those of boards are five deep; each level costs stack in every walk through the tree.
 const NESTING: usize = 64;
 
 /// A blob that is whole and within bounds.

@@ -70,7 +70,7 @@ pub enum FirmwareError {
         /// The boot loader.
         kernel: String,
     },
-    /// The file that is to be started is no program for it.
+    /// The firmware would start this file, and it is not a program for the board.
     #[error("{file} is {kind}, which the firmware does not start: {what}")]
     NotAKernel {
         /// The file's path.
