@@ -5,11 +5,16 @@
 
 pub mod alarm;
 pub mod board;
+mod checkpoint;
 pub mod conformance;
+mod error;
+pub mod evidence;
 pub mod host;
 pub mod judge;
+pub mod plan;
 pub mod pool;
 pub mod project;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod scenario;
@@ -17,6 +22,7 @@ pub mod schema;
 mod script;
 #[cfg(test)]
 mod testing;
+pub mod world;
 
 pub use shakedown_base::{digest, fingerprint, folder, input, mac, scratch, shell, timeline, wire};
 pub use shakedown_image::{self as image, boot, cpio, survey};

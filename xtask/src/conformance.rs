@@ -138,7 +138,7 @@ fn folders(
             board,
             parts: parts.clone(),
             checkpoints: None,
-            is_given: kit.given().is_some(),
+            is_given: kit.provisioned().is_some(),
             mac: None,
             reproduce: format!(
                 "{} {} --only {}{}",

@@ -13,7 +13,9 @@ use shakedown_common::view::{RunLine, Show, View};
 use shakedown_common::{PartsArgs, say};
 use shakedown_harness::board::Board;
 use shakedown_harness::folder::RunFolder;
+use shakedown_harness::host::{on_own_core, runs_at_a_time};
 use shakedown_harness::mac::Mac;
+use shakedown_harness::plan::{Extras, ImageCheck, Job, Parts, Start};
 use shakedown_harness::pool;
 use shakedown_harness::project::{Project, affected, fitting};
 use shakedown_harness::report::html::write_index;
@@ -21,9 +23,7 @@ use shakedown_harness::report::{
     Report, bundle, ending_text, exit_status, failure_text, github, junit, limitations_text,
     summary_table,
 };
-use shakedown_harness::run::{
-    Extras, ImageCheck, Job, Parts, Start, on_own_core, run as run_job, runs_at_a_time,
-};
+use shakedown_harness::run::run as run_job;
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::shell::OurCommand;
 use shakedown_harness::timeline::{Cursor, Event, Record, StoppedBy, Timeline};
@@ -174,7 +174,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if let Some(warning) = kit.warning() {
         eprintln!("note: {warning}");
     }
-    let selected = match kit.given() {
+    let selected = match kit.provisioned() {
         Some(given) => {
             let (fitting, notes) = fitting(selected, given)?;
             for note in notes {

@@ -11,8 +11,8 @@ use shakedown_harness::board::Board;
 use shakedown_harness::console::{Clock, Stamps, Transcript};
 use shakedown_harness::folder::RunFolder;
 use shakedown_harness::judge::{Outcome, StageOutcome};
+use shakedown_harness::replay::{Recording, Replay, replay};
 use shakedown_harness::report::bundle::Bundle;
-use shakedown_harness::run::{Recording, Replay, replay};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::timeline::Event;
 

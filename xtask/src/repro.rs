@@ -8,9 +8,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use shakedown_harness::board::Board;
+use shakedown_harness::plan::Parts;
+use shakedown_harness::replay::{Recording, replay};
 use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
 use shakedown_harness::report::comparison;
-use shakedown_harness::run::{Parts, Recording, replay};
 use shakedown_harness::shell;
 
 use crate::e2e::{self, Planned, RunArgs};

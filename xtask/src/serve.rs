@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
-use shakedown_harness::run::{Servers, Setting, Trust};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::{DataRoot, Identity, access_line};
 use shakedown_harness::timeline::{Cursor, Event, Timeline};
+use shakedown_harness::world::{ServerConfig, Servers, Trust};
 use tokio::net::TcpListener;
 
 use crate::globals::Globals;
@@ -97,8 +97,8 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     }
     claim(&folder)?;
     fill(&folder, &trust).with_context(|| format!("cannot write into {}", folder.display()))?;
-    let setting = |addresses: &Each<SocketAddr>| -> Result<Setting> {
-        Ok(Setting {
+    let setting = |addresses: &Each<SocketAddr>| -> Result<ServerConfig> {
+        Ok(ServerConfig {
             mac: CLIENT.parse()?,
             console: board.console(),
             arch: board.arch(),

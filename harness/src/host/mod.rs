@@ -1,7 +1,13 @@
-//! What this machine has to give, and what it takes away: how fast its cores are, and who else uses them.
+//! What this machine has to give, and what it takes away: cores, memory, how fast they are, and who else uses them.
 
 mod calibration;
+mod capacity;
+mod own_core;
 mod starvation;
+mod usage;
 
 pub use calibration::host_scale;
+pub use capacity::runs_at_a_time;
+pub use own_core::{on_own_core, own_core};
 pub(crate) use starvation::Starvation;
+pub use usage::{cpu_seconds, peak_memory};

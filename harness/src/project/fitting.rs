@@ -3,7 +3,7 @@
 use super::error::ProjectError;
 use super::selection::Runs;
 use crate::board::Board;
-use crate::run::Given;
+use crate::plan::ProvisionedImage;
 use crate::scenario::Scenario;
 
 /// The runs of `selected` that a provisioned image can boot in, and what people are told: what is left out, and what a run cannot show.
@@ -12,20 +12,20 @@ use crate::scenario::Scenario;
 /// The image fits none of them.
 pub fn fitting<'a>(
     selected: Runs<'a>,
-    given: &Given,
+    image: &ProvisionedImage,
 ) -> Result<(Runs<'a>, Vec<String>), ProjectError> {
-    let fits = |(scenario, _): &(&Scenario, &Board)| scenario.boot.transport == given.transport();
+    let fits = |(scenario, _): &(&Scenario, &Board)| scenario.boot.transport == image.transport();
     let (fitting, others): (Vec<_>, Vec<_>) = selected.into_iter().partition(fits);
     if fitting.is_empty() {
         return Err(ProjectError::OtherWayToBoot);
     }
     let mut notes = Vec::new();
-    if let Given::Https { server, .. } = given {
+    if let ProvisionedImage::Https { server, .. } = image {
         notes.push(format!(
             "the image is provisioned for {server}; the run plays this server, and a copy of the image trusts its CA"
         ));
     }
-    let untested = given.untested();
+    let untested = image.untested();
     notes.extend(
         untested
             .iter()

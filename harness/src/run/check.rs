@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::RunError;
-use super::job::{ImageCheck, Job};
+use crate::error::RunError;
 use crate::image::source;
+use crate::plan::{ImageCheck, Job};
 use crate::survey::{Level, VerifyOptions, verify};
 use crate::timeline::Timeline;
 

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::check::check_image;
-use super::hold::hold;
-use super::job::Job;
 use super::live::Live;
 use super::outcome::{identity, os_release};
 use super::plug::Plug;
-use super::recording::Recording;
-use super::records::{full_disk, keep_evidence};
-use super::{RunError, cpu_seconds, own_core};
 use crate::console::Expectations;
-use crate::host::{Starvation, host_scale};
+use crate::error::RunError;
+use crate::evidence::{Recording, full_disk, hold, keep_evidence};
+use crate::host::{Starvation, cpu_seconds, host_scale, own_core};
 use crate::judge::JudgePlan;
+use crate::plan::Job;
 use crate::report::{Class, CpuSeconds, Failure, Report, Verdict};
 use crate::script::{Bounds, Guest, Script};
 use crate::timeline::{Event, StoppedBy, Timeline};
@@ -23,7 +21,7 @@ use crate::timeline::{Event, StoppedBy, Timeline};
 /// Makes a run, from its parts to its report. Whatever happens there is a report; its last acts are to write `report.json`, and the page
 /// that is made of it.
 ///
-/// `stop` completes when the run must end. Best run by [`on_own_core`](super::on_own_core).
+/// `stop` completes when the run must end. Best run by [`on_own_core`](crate::host::on_own_core).
 pub async fn run(
     job: &Job<'_>,
     timeline: &Timeline,
@@ -71,11 +69,17 @@ async fn go(
         path: job.folder.clone(),
         source,
     };
-    let recording = Recording::start(&live, &job.folder, timeline);
+    let recording = Recording::start(
+        live.lan(),
+        live.secrets(),
+        live.machine().monitor().clone(),
+        &job.folder,
+        timeline,
+    );
     let mut recording = recording.map_err(in_folder)?;
     let mut plug = Plug::new(&job.board.name, timeline);
     plug.on(&live).await?;
-    let plan = job.judge_plan(&live);
+    let plan = job.judge_plan(live.nonce(), live.layers());
     let mut script = script(&plan, job, &live, expectations, timeline);
     while script
         .follow(ended(job, &live, timeline), stop.clone())
@@ -97,7 +101,15 @@ async fn go(
             let stopped = async {
                 stop.await;
             };
-            hold(&live, &job.folder, &timeline.snapshot(), ready, stopped).await
+            hold(
+                live.machine(),
+                live.console(),
+                &job.folder,
+                &timeline.snapshot(),
+                ready,
+                stopped,
+            )
+            .await
         }
         _ => Ok(()),
     };
@@ -118,7 +130,7 @@ pub async fn run_until(
     expectations: Expectations,
     timeline: &Timeline,
 ) -> Result<(), Box<Failure>> {
-    let plan = job.judge_plan(live).until(stage);
+    let plan = job.judge_plan(live.nonce(), live.layers()).until(stage);
     let mut script = script(&plan, job, live, expectations, timeline);
     let never = std::future::pending();
     script.follow(ended(job, live, timeline), never).await;

@@ -8,11 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::board_on::{BoardOn, Boot};
-use super::checkpoint::{Checkpoint, Keeper, Place, Restored};
-use super::network::Network;
-use super::{Given, Job, RunError, Start, Trust};
+use super::powered_board::{Boot, PoweredBoard};
+use crate::checkpoint::{Checkpoint, Restored, Slot, Writer};
 use crate::console::{Console, Expectations};
+use crate::error::RunError;
 use crate::folder::RunFolder;
 use crate::image::boot as firmware;
 use crate::image::boot::device_tree::{self, DeviceTreeEdits};
@@ -23,19 +22,21 @@ use crate::image::source;
 use crate::lan::Lan;
 use crate::mac::Mac;
 use crate::machine::{Machine, MachineError, create_overlay};
+use crate::plan::{Job, ProvisionedImage, Start};
 use crate::scenario::{ClientCertificate, Scenario, Transport};
 use crate::scratch::{self, Scratch};
 use crate::script::Activity;
 use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
+use crate::world::{Network, Trust};
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
-pub(super) const WORK: &str = RunFolder::WORK;
+const WORK: &str = RunFolder::WORK;
 
 /// A board that is ready to be switched on, with its network. Dropping it pulls the plug and removes the working files.
 pub struct Live {
-    on: BoardOn,
+    on: PoweredBoard,
     network: Network,
     mac: Mac,
     work: Scratch,
@@ -65,7 +66,7 @@ impl BootFiles {
         lan: &Lan,
         checkpoint: Option<&Checkpoint>,
         timeline: &Timeline,
-    ) -> Result<(BoardOn, Expectations), RunError> {
+    ) -> Result<(PoweredBoard, Expectations), RunError> {
         let wire = lan.attach();
         if checkpoint.is_none() {
             timeline.emit(self.firmware.clone());
@@ -81,7 +82,7 @@ impl BootFiles {
             checkpoint,
         };
         let (board, qemu) = (job.board, &job.parts.qemu);
-        BoardOn::connect(board, qemu, &boot, mac, wire, &job.folder, timeline).await
+        PoweredBoard::connect(board, qemu, &boot, mac, wire, &job.folder, timeline).await
     }
 }
 
@@ -126,7 +127,7 @@ impl Live {
     /// Makes the run's folder, provisions the card, starts network and emulator. The board does not run yet.
     ///
     /// # Errors
-    /// The run cannot take place; nothing is left running.
+    /// The run cannot take slot; nothing is left running.
     pub async fn start(
         job: &Job<'_>,
         timeline: &Timeline,
@@ -144,10 +145,10 @@ impl Live {
         let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
         fs::write(job.folder.join(RunFolder::IDENTITY), identity).map_err(in_folder)?;
 
-        let given = job.parts.given.as_ref();
+        let image = job.parts.provisioned.as_ref();
         let scenario = &scenario_of(job)?;
-        let place = Place::of(job);
-        let checkpoint = place.as_ref().map(Place::find).transpose()?.flatten();
+        let slot = Slot::of(job);
+        let checkpoint = slot.as_ref().map(Slot::find).transpose()?.flatten();
         let (mac, trust) = match &checkpoint {
             Some(checkpoint) => {
                 checkpoint.begin(timeline);
@@ -159,7 +160,7 @@ impl Live {
                 (mac, Trust::generate(scenario, &[])?)
             }
         };
-        let trust = trust.knowing(given);
+        let trust = trust.with_client_certificate_of(image);
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
         let overlay = work.join("card.qcow2");
@@ -178,7 +179,7 @@ impl Live {
                 timeline.note("firmware", note);
             }
         }
-        for untested in given.map(Given::untested).unwrap_or_default() {
+        for untested in image.map(ProvisionedImage::untested).unwrap_or_default() {
             timeline.note("image", format!("not tested: {untested}"));
         }
         let device_tree = work.join("board.dtb");
@@ -219,9 +220,9 @@ impl Live {
         };
         let connected = files.connect(job, mac, &network.lan, checkpoint.as_ref(), timeline);
         let (on, expectations) = connected.await?;
-        let keeper = place.filter(|_| checkpoint.is_none()).map(|place| {
-            let keeper = Keeper {
-                place,
+        let writer = slot.filter(|_| checkpoint.is_none()).map(|slot| {
+            let writer = Writer {
+                slot,
                 monitor: on.machine.monitor().clone(),
                 timeline: timeline.clone(),
                 mac,
@@ -229,7 +230,7 @@ impl Live {
                 card: files.overlay.clone(),
                 run: job.folder.clone(),
             };
-            keeper.start()
+            writer.start()
         });
         let live = Self {
             on,
@@ -238,7 +239,7 @@ impl Live {
             work: scratch,
             restored: checkpoint.map(Checkpoint::restored),
             files,
-            _keeper: keeper,
+            _keeper: writer,
         };
         Ok((live, expectations))
     }
@@ -254,7 +255,7 @@ impl Live {
         }
     }
 
-    /// What another run went through in place of this one, if one did.
+    /// What another run went through in slot of this one, if one did.
     pub(super) fn restored(&self) -> Option<&Restored> {
         self.restored.as_ref()
     }
@@ -335,7 +336,7 @@ impl Live {
 
     /// Takes the board's power away; everything around it stays.
     pub(super) async fn cut(self) -> Off {
-        let BoardOn {
+        let PoweredBoard {
             machine,
             console,
             nic,
@@ -375,13 +376,13 @@ fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
 /// The scenario, with the boot server that an image names.
 fn scenario_of(job: &Job<'_>) -> Result<Scenario, RunError> {
     let mut scenario = job.scenario.clone();
-    if let Some(given) = &job.parts.given {
-        if given.transport() != scenario.boot.transport {
+    if let Some(image) = &job.parts.provisioned {
+        if image.transport() != scenario.boot.transport {
             return Err(RunError::Transport {
                 scenario: scenario.name.to_string(),
             });
         }
-        if let Given::Https { server, .. } = given {
+        if let ProvisionedImage::Https { server, .. } = image {
             if scenario.tls.client != ClientCertificate::Valid {
                 return Err(RunError::ClientCertificate {
                     scenario: scenario.name.to_string(),
@@ -398,11 +399,11 @@ fn scenario_of(job: &Job<'_>) -> Result<Scenario, RunError> {
 fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
     let image = source::open(&job.parts.image)?;
     let authority = trust.authority.certificate_der();
-    let boot = match (&job.parts.given, job.scenario.boot.transport) {
-        (Some(Given::Https { .. }), _) => {
+    let boot = match (&job.parts.provisioned, job.scenario.boot.transport) {
+        (Some(ProvisionedImage::Https { .. }), _) => {
             return Ok(provision::replace_trust(&image, authority, card)?);
         }
-        (Some(Given::Dhcp), _) => return Ok(image.save(card, 0o600)?),
+        (Some(ProvisionedImage::Dhcp), _) => return Ok(image.save(card, 0o600)?),
         (None, Transport::Https) => BootSource::Https {
             server: format!("https://{}", job.scenario.boot.server).parse()?,
             identity: trust.client.as_ref().map(|client| Identity {

@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use super::faults::faults;
-use super::job::Job;
 use crate::host::host_scale;
 use crate::judge::{JudgedStage, Outcome, StageOutcome, Verdict as Judgement, label};
+use crate::plan::Job;
 use crate::report::{CpuSeconds, Failure, Report, StageTime, Verdict};
 use crate::script::Followed;
 use crate::timeline::{Event, Power, Record};
+use crate::world::faults;
 
 /// A report of which nothing is known but what is to be run.
 pub(super) fn identity(job: &Job<'_>) -> Report {

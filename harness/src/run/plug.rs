@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::live::Live;
-use super::{Job, RunError};
 use crate::console::Expectations;
+use crate::error::RunError;
+use crate::plan::Job;
 use crate::services::{PowerUnit, Switching};
 use crate::timeline::{SwitchedBy, Timeline};
 

@@ -9,8 +9,8 @@ use axum::Router;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use shakedown_harness::evidence::Capture;
 use shakedown_harness::lan::{Config, Lan};
-use shakedown_harness::run::Capture;
 use shakedown_harness::services::{Authority, Journal, Secrets, TlsListener, TlsOptions, serve};
 use shakedown_harness::timeline::{ServiceId, Timeline};
 

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use shakedown_harness::host::{on_own_core, peak_memory};
+use shakedown_harness::plan::{Extras, Job, Nic, Start};
 use shakedown_harness::report::{Report, StageTime, Verdict, failure_text};
-use shakedown_harness::run::{Extras, Job, Nic, Start, on_own_core, peak_memory, run as run_job};
+use shakedown_harness::run::run as run_job;
 use shakedown_harness::timeline::{StoppedBy, Timeline};
 
 use super::figures::{Better, Figure, Measured, median};

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
-use shakedown_harness::run::peak_memory;
+use shakedown_harness::host::peak_memory;
 
 use super::figures::{Better, Figure, Measured, median};
 use super::host::Conditions;

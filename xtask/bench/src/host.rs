@@ -6,7 +6,7 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use shakedown_harness::run::host_scale;
+use shakedown_harness::host::host_scale;
 
 /// Kernel ticks in a second, as `/proc` counts them on every Linux.
 const TICKS: f64 = 100.0;

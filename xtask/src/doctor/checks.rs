@@ -5,8 +5,8 @@ use std::thread::available_parallelism;
 
 use anyhow::Result;
 use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, Origin, alpine};
+use shakedown_harness::host::{host_scale, runs_at_a_time};
 use shakedown_harness::project::Project;
-use shakedown_harness::run::{host_scale, runs_at_a_time};
 
 use super::finding::Finding;
 
@@ -174,7 +174,7 @@ fn emulator(fixtures: &Fixtures) -> Finding {
     match fixtures.qemu() {
         Ok(qemu) => {
             let origin = match qemu.origin {
-                Origin::Given => "from SHAKEDOWN_QEMU",
+                Origin::ProvisionedImage => "from SHAKEDOWN_QEMU",
                 Origin::Host => "the host's",
                 Origin::Fetched => "fetched",
             };

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use shakedown_harness::run::{Account, Servers};
 use shakedown_harness::scenario::{Auth, Scenario};
 use shakedown_harness::services::Credentials;
+use shakedown_harness::world::{Account, Servers};
 
 use super::{CLIENT, Each, LOGIN, REGISTRIES_CONF};
 

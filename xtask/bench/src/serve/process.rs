@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Child, Command};
 
 use anyhow::{Context, Result};
-use shakedown_harness::run::{cpu_seconds, peak_memory};
+use shakedown_harness::host::{cpu_seconds, peak_memory};
 
 /// A process and its children. Dropping it ends all of them.
 pub(super) struct Tree(Child);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Live, Parts};
+use super::Parts;
 use crate::board::{Board, Stage};
 use crate::judge::{JudgePlan, Source};
 use crate::mac::Mac;
@@ -97,7 +97,7 @@ impl Job<'_> {
     }
 
     /// The stages of this run up to the one of this name; none if it has no such stage.
-    pub(super) fn stages_until(&self, name: &str) -> Vec<Stage> {
+    pub(crate) fn stages_until(&self, name: &str) -> Vec<Stage> {
         let mut stages = self.stages();
         let last = stages.iter().position(|s| s.name == name);
         stages.truncate(last.map_or(0, |i| i + 1));
@@ -105,12 +105,12 @@ impl Job<'_> {
     }
 
     /// What this run is judged by.
-    pub(super) fn judge_plan(&self, live: &Live) -> JudgePlan {
-        self.plan().knowing(Some(live.nonce()), live.layers())
+    pub(crate) fn judge_plan(&self, nonce: &str, layers: &[String]) -> JudgePlan {
+        self.plan().knowing(Some(nonce), layers)
     }
 
     /// The same without what only the run can know.
-    pub(super) fn plan(&self) -> JudgePlan {
+    pub(crate) fn plan(&self) -> JudgePlan {
         let source = Source::Run {
             version: TIMELINE_VERSION,
         };

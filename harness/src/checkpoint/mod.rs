@@ -8,8 +8,8 @@
 //! A checkpoint is found by everything that can have had an influence on the board: its definition, its parts, the boot script, what the
 //! initramfs is extended by, and the program that plays its surroundings.
 
-mod keeper;
 mod key;
+mod writer;
 
 use std::fs::{self, File};
 use std::io;
@@ -18,11 +18,12 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use keeper::Keeper;
+pub(crate) use writer::Writer;
 
-use super::{Job, RunError, Start};
+use crate::error::RunError;
 use crate::mac::Mac;
 use crate::machine::{Machine, can_be_saved};
+use crate::plan::{Job, Start};
 use crate::report::StageTime;
 use crate::timeline::{Event, Record, Timeline};
 
@@ -33,7 +34,7 @@ const CARD: &str = "card.qcow2";
 
 /// Where the checkpoint of a run is, or would be.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Slot {
     /// The stage that its board has reached.
     stage: String,
     folder: PathBuf,
@@ -41,7 +42,7 @@ pub(super) struct Place {
 
 /// A board to go on from.
 #[derive(Debug)]
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     folder: PathBuf,
     board: Saved,
 }
@@ -61,9 +62,9 @@ struct Saved {
     stages: Vec<StageTime>,
 }
 
-impl Place {
+impl Slot {
     /// Where the checkpoint of this run is, if it may have one.
-    pub(super) fn of(job: &Job<'_>) -> Option<Self> {
+    pub(crate) fn of(job: &Job<'_>) -> Option<Self> {
         let (root, stage) = (job.checkpoints.as_ref()?, job.scenario.checkpoint.as_ref()?);
         let extras = &job.extras;
         let is_usual = can_be_saved(&job.board.machine.kind)
@@ -78,7 +79,7 @@ impl Place {
     }
 
     /// The checkpoint, if there is one.
-    pub(super) fn find(&self) -> Result<Option<Checkpoint>, RunError> {
+    pub(crate) fn find(&self) -> Result<Option<Checkpoint>, RunError> {
         let file = self.folder.join(BOARD);
         let text = match fs::read(&file) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -100,29 +101,29 @@ impl Place {
 
 impl Checkpoint {
     /// The board's hardware address.
-    pub(super) fn mac(&self) -> Mac {
+    pub(crate) fn mac(&self) -> Mac {
         self.board.mac
     }
 
     /// The private key of the authority that the guest trusts, in PEM.
-    pub(super) fn authority_key(&self) -> &str {
+    pub(crate) fn authority_key(&self) -> &str {
         &self.board.authority_key
     }
 
     /// Makes the overlay of the board's card.
-    pub(super) fn copy_card(&self, overlay: &Path) -> Result<(), RunError> {
+    pub(crate) fn copy_card(&self, overlay: &Path) -> Result<(), RunError> {
         let copied = fs::copy(self.folder.join(CARD), overlay);
         copied.map(drop).map_err(|source| self.bad(source))
     }
 
     /// Brings a machine that waits for it to where the board stood.
-    pub(super) async fn load(&self, machine: &Machine) -> Result<(), RunError> {
+    pub(crate) async fn load(&self, machine: &Machine) -> Result<(), RunError> {
         let loaded = machine.load_memory(&self.folder.join(MEMORY)).await;
         loaded.map_err(|source| self.bad(source))
     }
 
     /// Lets the timeline of a run that goes on from here begin with what had happened to the board.
-    pub(super) fn begin(&self, timeline: &Timeline) {
+    pub(crate) fn begin(&self, timeline: &Timeline) {
         timeline.go_on_from(self.board.records.clone(), self.board.at);
         let last = self.board.stages.last();
         timeline.emit(Event::Restored {
@@ -132,7 +133,7 @@ impl Checkpoint {
     }
 
     /// What a run that goes on from here has not gone through itself.
-    pub(super) fn restored(self) -> Restored {
+    pub(crate) fn restored(self) -> Restored {
         Restored {
             run: self.board.run,
         }
@@ -147,9 +148,9 @@ impl Checkpoint {
     }
 }
 
-/// What another run went through in place of this one.
+/// What another run went through in slot of this one.
 #[derive(Debug)]
-pub(super) struct Restored {
+pub(crate) struct Restored {
     /// The name of its folder.
-    pub(super) run: String,
+    pub(crate) run: String,
 }

@@ -7,15 +7,16 @@ use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Parts, RunError};
+use crate::error::RunError;
 use crate::judge::nonce_of_boot;
+use crate::plan::Parts;
 use crate::scenario::{self, Auth, LayerFormat, Scenario};
 use crate::services::{Compression, Digest, Nonce, OciImage, RateLimit, Registry, TokenAuth};
 
 /// Docker Hub's hosts, somewhere on the internet (RFC 5737, TEST-NET-1).
-pub(super) const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
+pub(crate) const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
 /// The mirror.
-pub(super) const MIRROR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 21);
+pub(crate) const MIRROR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 21);
 
 /// The names of Docker Hub's hosts.
 const HUB_NAMES: &[&str] = &[
@@ -25,7 +26,7 @@ const HUB_NAMES: &[&str] = &[
     "index.docker.io",
 ];
 /// Docker Hub's token server, and what it calls the registry.
-pub(super) const REALM: &str = "https://auth.docker.io/token";
+pub(crate) const REALM: &str = "https://auth.docker.io/token";
 const SERVICE: &str = "registry.docker.io";
 
 /// Who may have private images.
@@ -49,7 +50,7 @@ pub struct Account {
 }
 
 /// The registries before they are served.
-pub(super) struct Registries {
+pub(crate) struct Registries {
     rules: scenario::Registry,
     container: String,
     /// The image without a nonce.
@@ -61,7 +62,7 @@ pub(super) struct Registries {
 impl Registries {
     /// Makes the run's image: with a nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`,
     /// which is there.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         scenario: &Scenario,
         parts: &Parts,
         folder: &Path,
@@ -86,7 +87,7 @@ impl Registries {
     }
 
     /// The same registries with the nonce of a later boot.
-    pub(super) fn of_boot(&self, boot: u32) -> Result<Self, RunError> {
+    pub(crate) fn of_boot(&self, boot: u32) -> Result<Self, RunError> {
         let nonce = nonce_of_boot(&self.nonce, boot);
         Ok(Self {
             rules: self.rules.clone(),
@@ -98,23 +99,23 @@ impl Registries {
     }
 
     /// What the container says if it is the registry's.
-    pub(super) fn nonce(&self) -> &str {
+    pub(crate) fn nonce(&self) -> &str {
         &self.nonce
     }
 
     /// Digests of the image's layers.
-    pub(super) fn layers(&self) -> Vec<String> {
+    pub(crate) fn layers(&self) -> Vec<String> {
         let layers = self.image.layers().iter();
         layers.map(|layer| layer.digest().to_string()).collect()
     }
 
     /// The image's digest, or that of its index.
-    pub(super) fn digest(&self) -> Digest {
+    pub(crate) fn digest(&self) -> Digest {
         self.image.digest()
     }
 
     /// Who may have the image, if not everybody.
-    pub(super) fn account(&self) -> Option<Account> {
+    pub(crate) fn account(&self) -> Option<Account> {
         match self.rules.auth {
             Auth::None | Auth::Token => None,
             Auth::Login | Auth::WrongLogin => Some(ACCOUNT),
@@ -122,7 +123,7 @@ impl Registries {
     }
 
     /// Docker Hub, as the scenario has it. Its token server is at the URL `realm`; with a folder for them, it takes images too.
-    pub(super) fn hub(&self, realm: &str, pushed: Option<&Path>) -> Result<Router, RunError> {
+    pub(crate) fn hub(&self, realm: &str, pushed: Option<&Path>) -> Result<Router, RunError> {
         let mut hub = self.with_image()?;
         if let Some(folder) = pushed {
             hub = hub.accept_pushes(folder);
@@ -148,7 +149,7 @@ impl Registries {
     }
 
     /// The mirror, if the scenario has one.
-    pub(super) fn mirror(&self) -> Result<Option<Router>, RunError> {
+    pub(crate) fn mirror(&self) -> Result<Option<Router>, RunError> {
         let mirror = self.rules.mirror.as_ref().map(|mirror| {
             if mirror.holds {
                 self.with_image()
@@ -181,13 +182,13 @@ fn with_nonce(
 }
 
 /// The names of all hosts and their addresses.
-pub(super) fn addresses(rules: &scenario::Registry) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+pub(crate) fn addresses(rules: &scenario::Registry) -> impl Iterator<Item = (&str, Ipv4Addr)> {
     let hub = HUB_NAMES.iter().map(|name| (*name, HUB));
     hub.chain(rules.mirror.iter().map(|m| (m.host.as_str(), MIRROR)))
 }
 
 /// What the board is told, by path in its root file system: the mirror, and its password.
-pub(super) fn guest_files(rules: &scenario::Registry) -> Vec<(&'static str, String)> {
+pub(crate) fn guest_files(rules: &scenario::Registry) -> Vec<(&'static str, String)> {
     let mirror = rules.mirror.as_ref().map(|mirror| {
         let text = format!(
             "[[registry]]\nlocation = \"docker.io\"\n\n[[registry.mirror]]\nlocation = \"{}\"\n",

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::Job;
-use super::live::WORK;
+use crate::folder::RunFolder;
 use crate::mac::Mac;
+use crate::plan::Job;
 use crate::report::bundle::{self, BundleError, ContainerItem, Contents, Item, Manifest};
 
 /// Writes the bundle of a failed run into its folder; `mac` is its board's, if it had come to have one.
-pub(super) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleError> {
+pub(crate) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleError> {
     let parts = job.parts;
     let layers = parts.container.image.layers();
     let manifest = Manifest {
@@ -35,7 +35,7 @@ pub(super) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleEr
         boards: &job.board.sources,
         scenario: &job.scenario.source,
         folder: &job.folder,
-        without: &[WORK],
+        without: &[RunFolder::WORK],
         image: job.extras.bundle_image.then_some(&*parts.image),
     })
 }
@@ -44,13 +44,14 @@ pub(super) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleEr
 mod tests {
     use std::path::Path;
 
-    use super::super::{Extras, Parts, Start, run, testing};
     use super::*;
     use crate::board::Board;
     use crate::image::Sizes;
     use crate::image::prebuilt::{self, EFI_BOOT_FILE, PrebuiltSpec, SourceFile};
+    use crate::plan::{Extras, Parts, Start, testing};
     use crate::report::Verdict;
     use crate::report::bundle::Bundle;
+    use crate::run::run;
     use crate::scenario::Scenario;
     use crate::timeline::Timeline;
 
@@ -94,7 +95,7 @@ mod tests {
         let report = run(&job, &Timeline::start(), std::future::pending()).await;
         assert_ne!(report.verdict, Verdict::Passed);
 
-        let card = std::fs::read(folder.join(WORK).join("card.img")).unwrap();
+        let card = std::fs::read(folder.join(RunFolder::WORK).join("card.img")).unwrap();
         let key_hex = key_on(&card);
         assert!(key_hex.len() > 2000, "{key_hex}");
         let key = hex::decode(&key_hex).unwrap();

@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Counts bytes, and puts those of every second that had any onto the timeline.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     timeline: Timeline,
     ticks: Interval,
     from_board: u64,
@@ -20,7 +20,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(timeline: Timeline) -> Self {
+    pub(crate) fn new(timeline: Timeline) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -32,12 +32,12 @@ impl Meter {
     }
 
     /// Waits for the end of a second; [`Self::tell`] is due then.
-    pub(super) async fn second(&mut self) -> Instant {
+    pub(crate) async fn second(&mut self) -> Instant {
         self.ticks.tick().await
     }
 
     /// Counts a frame of `bytes`.
-    pub(super) fn count(&mut self, direction: Direction, bytes: usize) {
+    pub(crate) fn count(&mut self, direction: Direction, bytes: usize) {
         match direction {
             Direction::FromGuest => self.from_board += bytes as u64,
             Direction::ToGuest => self.to_board += bytes as u64,
@@ -45,7 +45,7 @@ impl Meter {
     }
 
     /// Tells the timeline what has been counted, if anything.
-    pub(super) fn tell(&mut self) {
+    pub(crate) fn tell(&mut self) {
         let from_board = std::mem::take(&mut self.from_board);
         let to_board = std::mem::take(&mut self.to_board);
         if (from_board, to_board) != (0, 0) {

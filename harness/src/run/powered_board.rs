@@ -5,15 +5,16 @@ use std::path::Path;
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::checkpoint::Checkpoint;
-use super::{Nic, RunError, Start};
 use crate::board::{Board, NicAddress, NicModel};
+use crate::checkpoint::Checkpoint;
 use crate::console::{Console, Expectations};
+use crate::error::RunError;
 use crate::folder::RunFolder;
 use crate::mac::Mac;
 use crate::machine::{
     CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, VcpuThreads, kernel_takes_over,
 };
+use crate::plan::{Nic, Start};
 use crate::shell;
 use crate::timeline::{Cursor, Event, Power, Record, Timeline};
 use crate::usb::device::Nic as Adapter;
@@ -38,7 +39,7 @@ pub(super) struct Boot<'a> {
 }
 
 /// A board with everything plugged in. Dropping it pulls the plug.
-pub(super) struct BoardOn {
+pub(super) struct PoweredBoard {
     pub(super) machine: Machine,
     pub(super) console: Console,
     pub(super) nic: usb::Control,
@@ -46,7 +47,7 @@ pub(super) struct BoardOn {
     _plugged_in: Option<[AbortOnDropHandle<()>; 2]>,
 }
 
-impl BoardOn {
+impl PoweredBoard {
     /// Starts the emulator and connects console and NIC. The board does not run yet.
     pub(super) async fn connect(
         board: &Board,

@@ -21,14 +21,14 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// The camera of one run, at work until it is dropped.
 #[derive(Debug)]
-pub(super) struct Screens {
+pub(crate) struct Screens {
     done: CancellationToken,
     task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Screens {
     /// Photographs at every stage. Needs a tokio runtime.
-    pub(super) fn start(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
+    pub(crate) fn start(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
         let camera = Camera {
             // QEMU has a working directory of its own.
             folder: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
@@ -45,7 +45,7 @@ impl Screens {
     }
 
     /// Photographs once more, and no more after that.
-    pub(super) async fn last(&mut self) {
+    pub(crate) async fn last(&mut self) {
         self.done.cancel();
         if let Some(task) = self.task.take() {
             // A panic has been reported on standard error; there is no picture then.

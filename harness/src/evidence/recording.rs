@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::capture::{CAPTURE_FILE, Capture};
-use super::live::Live;
 use super::screens::Screens;
+use crate::lan::Lan;
+use crate::machine::Monitor;
+use crate::services::Secrets;
 use crate::timeline::Timeline;
 
 /// The recording of one run.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(crate) struct Recording {
     capture: Capture,
     capture_file: PathBuf,
     screens: Screens,
@@ -19,25 +21,31 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Begins a recording into `folder`, of a board that does not run yet. Needs a tokio runtime.
-    pub(super) fn start(live: &Live, folder: &Path, timeline: &Timeline) -> io::Result<Self> {
+    /// Begins a recording into `folder`, of a board that does not run yet and is watched through `monitor`. Needs a tokio runtime.
+    pub(crate) fn start(
+        lan: &Lan,
+        secrets: Secrets,
+        monitor: Monitor,
+        folder: &Path,
+        timeline: &Timeline,
+    ) -> io::Result<Self> {
         let capture_file = folder.join(CAPTURE_FILE);
         Ok(Self {
-            capture: Capture::start(live.lan(), live.secrets(), &capture_file, timeline)?,
+            capture: Capture::start(lan, secrets, &capture_file, timeline)?,
             capture_file,
-            screens: Screens::start(folder, live.machine().monitor().clone(), timeline.clone()),
+            screens: Screens::start(folder, monitor, timeline.clone()),
             timeline: timeline.clone(),
         })
     }
 
     /// Takes the last picture, before the plug is pulled.
-    pub(super) async fn end_of_run(&mut self) {
+    pub(crate) async fn end_of_run(&mut self) {
         self.screens.last().await;
     }
 
     /// Closes the capture, after the network has been stopped. That of a run that passed is large and tells nothing new, hence
     /// `dispensable`.
-    pub(super) async fn finish(self, dispensable: bool) {
+    pub(crate) async fn finish(self, dispensable: bool) {
         let note = |text: String| self.timeline.note("run", text);
         match self.capture.finish().await {
             Ok(0) => {}

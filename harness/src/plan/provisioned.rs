@@ -12,7 +12,7 @@ use crate::scenario::Transport;
 
 /// An image with a boot script.
 #[derive(Debug, Clone)]
-pub enum Given {
+pub enum ProvisionedImage {
     /// It boots over HTTPS.
     Https {
         /// The boot server that its script names first.
@@ -28,7 +28,7 @@ pub enum Given {
 
 /// Why a run cannot play the servers of an image.
 #[derive(Debug, thiserror::Error)]
-pub enum GivenError {
+pub enum ProvisionedImageError {
     /// The image cannot be read.
     #[error(transparent)]
     Image(#[from] ImageError),
@@ -47,12 +47,12 @@ pub enum GivenError {
     NoIdentity(Server),
 }
 
-impl Given {
+impl ProvisionedImage {
     /// What can be taken from an image; `None` for a prebuilt one.
     ///
     /// # Errors
-    /// [`GivenError`].
-    pub fn of(source: &Source) -> Result<Option<Self>, GivenError> {
+    /// [`ProvisionedImageError`].
+    pub fn of(source: &Source) -> Result<Option<Self>, ProvisionedImageError> {
         let Some(netboot) = Netboot::read(&Disk::of(source)?)? else {
             return Ok(None);
         };
@@ -64,8 +64,8 @@ impl Given {
                 server,
                 certificate: identity.certificate,
             })),
-            (Some(server), None) => Err(GivenError::NoIdentity(server)),
-            (None, Some(_)) => Err(GivenError::NoServer),
+            (Some(server), None) => Err(ProvisionedImageError::NoIdentity(server)),
+            (None, Some(_)) => Err(ProvisionedImageError::NoServer),
             (None, None) => Ok(Some(Self::Dhcp)),
         }
     }
@@ -128,13 +128,16 @@ mod tests {
         source::open(&path).unwrap()
     }
 
-    fn given(boot: &BootSource, script: Option<&str>) -> Result<Option<Given>, GivenError> {
+    fn given(
+        boot: &BootSource,
+        script: Option<&str>,
+    ) -> Result<Option<ProvisionedImage>, ProvisionedImageError> {
         let directory = tempfile::tempdir().unwrap();
         let prebuilt = prebuilt(directory.path());
-        assert!(Given::of(&prebuilt).unwrap().is_none());
+        assert!(ProvisionedImage::of(&prebuilt).unwrap().is_none());
         let path = directory.path().join("netboot.img");
         provision::provision(&prebuilt, boot, script, &path).unwrap();
-        Given::of(&source::open(&path).unwrap())
+        ProvisionedImage::of(&source::open(&path).unwrap())
     }
 
     fn https() -> BootSource {
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn server_and_certificate_are_the_images() {
-        let Some(Given::Https {
+        let Some(ProvisionedImage::Https {
             server,
             certificate,
             untested,
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!(untested.len(), 2);
         assert!(matches!(
             given(&BootSource::Dhcp, None).unwrap(),
-            Some(Given::Dhcp)
+            Some(ProvisionedImage::Dhcp)
         ));
     }
 
@@ -172,12 +175,12 @@ mod tests {
         let script = "#!ipxe\nchain https://${server}/boot\n";
         assert!(matches!(
             given(&https(), Some(script)),
-            Err(GivenError::NoServer)
+            Err(ProvisionedImageError::NoServer)
         ));
         let script = "#!ipxe\nchain https://boot.example/boot\n";
         assert!(matches!(
             given(&BootSource::Dhcp, Some(script)),
-            Err(GivenError::NoIdentity(_))
+            Err(ProvisionedImageError::NoIdentity(_))
         ));
     }
 }

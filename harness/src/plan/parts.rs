@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Given;
+use super::ProvisionedImage;
 use crate::machine::QemuProgram;
 use crate::report::PartVersion;
 use crate::services::{Blob, OciImage};
@@ -17,7 +17,7 @@ pub struct Parts {
     /// How to get that image, for who has none.
     pub image_source: String,
     /// What is known of an image that was provisioned already; `None` for a prebuilt one, which the run provisions.
-    pub given: Option<Given>,
+    pub provisioned: Option<ProvisionedImage>,
     /// The Linux kernel that the boot server hands out.
     pub kernel: PathBuf,
     /// The initramfs that the boot server hands out.

@@ -10,9 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::by_boot::{BootNumber, by_boot};
 use super::registries::{Account, Registries};
 use super::tftp::BootFiles;
-use super::{Parts, RunError, Trust};
+use super::trust::Trust;
+use crate::error::RunError;
 use crate::lan::TftpFiles;
 use crate::mac::Mac;
+use crate::plan::Parts;
 use crate::scenario::{self, Scenario, Transport};
 use crate::services::{
     Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, Refusal,
@@ -22,7 +24,7 @@ use crate::timeline::{ServiceId, Timeline};
 
 /// What the servers of a scenario need to know of their surroundings.
 #[derive(Debug)]
-pub struct Setting {
+pub struct ServerConfig {
     /// The board's hardware address, by which the plain-HTTP boot server knows it.
     pub mac: Mac,
     /// The board's console as a kernel has it on its command line.
@@ -73,7 +75,7 @@ impl<'a> Servers<'a> {
         scenario: &Scenario,
         parts: &Parts,
         trust: &'a Trust,
-        setting: Setting,
+        setting: ServerConfig,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
@@ -229,7 +231,7 @@ impl<'a> Servers<'a> {
     }
 
     /// The board's boot that is under way, which decides over the nonce of the registry's image.
-    pub(super) fn boots(&self) -> BootNumber {
+    pub(crate) fn boots(&self) -> BootNumber {
         self.boots.clone()
     }
 

@@ -4,8 +4,9 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::registries;
-use super::{Given, RunError};
 use crate::cpio::{Archive, CpioError};
+use crate::error::RunError;
+use crate::plan::ProvisionedImage;
 use crate::scenario::{
     self, ClientCertificate, Scenario, ServerCertificate, ServerChain, ServerKey,
 };
@@ -34,9 +35,9 @@ pub struct Trust {
     /// The boot server's identity.
     boot_server: Identity,
     /// The registry's identity.
-    pub(super) registry: Identity,
+    pub(crate) registry: Identity,
     /// The certificate that the board has from its image, in place of [`Self::client`]'s.
-    given: Option<CertificateDer<'static>>,
+    known_client: Option<CertificateDer<'static>>,
     /// What the boot server knows to be revoked.
     revoked: Option<CertificateRevocationListDer<'static>>,
 }
@@ -54,7 +55,7 @@ impl Trust {
     ///
     /// # Errors
     /// As for [`generate`](Self::generate), and for what is no such key.
-    pub(super) fn of_authority(key: &str, scenario: &Scenario) -> Result<Self, RunError> {
+    pub(crate) fn of_authority(key: &str, scenario: &Scenario) -> Result<Self, RunError> {
         Self::issued_by(Authority::from_key(AUTHORITY, key)?, scenario, &[])
     }
 
@@ -68,12 +69,16 @@ impl Trust {
             tls.client == ClientCertificate::UnknownCa,
             tls.server == ServerCertificate::UnknownCa,
         ];
-        let stranger = match unknown.contains(&true) {
+        let unknown_ca = match unknown.contains(&true) {
             true => Some(Authority::generate("Unknown CA")?),
             false => None,
         };
-        let [client_issuer, server_issuer] =
-            unknown.map(|unknown| stranger.as_ref().filter(|_| unknown).unwrap_or(&authority));
+        let [client_issuer, server_issuer] = unknown.map(|unknown| {
+            unknown_ca
+                .as_ref()
+                .filter(|_| unknown)
+                .unwrap_or(&authority)
+        });
 
         let client = match tls.client {
             ClientCertificate::None => None,
@@ -125,7 +130,7 @@ impl Trust {
             boot_server: server_issuer.issue_server_as(&names, &profile)?,
             registry: authority.issue_server(&registry_names)?,
             client,
-            given: None,
+            known_client: None,
             revoked,
             client_authority: authority.certificate_der().clone(),
             authority,
@@ -134,26 +139,26 @@ impl Trust {
 
     /// The board is known by the certificate that its image came with, whoever has issued it.
     #[must_use]
-    pub fn knowing(mut self, image: Option<&Given>) -> Self {
-        self.given = match image {
-            Some(Given::Https { certificate, .. }) => Some(certificate.clone().into()),
-            Some(Given::Dhcp) | None => None,
+    pub fn with_client_certificate_of(mut self, image: Option<&ProvisionedImage>) -> Self {
+        self.known_client = match image {
+            Some(ProvisionedImage::Https { certificate, .. }) => Some(certificate.clone().into()),
+            Some(ProvisionedImage::Dhcp) | None => None,
         };
         self
     }
 
     /// The board's name at the boot server, if it has an identity.
-    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
-        match &self.given {
+    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+        match &self.known_client {
             Some(der) => Some(Fingerprint::of(der)),
             None => self.client.as_ref().map(Identity::fingerprint),
         }
     }
 
     /// How the boot server shakes hands with iPXE.
-    pub(super) fn boot_options(&self) -> TlsOptions<'_> {
+    pub(crate) fn boot_options(&self) -> TlsOptions<'_> {
         TlsOptions {
-            known_client: self.given.as_ref(),
+            known_client: self.known_client.as_ref(),
             revoked: self.revoked.as_ref(),
             ..TlsOptions::for_ipxe(&self.boot_server, &self.client_authority)
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{BOARD, CARD, MEMORY, Place, Saved};
+use super::{BOARD, CARD, MEMORY, Saved, Slot};
 use crate::mac::Mac;
 use crate::machine::{MachineError, Monitor, freeze, save_memory};
 use crate::report::StageTime;
@@ -18,24 +18,24 @@ const KEPT: usize = 8;
 
 /// Makes a checkpoint when its stage is reached.
 #[derive(Debug)]
-pub(in crate::run) struct Keeper {
-    pub(in crate::run) place: Place,
-    pub(in crate::run) monitor: Monitor,
-    pub(in crate::run) timeline: Timeline,
-    pub(in crate::run) mac: Mac,
-    pub(in crate::run) authority_key: String,
+pub(crate) struct Writer {
+    pub(crate) slot: Slot,
+    pub(crate) monitor: Monitor,
+    pub(crate) timeline: Timeline,
+    pub(crate) mac: Mac,
+    pub(crate) authority_key: String,
     /// The card's overlay.
-    pub(in crate::run) card: PathBuf,
+    pub(crate) card: PathBuf,
     /// The folder of the run.
-    pub(in crate::run) run: PathBuf,
+    pub(crate) run: PathBuf,
 }
 
-impl Keeper {
+impl Writer {
     /// Waits for the stage. The board stands still while it is written, which its clock does not notice. Needs a tokio runtime.
-    pub(in crate::run) fn start(self) -> AbortOnDropHandle<()> {
+    pub(crate) fn start(self) -> AbortOnDropHandle<()> {
         AbortOnDropHandle::new(tokio::spawn(async move {
             let mut cursor = Cursor::default();
-            let is_reached = |r: &Record| matches!(&r.event, Event::Stage { name, .. } if *name == self.place.stage);
+            let is_reached = |r: &Record| matches!(&r.event, Event::Stage { name, .. } if *name == self.slot.stage);
             self.timeline.wait_for(&mut cursor, is_reached).await;
             let text = match self.keep().await {
                 Ok(()) => "a checkpoint of the board is kept for other runs".into(),
@@ -53,7 +53,7 @@ impl Keeper {
     }
 
     async fn write(&self) -> Result<(), NotKept> {
-        let root = self.place.folder.parent().unwrap_or(Path::new("."));
+        let root = self.slot.folder.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(root)?;
         // For nobody else to read: there is a private key in it.
         let folder = tempfile::Builder::new().prefix(".new-").tempdir_in(root)?;
@@ -79,7 +79,7 @@ impl Keeper {
             path(BOARD),
             serde_json::to_vec(&saved).map_err(io::Error::other)?,
         )?;
-        match fs::rename(folder.path(), &self.place.folder) {
+        match fs::rename(folder.path(), &self.slot.folder) {
             // Another run was quicker.
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(()),
             renamed => renamed?,

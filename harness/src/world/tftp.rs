@@ -9,20 +9,20 @@ use crate::lan::{TftpContent, TftpFiles};
 use crate::services::Folder;
 
 /// Name of the boot script, which DHCP tells iPXE.
-pub(super) const SCRIPT: &str = "boot.ipxe";
+pub(crate) const SCRIPT: &str = "boot.ipxe";
 /// Where the other files are, as over HTTP.
 const FILES: &str = "files/";
 
 /// The files of one board, whatever client asks for them.
 #[derive(Debug, Clone)]
-pub(super) struct BootFiles {
+pub(crate) struct BootFiles {
     script: Bytes,
     folder: Folder,
 }
 
 impl BootFiles {
     /// A boot script, and the folder of a client of the boot server.
-    pub(super) fn new(script: String, folder: Folder) -> Self {
+    pub(crate) fn new(script: String, folder: Folder) -> Self {
         Self {
             script: script.into(),
             folder,

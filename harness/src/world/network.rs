@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::by_boot::BootNumber;
 use super::registries;
-use super::servers::{Servers, Setting};
+use super::servers::{ServerConfig, Servers};
 use super::tftp::SCRIPT;
-use super::{Given, Parts, RunError, Trust};
+use super::trust::Trust;
 use crate::board::Board;
+use crate::error::RunError;
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
+use crate::plan::{Parts, ProvisionedImage};
 use crate::scenario::{Boot, Scenario, Transport};
 use crate::services::{DataRoot, Secrets, Server};
 use crate::timeline::{ServiceId, Timeline};
@@ -35,19 +37,19 @@ const SCRATCH_NAME: &str = "s3.farm.example";
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
 /// The LAN with its servers; they stop when it is dropped.
-pub(super) struct Network {
-    pub(super) lan: Lan,
-    pub(super) nonce: String,
-    pub(super) layers: Vec<String>,
-    pub(super) boots: BootNumber,
+pub(crate) struct Network {
+    pub(crate) lan: Lan,
+    pub(crate) nonce: String,
+    pub(crate) layers: Vec<String>,
+    pub(crate) boots: BootNumber,
     /// What decrypts the connections to the servers.
-    pub(super) secrets: Secrets,
+    pub(crate) secrets: Secrets,
     _servers: Vec<Server>,
 }
 
 impl Network {
     /// Starts the LAN and everything on it. What its servers write for this run alone goes to `folder`.
-    pub(super) fn start(
+    pub(crate) fn start(
         scenario: &Scenario,
         board: &Board,
         parts: &Parts,
@@ -59,7 +61,7 @@ impl Network {
         let boot = &scenario.boot;
         let lan = Lan::start(lan_config(scenario, mac)?, timeline.clone())?;
         let secrets = Secrets::default();
-        let setting = Setting {
+        let setting = ServerConfig {
             mac,
             console: board.console(),
             arch: board.arch(),
@@ -73,7 +75,7 @@ impl Network {
         let servers = Servers::prepare(scenario, parts, trust, setting, timeline)?;
         let boot_listener = match boot.transport {
             Transport::Https => {
-                let (address, port) = boot_server(boot, parts.given.as_ref());
+                let (address, port) = boot_server(boot, parts.provisioned.as_ref());
                 lan.listen(address, port)?
             }
             Transport::Http | Transport::Tftp => lan.listen(GATEWAY, 80)?,
@@ -99,10 +101,10 @@ impl Network {
 }
 
 /// Where the HTTPS boot server is: at the address that an image has in place of a name, and at the image's port.
-fn boot_server(boot: &Boot, given: Option<&Given>) -> (Ipv4Addr, u16) {
-    let port = match given {
-        Some(Given::Https { server, .. }) => server.port(),
-        Some(Given::Dhcp) | None => 443,
+fn boot_server(boot: &Boot, image: Option<&ProvisionedImage>) -> (Ipv4Addr, u16) {
+    let port = match image {
+        Some(ProvisionedImage::Https { server, .. }) => server.port(),
+        Some(ProvisionedImage::Dhcp) | None => 443,
     };
     (boot.server.parse().unwrap_or(BOOT_SERVER), port)
 }

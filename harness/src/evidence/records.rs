@@ -6,15 +6,15 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::bundling;
-use super::job::Job;
 use crate::folder::RunFolder;
+use crate::plan::Job;
 use crate::report::html::write_page;
 use crate::report::{Class, Failure, Report, Verdict};
 use crate::services::access_line;
 use crate::timeline::{Event, HostTrouble, Record, ServiceId, Timeline, Versioned};
 
 /// Writes the records, the report, the page and the bundle. What cannot be written is said in the report that is returned.
-pub(super) fn keep_evidence(
+pub(crate) fn keep_evidence(
     job: &Job<'_>,
     timeline: &Timeline,
     records: &[Record],
@@ -56,7 +56,7 @@ pub(super) fn keep_evidence(
 }
 
 /// What to say of a disk that has no room left for a run's files.
-pub(super) fn full_disk(folder: &Path) -> Option<Event> {
+pub(crate) fn full_disk(folder: &Path) -> Option<Event> {
     /// Less room than the emulator asks for at a time.
     const LEAST: u64 = 1 << 20;
     let disk = rustix::fs::statvfs(folder).ok()?;

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::board::Board;
-use crate::run::testing::parts;
+use crate::plan::testing::parts;
 
 const MAC: &str = "b8:27:eb:00:00:01";
 
@@ -44,7 +44,7 @@ async fn every_script_is_rendered() {
             continue;
         }
         let trust = Trust::generate(&scenario, &[]).unwrap();
-        let setting = Setting {
+        let setting = ServerConfig {
             mac: MAC.parse().unwrap(),
             console: boards[0].console(),
             arch: boards[0].arch(),

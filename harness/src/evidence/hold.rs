@@ -11,12 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Live;
 use crate::console::Console;
 use crate::folder::RunFolder;
+use crate::machine::Machine;
 use crate::timeline::{Event, Record};
 
-/// How much of what a port said before is shown to who comes late, in bytes.
+/// How much of what a port said before is shown to a client that connects late, in bytes.
 const BACKLOG: u64 = 2048;
 
 /// How long to wait when the system has no file descriptor for another client.
@@ -44,7 +44,7 @@ impl Attach {
         Ok(serde_json::from_slice(&fs::read(folder.join(Self::FILE))?)?)
     }
 
-    /// The last lines of the port that spoke last, for who comes late. `folder` is the run's.
+    /// The last lines of the port that spoke last, for a client that connects late. `folder` is the run's.
     ///
     /// # Errors
     /// The port's record cannot be read.
@@ -62,16 +62,17 @@ impl Attach {
     }
 }
 
-/// Serves the board's serial ports until its user has had enough. `records` are those of the run so far, `ready` is called once
-/// everybody may come.
-pub(super) async fn hold(
-    live: &Live,
+/// Serves the board's serial ports until `stop` completes. `records` are those of the run so far, `ready` is called once clients can
+/// connect.
+pub(crate) async fn hold(
+    machine: &Machine,
+    console: &Console,
     folder: &Path,
     records: &[Record],
     ready: impl FnOnce(),
-    enough: impl Future<Output = ()>,
+    stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let sockets = live.machine().sockets();
+    let sockets = machine.sockets();
     let spoke = |r: &Record| match r.event {
         Event::Serial { uart, .. } => Some(uart),
         _ => None,
@@ -79,45 +80,45 @@ pub(super) async fn hold(
     let mut attach = Attach {
         uarts: Vec::new(),
         speaking: records.iter().rev().find_map(spoke).unwrap_or(0),
-        qmp: live.machine().user_monitor(),
+        qmp: machine.user_monitor(),
     };
-    let mut doors = Vec::new();
-    for uart in 0..live.console().uarts() {
+    let mut listeners = Vec::new();
+    for uart in 0..console.uarts() {
         let path = sockets.join(format!("console{uart}"));
-        doors.push((uart, UnixListener::bind(&path)?));
+        listeners.push((uart, UnixListener::bind(&path)?));
         attach.uarts.push(path);
     }
     let file = folder.join(Attach::FILE);
     fs::write(&file, serde_json::to_vec_pretty(&attach)?)?;
     ready();
-    let doors = doors
+    let serving = listeners
         .iter()
-        .map(|(uart, door)| open(door, live.console(), *uart));
+        .map(|(uart, listener)| accept(listener, console, *uart));
     tokio::select! {
-        _ = join_all(doors) => {}
-        _ = live.machine().ended() => {}
-        () = enough => {}
+        _ = join_all(serving) => {}
+        _ = machine.ended() => {}
+        () = stop => {}
     }
     fs::remove_file(file)
 }
 
-/// Lets everybody in who comes to one port.
-async fn open(door: &UnixListener, console: &Console, uart: u8) {
-    let mut guests = FuturesUnordered::new();
+/// Serves every client of one port.
+async fn accept(listener: &UnixListener, console: &Console, uart: u8) {
+    let mut clients = FuturesUnordered::new();
     loop {
         tokio::select! {
-            accepted = door.accept() => match accepted {
-                Ok((stream, _)) => guests.push(serve(stream, console, uart)),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => clients.push(serve(stream, console, uart)),
                 // No file descriptor is free; one may be in a moment.
                 Err(_) => tokio::time::sleep(BACK_OFF).await,
             },
-            // One who leaves in the middle of a word is no error.
-            Some(_) = guests.next() => {}
+            // A client that leaves in the middle of a line is no error.
+            Some(_) = clients.next() => {}
         }
     }
 }
 
-/// One guest at one port.
+/// Serves one client of one port.
 async fn serve(mut stream: UnixStream, console: &Console, uart: u8) -> io::Result<()> {
     let mut from_board = console.subscribe();
     let mut typed = [0; 256];

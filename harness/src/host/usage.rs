@@ -22,7 +22,7 @@ pub fn peak_memory(pid: u32) -> Option<u64> {
 }
 
 /// The value of a line as in `VmHWM:    5120 kB`, in bytes.
-pub(super) fn bytes_of(lines: &str, key: &str) -> Option<u64> {
+pub(crate) fn bytes_of(lines: &str, key: &str) -> Option<u64> {
     let value = lines.lines().find_map(|line| line.strip_prefix(key))?;
     let kibibytes: u64 = value.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(kibibytes * 1024)

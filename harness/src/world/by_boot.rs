@@ -9,11 +9,11 @@ use tower::ServiceExt;
 
 /// The number of the boot that is under way, counted from 0. Clones are the same number.
 #[derive(Debug, Clone, Default)]
-pub(super) struct BootNumber(Arc<AtomicUsize>);
+pub(crate) struct BootNumber(Arc<AtomicUsize>);
 
 impl BootNumber {
     /// The next boot begins.
-    pub(super) fn next(&self) {
+    pub(crate) fn next(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -23,7 +23,7 @@ impl BootNumber {
 }
 
 /// A service that is another one at each boot; the last one stays.
-pub(super) fn by_boot(mut services: Vec<Router>, boots: &BootNumber) -> Router {
+pub(crate) fn by_boot(mut services: Vec<Router>, boots: &BootNumber) -> Router {
     let Some(last) = services.pop() else {
         return Router::new();
     };

@@ -4,11 +4,12 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::run::{Job, registries};
+use crate::plan::Job;
 use crate::services::Digest;
+use crate::world::registries;
 
 /// The name of a run's checkpoint: a digest of everything that it is to depend on.
-pub(super) fn key(job: &Job<'_>, stage: &str) -> String {
+pub(crate) fn key(job: &Job<'_>, stage: &str) -> String {
     let Job {
         board,
         scenario,
@@ -58,7 +59,7 @@ impl<'a> Stamp<'a> {
 mod tests {
     use super::*;
     use crate::board::Board;
-    use crate::run::{Extras, Parts, Start, testing};
+    use crate::plan::{Extras, Parts, Start, testing};
     use crate::scenario::Scenario;
 
     #[test]

@@ -7,7 +7,7 @@ use crate::machine::QemuProgram;
 use crate::services::{ConfigSpec, Layer, OciImage, Platform};
 
 /// Parts that are all this file, and whose content does not matter.
-pub(super) fn parts(file: &Path) -> Parts {
+pub(crate) fn parts(file: &Path) -> Parts {
     Parts {
         qemu: QemuProgram {
             program: file.into(),
@@ -15,7 +15,7 @@ pub(super) fn parts(file: &Path) -> Parts {
         },
         image: file.into(),
         image_source: "the test".into(),
-        given: None,
+        provisioned: None,
         kernel: file.into(),
         initramfs: file.into(),
         initramfs_source: "the test".into(),

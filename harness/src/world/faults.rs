@@ -7,7 +7,7 @@ use crate::scenario::{
 use crate::timeline::ServiceId;
 
 /// The faults of a scenario, in the order of its tables.
-pub(super) fn faults(scenario: &Scenario) -> Vec<Fault> {
+pub(crate) fn faults(scenario: &Scenario) -> Vec<Fault> {
     let tls = tls(&scenario.tls).into_iter().map(|what| Fault {
         what,
         shows: Effect::Refusal {

@@ -1,0 +1,15 @@
+//! What a run leaves for people to look at: frames, screens, the files of its folder, its bundle, a board that stays on.
+
+mod bundling;
+mod capture;
+mod hold;
+mod recording;
+mod records;
+mod screens;
+mod traffic;
+
+pub use capture::{CAPTURE_FILE, Capture};
+pub use hold::Attach;
+pub(crate) use hold::hold;
+pub(crate) use recording::Recording;
+pub(crate) use records::{full_disk, keep_evidence};

@@ -1,0 +1,11 @@
+//! What is started, with what: a wanted run and the parts that it is made of. Nothing here runs anything.
+
+mod job;
+mod parts;
+mod provisioned;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use job::{Extras, ImageCheck, Job, Nic, Start};
+pub use parts::{Container, Parts};
+pub use provisioned::{ProvisionedImage, ProvisionedImageError};

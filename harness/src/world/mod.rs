@@ -1,0 +1,17 @@
+//! What is around the board: the LAN, its servers, the certificates that they and the board have, and the defects that a scenario asks for.
+//!
+//! It lasts for the whole run. The board is switched on and off in it.
+
+mod by_boot;
+mod faults;
+mod network;
+pub(crate) mod registries;
+mod servers;
+mod tftp;
+mod trust;
+
+pub(crate) use faults::faults;
+pub(crate) use network::Network;
+pub use registries::Account;
+pub use servers::{ServerConfig, Servers};
+pub use trust::Trust;
