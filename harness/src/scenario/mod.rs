@@ -6,6 +6,7 @@ mod journal;
 mod registry;
 mod step;
 mod tls;
+mod trigger;
 
 pub(crate) use definition::ScenarioFile;
 pub use definition::{Boot, Scenario, Tier, Transport};
@@ -14,3 +15,4 @@ pub use journal::Assertion;
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
 pub use step::{PowerStep, Step};
 pub use tls::{ClientCertificate, Refusal, ServerCertificate, ServerChain, ServerKey, Tls};
+pub use trigger::{FrameTrigger, RequestTrigger, Trigger, TriggerTable, TriggerWatch, fired};

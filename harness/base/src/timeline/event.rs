@@ -161,6 +161,18 @@ pub enum Event {
         /// The details, and what to do, for people.
         text: String,
     },
+    /// The board has sent as many frames of a kind since it was switched on as a trigger awaits.
+    Frames {
+        /// Which.
+        of: FrameKind,
+        /// How many.
+        count: u64,
+    },
+    /// The board has written as many bytes to its card since it was switched on as a trigger awaits.
+    Written {
+        /// How many, at least.
+        bytes: u64,
+    },
     /// The guest sends more than a run may keep.
     Flood {
         /// Where: `console`, `network` or `servers`.
@@ -247,6 +259,48 @@ pub enum Power {
     GuestShutdown,
     /// The emulator stopped by itself for another reason.
     Exited,
+}
+
+/// Frames of a kind.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum FrameKind {
+    /// Every frame.
+    Any,
+    /// Address resolution (RFC 826).
+    Arp,
+    /// ICMP and ICMPv6.
+    Icmp,
+    /// UDP to or from port 67 (RFC 2131).
+    Dhcp,
+    /// UDP or TCP to or from port 53.
+    Dns,
+    /// UDP to or from port 123.
+    Ntp,
+    /// UDP to port 69. The transfer itself goes between other ports (RFC 1350).
+    Tftp,
+    /// Every UDP datagram.
+    Udp,
+    /// Every TCP segment.
+    Tcp,
+}
+
+impl fmt::Display for FrameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any kind",
+            Self::Arp => "ARP",
+            Self::Icmp => "ICMP",
+            Self::Dhcp => "DHCP",
+            Self::Dns => "DNS",
+            Self::Ntp => "NTP",
+            Self::Tftp => "TFTP",
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+        })
+    }
 }
 
 /// What happened to the USB NIC.
