@@ -19,6 +19,12 @@ use super::{ImageError, LIMITS};
 
 /// What stands in for a key wherever a script is shown.
 const NOT_SHOWN: &str = "(a private key, not shown)";
+/// Commands that wait for time or a key: iPXE stops the core meanwhile.
+const NAPS: &[&str] = &[
+    "sleep", "prompt", "shell", "choose", "login", "read", "config",
+];
+/// What ends a command in a line (iPXE's `core/exec.c`).
+const SEPARATORS: &[&str] = &["||", "&&", ";"];
 /// iPXE's name for it.
 const PRIVATE_KEY: &str = "privkey";
 /// Digits that may be a piece of a key.
@@ -199,6 +205,22 @@ impl BootScript {
             .any(|(_, line)| line.split_whitespace().next() == Some("ntp"))
     }
 
+    /// The commands in it that wait for time or a key, with the numbers of their lines from 1.
+    #[must_use]
+    pub fn naps(&self) -> Vec<(usize, &str)> {
+        let naps = self.commands().flat_map(|(number, line)| {
+            let words = line
+                .split_whitespace()
+                .take_while(|word| !word.starts_with('#'));
+            let mut begins = true;
+            words.filter_map(move |word| {
+                let is_command = std::mem::replace(&mut begins, SEPARATORS.contains(&word));
+                (is_command && NAPS.contains(&word)).then_some((number, word))
+            })
+        });
+        naps.collect()
+    }
+
     /// The text for people: without anything that may be a key. Of lines that mention one, and of those that they go on in, only
     /// that they are there is shown; of the others no long run of digits but those of a certificate.
     #[must_use]
@@ -314,6 +336,16 @@ mod tests {
         let shown = format!("{script:?}{}", script.redacted());
         assert!(!shown.contains(&hex::encode("private key")), "{shown}");
         assert!(shown.contains(&hex::encode("certificate")));
+    }
+
+    #[test]
+    fn commands_that_sleep_are_found_and_words_like_them_are_not() {
+        let foreign = script(
+            "#!ipxe\n:again\nprompt --timeout 5000 Press a key || goto on\n# sleep 1\necho sleep well\n:on\n  isset ${x} && sleep 5 ||\nset shell sleep\n\
+             chain a || echo b ; shell\n",
+        );
+        assert_eq!(foreign.naps(), [(3, "prompt"), (7, "sleep"), (9, "shell")]);
+        assert_eq!(script(&autoexec(&BootSource::Dhcp, None)).naps(), []);
     }
 
     #[test]

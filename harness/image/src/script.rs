@@ -1,8 +1,14 @@
 //! `autoexec.ipxe`: what iPXE runs from the file system that it was started from.
 //!
-//! The script gives iPXE its identity and then asks for a boot script until one boots: a board must come back by a power cycle
-//! alone, whatever state the server is in. Commands: the iPXE command reference. A line may have any length, iPXE
-//! allocates it; the longest here is the private key, 2.4 thousand digits for RSA 2048.
+//! The script gives iPXE its identity and then asks for a boot script until one boots, whatever state the server is in.
+//!
+//! iPXE never wakes from `sleep`, `prompt` or a shell on U-Boot: it stops the core with `wfi`, and U-Boot has no interrupt switched on.
+//! Commands that wait for the network poll it instead. So the pause between two attempts is a `ping` of the DHCP server, which sends
+//! one packet a second whether an answer comes or not; where iPXE has no `ping`, the next DHCP exchange takes its time. A server that
+//! goes silent in the middle of an answer is given up by `--timeout`, which counts from the last progress.
+//!
+//! Commands: the iPXE command reference. A line may have any length, iPXE allocates it; the longest here is the private key, 2.4
+//! thousand digits for RSA 2048.
 
 use std::fmt::{self, Write};
 use std::str::FromStr;
@@ -10,8 +16,14 @@ use std::str::FromStr;
 /// Name of the script in the root directory of the EFI system partition.
 pub const FILE_NAME: &str = "autoexec.ipxe";
 
-/// Seconds between two tries.
+/// Seconds between two attempts.
 const PAUSE: u32 = 5;
+
+/// Echo requests, one a second, that take this long.
+const PINGS: u32 = PAUSE + 1;
+
+/// Milliseconds without progress after which iPXE gives a download up.
+const STALL: u32 = 30_000;
 
 /// The address of a boot server: a host name or IPv4 address, and a port where it is not the scheme's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,14 +162,14 @@ imgfree
 echo Network: asking for an address
 ifconf --configurator dhcp || goto failed
 echo Network: ${{net0/mac}} has ${{net0/ip}}
-{announce}chain --autofree {url} || goto failed
+{announce}chain --autofree --timeout {STALL} {url} || goto failed
 echo The boot script came back without booting
 goto again
 :failed
 echo Failed with error ${{errno}}
 :again
 echo Trying again in {PAUSE} seconds
-sleep {PAUSE} ||
+ping --quiet --count {PINGS} --timeout 1000 ${{dhcp-server}} ||
 goto start"
         ),
     );
@@ -195,14 +207,14 @@ mod tests {
         ifconf --configurator dhcp || goto failed
         echo Network: ${net0/mac} has ${net0/ip}
         echo Boot server: https://boot.example:8443
-        chain --autofree https://boot.example:8443/boot/ipxe?mac=${net0/mac}&platform=${platform}&buildarch=${buildarch} || goto failed
+        chain --autofree --timeout 30000 https://boot.example:8443/boot/ipxe?mac=${net0/mac}&platform=${platform}&buildarch=${buildarch} || goto failed
         echo The boot script came back without booting
         goto again
         :failed
         echo Failed with error ${errno}
         :again
         echo Trying again in 5 seconds
-        sleep 5 ||
+        ping --quiet --count 6 --timeout 1000 ${dhcp-server} ||
         goto start
         ");
     }
@@ -219,14 +231,14 @@ mod tests {
         isset ${filename} || echo The DHCP server names no boot file
         isset ${filename} || goto again
         echo Boot file: ${filename}
-        chain --autofree ${filename} || goto failed
+        chain --autofree --timeout 30000 ${filename} || goto failed
         echo The boot script came back without booting
         goto again
         :failed
         echo Failed with error ${errno}
         :again
         echo Trying again in 5 seconds
-        sleep 5 ||
+        ping --quiet --count 6 --timeout 1000 ${dhcp-server} ||
         goto start
         ");
     }

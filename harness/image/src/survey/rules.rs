@@ -64,6 +64,7 @@ rules! {
     IPXE_5 "R-IPXE-5" Must "remove the script beside iPXE, which would run in place of /autoexec.ipxe; provisioning does";
     VAR_1 "R-VAR-1" Must "remove ubootefi.var, or write it again; U-Boot ignores one like this";
     SCRIPT_1 "R-SCRIPT-1" Must "begin the script with a line `#!ipxe`";
+    SCRIPT_2 "R-SCRIPT-2" Should "wait by a command that waits for the network, such as `ping --count 6 ${dhcp-server}`, or build iPXE without its CPU nap";
     ID_1 "R-ID-1" Must "provision the image again, with an RSA key of at least 2048 bits and its certificate";
     ID_2 "R-ID-2" Must "provision the image again, with the key that belongs to the certificate";
     ID_3 "R-ID-3" Must "provision the image again with a new certificate";

@@ -170,6 +170,13 @@ impl Esp<'_> {
                 fault.unwrap_or("it does not begin with #!ipxe"),
             );
         }
+        for (line, command) in script.naps() {
+            let what = format!(
+                "line {line} has `{command}`, from which iPXE does not wake on U-Boot: no interrupt is switched on there"
+            );
+            let place = Place::file(self.partition, script::FILE_NAME);
+            found.add(rules::SCRIPT_2, place, what);
+        }
         if !script.servers().is_empty() && !self.has_https {
             let what = "the boot script needs HTTPS, which iPXE does not name among its features";
             found.add(rules::IPXE_4, Place::partition(self.partition), what);
