@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod board;
 mod checkpoint;
 pub mod conformance;
+pub mod defect;
 mod error;
 pub mod evidence;
 pub mod host;

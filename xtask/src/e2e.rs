@@ -31,7 +31,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::globals::Globals;
-use crate::{list, repro};
+use crate::{defects, list, repro};
 
 /// Arguments of `e2e`.
 #[derive(clap::Args)]
@@ -70,6 +70,8 @@ pub(crate) struct Args {
 enum Command {
     /// Make the run of a bundle once more, by the definitions in it.
     Repro(repro::Args),
+    /// Put known defects in, one at a time, and say whether the runs find them.
+    Defects(defects::Args),
 }
 
 /// Options that say what becomes of runs.
@@ -139,8 +141,10 @@ pub(crate) struct Planned<'a> {
 
 /// Runs the command; the exit status is 0 when all passed, 1 when one failed, 2 when one could not run.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    if let Some(Command::Repro(args)) = &args.command {
-        return repro::run(args, globals);
+    match &args.command {
+        Some(Command::Repro(args)) => return repro::run(args, globals),
+        Some(Command::Defects(args)) => return defects::run(args, globals),
+        None => {}
     }
     let project = globals.project()?;
     let tier = match args.tier {

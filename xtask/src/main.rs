@@ -6,6 +6,7 @@ mod book;
 mod completions;
 mod conformance;
 mod console;
+mod defects;
 mod docs;
 mod doctor;
 mod e2e;

@@ -80,7 +80,18 @@ pub fn with_changes(u_boot: &[u8], changes: &[(&str, &str)]) -> Result<Vec<u8>, 
         variables.retain(|variable| !is_it(variable));
         variables.push(format!("{name}={value}").into_bytes());
     }
-    encode(&variables)
+    pack(&variables)
+}
+
+/// A file of these variables.
+///
+/// # Errors
+/// [`EnvError::TooLarge`].
+pub fn encode(variables: &[(String, String)]) -> Result<Vec<u8>, EnvError> {
+    let strings = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}").into_bytes());
+    pack(&strings.collect::<Vec<_>>())
 }
 
 /// The `name=value` strings of the environment built into a U-Boot binary: they follow each other and begin with `bootcmd`.
@@ -96,7 +107,7 @@ fn built_in(u_boot: &[u8]) -> Option<Vec<Vec<u8>>> {
     (variables.len() > 1).then_some(variables)
 }
 
-fn encode(variables: &[Vec<u8>]) -> Result<Vec<u8>, EnvError> {
+fn pack(variables: &[Vec<u8>]) -> Result<Vec<u8>, EnvError> {
     let mut data = Vec::with_capacity(SIZE);
     for variable in variables {
         data.extend_from_slice(variable);

@@ -1,6 +1,7 @@
 //! Whether an event is the evidence of a stage. What must be so besides (order, the container's section) is the boot's to know.
 
 use crate::board::{Evidence, LeaseEvidence, RequestEvidence};
+use crate::services::Nonce;
 use crate::timeline::Event;
 
 /// What evidence depends on besides the event.
@@ -46,7 +47,9 @@ pub(super) fn proves(evidence: &Evidence, event: &Event, context: Context<'_>) -
             context.in_container && pattern.regex().is_match(line)
         }
         (Evidence::Nonce, Event::Serial { line, .. }) => {
-            let says = |nonce: &str| !nonce.is_empty() && line.contains(nonce);
+            // A line with the variable's name is the image's configuration, which can be printed without running anything.
+            let is_configuration = line.contains(Nonce::VARIABLE);
+            let says = |nonce: &str| !nonce.is_empty() && line.contains(nonce) && !is_configuration;
             context.in_container && context.layer_served && context.nonce.is_some_and(says)
         }
         (Evidence::Tls { service }, Event::Tls(tls)) => {

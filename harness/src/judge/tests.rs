@@ -255,6 +255,12 @@ fn the_nonce_counts_in_the_containers_section_and_after_its_layer() {
         judged("alpine-http", &(text + "40 budget run\n"))
             .contains("\"nonce said\" was not reached")
     );
+    // In the image's configuration, which an initramfs can print without running anything.
+    let text = GOOD.replace(said, "32.9 uart1 [PATH=/bin SHAKEDOWN_NONCE=c0ffee]\n");
+    assert!(
+        judged("alpine-http", &(text + "40 budget run\n"))
+            .contains("\"nonce said\" was not reached")
+    );
     // Before its layer was served.
     let text = until("26.7", said) + "32.95 uart1 NAME=x\n" + rest;
     assert!(judged("alpine-http", &text).contains("\"image pulled\" was not reached"));

@@ -28,6 +28,7 @@ pub struct Project {
     root: PathBuf,
     runs: PathBuf,
     scenarios_folder: PathBuf,
+    library: Library,
     defaults: Defaults,
     pub(super) boards: Vec<Board>,
     pub(super) scenarios: Vec<Scenario>,
@@ -84,6 +85,7 @@ impl Project {
             boards,
             runs: root.join(&file.runs),
             scenarios_folder: root.join(&file.scenarios),
+            library: scenarios,
             defaults: file.defaults.or(user),
             root: root.into(),
         })
@@ -111,6 +113,12 @@ impl Project {
     #[must_use]
     pub fn scenarios(&self) -> &[Scenario] {
         &self.scenarios
+    }
+
+    /// Where scenarios are read from.
+    #[must_use]
+    pub fn scenario_library(&self) -> &Library {
+        &self.library
     }
 
     /// Whether a scenario lies in the project; the others are built in.

@@ -211,7 +211,15 @@ impl Scenario {
         let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
             return Document::read(path).and_then(|d| Self::new(&d, d.parse()?, &[board]));
         };
-        let document = Library::folder(folder).read(&file.to_string_lossy())?;
+        Self::read_from(&Library::folder(folder), &file.to_string_lossy(), board)
+    }
+
+    /// The same of a file in `library`, which may extend others of it.
+    ///
+    /// # Errors
+    /// As for [`read_for`](Self::read_for).
+    pub fn read_from(library: &Library, file: &str, board: &Board) -> Result<Self, InputError> {
+        let document = library.read(file)?;
         Self::new(&document, document.parse()?, &[board])
     }
 

@@ -45,6 +45,13 @@ impl Library {
         }
     }
 
+    /// The same, with the files of one more folder before all others.
+    #[must_use]
+    pub fn with_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folders.insert(0, folder.into());
+        self
+    }
+
     /// The same, with files of the program behind the folders.
     #[must_use]
     pub fn with_builtin(mut self, files: impl IntoIterator<Item = BuiltinFile>) -> Self {

@@ -1,0 +1,161 @@
+//! `cargo xtask e2e defects`: known defects put in one at a time, and whether the runs find them.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use shakedown_common::PartsArgs;
+use shakedown_harness::board::Board;
+use shakedown_harness::defect::{
+    Defect, DefectCatalogue, Observed, TamperError, assess, table, tamper, totals,
+};
+use shakedown_harness::host::runs_at_a_time;
+use shakedown_harness::plan::Parts;
+use shakedown_harness::pool;
+use shakedown_harness::project::Project;
+use shakedown_harness::report::Class;
+use shakedown_harness::shell::OurCommand;
+
+use crate::e2e::{self, Planned, RunArgs};
+use crate::globals::Globals;
+
+/// Arguments of `e2e defects`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only the defects whose names contain one of these.
+    filters: Vec<String>,
+    /// Another catalogue than the one in the scenarios' folder.
+    #[arg(long, value_name = "FILE")]
+    catalogue: Option<PathBuf>,
+    /// The board.
+    #[arg(long, default_value = "raspi3b")]
+    board: String,
+    /// Where the table is written; without it and with all defects it is docs/defects.md, else beside the runs.
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Runs at a time; by default one for each core, if there is memory for as many.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
+    #[command(flatten)]
+    parts: PartsArgs,
+}
+
+/// Runs the command; the exit status is 1 when a defect was missed or a harmless change was taken for one.
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
+    let board = project.board(&args.board)?;
+    let own = project.scenarios_folder().join("defects/catalogue.toml");
+    let path = args.catalogue.as_ref().unwrap_or(&own);
+    let catalogue = DefectCatalogue::read(path)?;
+    let is_wanted = |defect: &&Defect| {
+        args.filters.is_empty()
+            || args
+                .filters
+                .iter()
+                .any(|f| defect.name.contains(f.as_str()))
+    };
+    let wanted: Vec<_> = catalogue.defects.iter().filter(is_wanted).collect();
+    if wanted.is_empty() {
+        bail!("no defect of {} has such a name", path.display());
+    }
+    let parts = args.parts.kit(project.defaults())?.parts(board)?;
+    let jobs = args.jobs.or(NonZero::new(runs_at_a_time()));
+    let stopped = AtomicBool::new(false);
+    let made = pool::each(
+        &wanted,
+        jobs.unwrap_or(NonZero::<usize>::MIN),
+        || stopped.load(Ordering::Relaxed),
+        |defect| {
+            let observed = observe(defect, &project, board, &parts, args)?;
+            // Whoever stops one run wants no other.
+            if let Observed::Ran {
+                class: Some(Class::Host),
+                ..
+            } = observed
+            {
+                stopped.store(true, Ordering::Relaxed);
+            }
+            anyhow::Ok((*defect, observed))
+        },
+    );
+    let rows = made.into_iter().collect::<Result<Vec<_>>>()?;
+    for (defect, observed) in &rows {
+        let right = assess(&defect.expect, observed);
+        let is_right = right.caught && right.located && right.classified;
+        args.run.say(&format!(
+            "{}: {}",
+            defect.name,
+            if is_right {
+                "as it must be"
+            } else {
+                "NOT as it must be"
+            }
+        ));
+    }
+    let is_whole = args.filters.is_empty() && args.catalogue.is_none();
+    let file = match &args.table {
+        Some(file) => file.clone(),
+        None if is_whole => project.root().join("docs/defects.md"),
+        None => project.runs_folder().join("defects.md"),
+    };
+    fs::write(&file, table(&rows, &board.name))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    args.run
+        .say(&format!("{}\ntable: {}", totals(&rows), file.display()));
+    let all_caught = rows
+        .iter()
+        .all(|(defect, observed)| assess(&defect.expect, observed).caught);
+    Ok(ExitCode::from(u8::from(!all_caught)))
+}
+
+/// Puts one defect in and runs it.
+fn observe(
+    defect: &Defect,
+    project: &Project,
+    board: &Board,
+    parts: &Parts,
+    args: &Args,
+) -> Result<Observed> {
+    let folder = project.scratch_folder()?;
+    let library = project.scenario_library();
+    let scenario = match defect.scenario(library, folder.path(), board) {
+        Ok(scenario) => scenario,
+        Err(error) => return Ok(Observed::Refused(error.to_string())),
+    };
+    let parts = match tamper(defect, parts, folder.path()) {
+        Ok(parts) => parts,
+        Err(TamperError::Container(error)) => return Ok(Observed::Refused(error.to_string())),
+        Err(error) => {
+            let what = format!("the defect {} cannot be put in", defect.name);
+            return Err(error).context(what);
+        }
+    };
+    let planned = Planned {
+        scenario: &scenario,
+        board,
+        parts: Arc::new(parts),
+        checkpoints: None,
+        is_given: defect.changes_image(),
+        mac: None,
+        reproduce: format!(
+            "{} {}{}",
+            OurCommand("e2e defects"),
+            defect.name,
+            args.parts.words()
+        ),
+    };
+    let begun = Instant::now();
+    let (runs, failed) = e2e::run_all(project, &[planned], &args.run, 1)?;
+    match (runs.first(), failed) {
+        (Some((report, _)), _) => Ok(Observed::of(report, begun.elapsed().as_secs_f64())),
+        (None, Some(error)) => Err(error).context("a run could not begin"),
+        (None, None) => bail!("stopped"),
+    }
+}
