@@ -198,6 +198,7 @@ mod tests {
             stage_reached: None,
             awaited: None,
             waited: Duration::ZERO,
+            advice: None,
         };
         let mut failure = Failure::of(&finding, &[]);
         failure.last_serial = vec!["[   14.00] uart0: hm".into()];

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use shakedown_harness::project::Project;
+use shakedown_harness::scenario::draft;
 use shakedown_harness::schema;
 use shakedown_harness::shell::OurCommand;
 
@@ -83,25 +84,6 @@ fn new(args: &NewArgs, globals: &Globals) -> Result<()> {
     Ok(())
 }
 
-/// The text of a new scenario: that of another without the comments at its head and with a title that asks to be replaced. It
-/// starts in the full tier, since the smoke tier is run by everybody.
-fn draft(from: &str, name: &str) -> String {
-    let body = from.lines().skip_while(|l| l.starts_with('#'));
-    let mut out = schema::editor_hint("scenario.json")
-        + "\n# What this scenario shows, and why it matters.\n";
-    for line in body {
-        if line.starts_with("title =") {
-            out += &format!("title = \"{name}\"");
-        } else if line.starts_with("tier =") {
-            out += "tier = \"full\"";
-        } else {
-            out += line;
-        }
-        out.push('\n');
-    }
-    out
-}
-
 fn check(globals: &Globals) -> Result<()> {
     let project = globals.project()?;
     println!(
@@ -147,24 +129,4 @@ fn write_schemas(root: &Path) -> Result<()> {
         println!("wrote {}/{file}", schema::FOLDER);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_draft_keeps_the_settings_and_drops_the_story() {
-        let from = "#:schema ../docs/schema/scenario.json\n# The story.\ntitle = \"Old\"\ntier = \"smoke\"\nboards = [\"raspi3b\"]\n\n[boot]\n#!ipxe\n";
-        insta::assert_snapshot!(draft(from, "mine"), @r##"
-        #:schema ../docs/schema/scenario.json
-        # What this scenario shows, and why it matters.
-        title = "mine"
-        tier = "full"
-        boards = ["raspi3b"]
-
-        [boot]
-        #!ipxe
-        "##);
-    }
 }

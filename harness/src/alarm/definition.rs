@@ -98,6 +98,17 @@ pub struct Alarm {
     before: Option<usize>,
 }
 
+impl Alarm {
+    /// What the line means, and what to do about it.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match &self.remedy {
+            Some(remedy) => format!("{}; {remedy}", self.means),
+            None => self.means.clone(),
+        }
+    }
+}
+
 /// What is wrong with an `[[alarm]]`, and the bytes of the file that say it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

@@ -462,7 +462,9 @@ impl BootProgress {
             Class::Board if !self.is_log() => self.traces.class(),
             class => class,
         };
-        self.fail(raised.at, class, &why);
+        let at = raised.at;
+        self.reason = Some(raised);
+        self.fail(at, class, &why);
     }
 }
 

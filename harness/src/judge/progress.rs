@@ -172,6 +172,7 @@ impl Progress {
                 stage_reached: self.reached().pop().map(|stage| stage.name),
                 awaited: None,
                 waited: Duration::ZERO,
+                advice: None,
             }),
             None => Decided::Passed,
         });

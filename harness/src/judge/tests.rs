@@ -270,6 +270,27 @@ fn the_nonce_counts_in_the_containers_section_and_after_its_layer() {
 }
 
 #[test]
+fn an_alarm_says_what_it_means_and_what_to_do() {
+    let panic =
+        "19 uart1 [    6.100000] Kernel panic - not syncing: VFS: Unable to mount root fs\n";
+    let verdict = judge(&plan("alpine-http"), &records(&until("20.1", panic)));
+    let advice = verdict.finding.unwrap().advice.unwrap();
+    let plan = plan("alpine-http");
+    let known = plan.boots[0].alarms.iter().map(|alarm| alarm.advice());
+    assert!(known.into_iter().any(|known| known == advice), "{advice}");
+    // What explains a failure that comes later, too.
+    let note = "19 uart1 Initramfs unpacking failed: broken padding\n100 budget /init\n";
+    let verdict = judge(&plan, &records(&until("20.1", note)));
+    let finding = verdict.finding.unwrap();
+    assert!(
+        finding.cause.contains("unpacking failed"),
+        "{}",
+        finding.cause
+    );
+    assert!(finding.advice.is_some());
+}
+
+#[test]
 fn what_the_run_of_a_checkpoint_saw_proves_nothing_of_this_one() {
     let border = GOOD.find("22.9").unwrap();
     let (before, after) = GOOD.split_at(border);

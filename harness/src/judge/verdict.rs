@@ -90,4 +90,6 @@ pub struct Finding {
     pub awaited: Option<String>,
     /// How long it was awaited.
     pub waited: Duration,
+    /// What the alarm that explains it means, and what to do.
+    pub advice: Option<String>,
 }

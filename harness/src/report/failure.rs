@@ -24,6 +24,9 @@ pub struct Failure {
     pub awaited: Option<String>,
     /// Seconds that it was awaited.
     pub waited: f64,
+    /// What the alarm that explains it means, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// The last lines on the serial ports, with seconds and port.
     pub last_serial: Vec<String>,
     /// The last HTTP request, with seconds and answer.
@@ -40,6 +43,7 @@ impl Failure {
             stage_reached: finding.stage_reached.clone(),
             awaited: finding.awaited.clone(),
             waited: finding.waited.as_secs_f64(),
+            advice: finding.advice.clone(),
             ..Self::new(finding.class, finding.cause.clone(), records)
         }
     }
@@ -64,6 +68,7 @@ impl Failure {
             stage_reached,
             awaited: None,
             waited: 0.0,
+            advice: None,
             last_serial,
             last_request: records.iter().rev().find_map(request_line),
             last_network: records.iter().rev().find_map(network_line),

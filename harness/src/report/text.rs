@@ -86,6 +86,9 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
         let _ = writeln!(out, "  {name:13} {value}");
     };
     field("class", failure.class.name());
+    if let Some(advice) = &failure.advice {
+        field("means", advice);
+    }
     field(
         "reached",
         failure.stage_reached.as_deref().unwrap_or("no stage"),

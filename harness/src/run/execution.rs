@@ -11,6 +11,7 @@ use super::plug::Plug;
 use crate::console::Expectations;
 use crate::error::RunError;
 use crate::evidence::{Recording, full_disk, hold, keep_evidence};
+use crate::folder::RunFolder;
 use crate::host::{Starvation, cpu_seconds, host_scale, own_core};
 use crate::judge::JudgePlan;
 use crate::plan::Job;
@@ -54,6 +55,11 @@ async fn go(
     stop: impl Future<Output = StoppedBy>,
     report: &mut Report,
 ) -> Result<(), RunError> {
+    let in_folder = |source| RunError::Folder {
+        path: job.folder.clone(),
+        source,
+    };
+    RunFolder::create(&job.folder).map_err(in_folder)?;
     check_image(job, timeline)?;
     let stop = stop.shared();
     let (mut live, expectations) = tokio::select! {
@@ -65,10 +71,6 @@ async fn go(
     report.layers = live.layers().to_vec();
     report.mac = Some(live.mac());
     report.restored_from = live.restored().map(|restored| restored.run.clone());
-    let in_folder = |source| RunError::Folder {
-        path: job.folder.clone(),
-        source,
-    };
     let recording = Recording::start(
         live.lan(),
         live.secrets(),

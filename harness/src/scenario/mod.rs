@@ -1,6 +1,7 @@
 //! Scenarios: what a run does with a board and what must come of it. One TOML file each, read and checked before anything starts.
 
 mod definition;
+mod draft;
 mod expect;
 mod journal;
 mod registry;
@@ -10,6 +11,7 @@ mod trigger;
 
 pub(crate) use definition::ScenarioFile;
 pub use definition::{Boot, Scenario, Tier, Transport};
+pub use draft::draft;
 pub use expect::{End, Expect};
 pub use journal::Assertion;
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};

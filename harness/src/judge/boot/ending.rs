@@ -262,6 +262,7 @@ impl BootProgress {
             stage_reached: self.reached().pop().map(|stage| stage.name),
             awaited: awaited.map(|stage| format!("{} ({})", stage.name, stage.evidence)),
             waited: at.saturating_sub(self.last),
+            advice: self.reason.as_ref().map(|reason| reason.alarm.advice()),
         }));
     }
 
