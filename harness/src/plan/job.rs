@@ -6,6 +6,7 @@ use super::Parts;
 use crate::board::{Board, Stage};
 use crate::judge::{JudgePlan, Source};
 use crate::mac::Mac;
+use crate::report::Turn;
 use crate::scenario::Scenario;
 use crate::timeline::TIMELINE_VERSION;
 
@@ -42,6 +43,8 @@ pub struct Extras {
     pub bundle_image: bool,
     /// Whether the image is held to the specification before it is booted.
     pub image_check: ImageCheck,
+    /// Which of several runs of the same it is.
+    pub turn: Turn,
     /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
     pub mac: Option<Mac>,
 }

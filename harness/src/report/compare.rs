@@ -1,21 +1,6 @@
-//! Two runs of the same compared, and what a set of runs means to who called.
+//! Two runs of the same compared.
 
-use super::{Failure, Report, Verdict};
-
-/// The exit status of a set of runs: 1 when any failed, whatever became of the others; else 2 when one could not take place or its evidence
-/// could not be kept; else 0.
-#[must_use]
-pub fn exit_status(reports: &[Report]) -> u8 {
-    let any = |verdict| reports.iter().any(|r| r.verdict == verdict);
-    let lost = reports.iter().any(|r| !r.lost.is_empty());
-    if any(Verdict::Failed) {
-        1
-    } else if any(Verdict::CouldNotRun) || lost {
-        2
-    } else {
-        0
-    }
-}
+use super::Failure;
 
 /// Whether a run has come to the end of another one, in a sentence.
 #[must_use]
@@ -55,7 +40,6 @@ fn kind(cause: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Class;
-    use super::super::testing::report;
     use super::*;
 
     fn failure(class: Class, stage: &str, cause: &str) -> Failure {
@@ -63,20 +47,6 @@ mod tests {
             stage_reached: Some(stage.into()),
             ..Failure::new(class, cause.into(), &[])
         }
-    }
-
-    #[test]
-    fn a_failed_run_is_not_hidden_by_one_that_could_not_take_place() {
-        let one = |verdict| report("s", &[], verdict);
-        let status = |verdicts: &[Verdict]| {
-            exit_status(&verdicts.iter().map(|v| one(*v)).collect::<Vec<_>>())
-        };
-        assert_eq!(status(&[Verdict::Failed, Verdict::CouldNotRun]), 1);
-        assert_eq!(status(&[Verdict::Passed, Verdict::CouldNotRun]), 2);
-        assert_eq!(status(&[Verdict::Passed, Verdict::Passed]), 0);
-        let mut lost = one(Verdict::Passed);
-        lost.lost.push("there is no page of this run".into());
-        assert_eq!(exit_status(&[lost]), 2);
     }
 
     #[test]

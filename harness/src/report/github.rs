@@ -5,28 +5,33 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{Report, Verdict, verdict_sentence};
+use super::{Attempts, Standing, verdict_sentence};
 
 /// The runs as a table of Markdown, with the failed ones' causes below.
 #[must_use]
-pub fn summary(reports: &[&Report]) -> String {
+pub fn summary(runs: &[Attempts]) -> String {
     let mut out =
         String::from("### Shakedown\n\n| run | verdict | s | |\n| --- | --- | --- | --- |\n");
-    for report in reports {
-        let mark = match report.verdict {
-            Verdict::Passed => "✅ passed",
-            Verdict::Failed => "❌ failed",
-            Verdict::CouldNotRun => "⚪ could not run",
+    for run in runs {
+        let report = &run.last;
+        let mark = match run.standing() {
+            Standing::Passed => "✅",
+            Standing::Flaky => "🟠",
+            Standing::KnownFailure => "🟣",
+            Standing::Failed => "❌",
+            Standing::CouldNotRun => "⚪",
         };
+        let name = run.standing().name();
         let whole = report.whole().as_secs_f64();
         let sentence = plain(&verdict_sentence(report));
         let _ = writeln!(
             out,
-            "| {} on {} | {mark} | {whole:.1} | {sentence} |",
-            report.scenario, report.board
+            "| {} on {} | {mark} {name} | {whole:.1} | {sentence} |",
+            run.name(),
+            report.board
         );
     }
-    for report in reports {
+    for report in runs.iter().map(|run| &run.last) {
         if let Some(failure) = &report.failure {
             let _ = write!(
                 out,
@@ -42,15 +47,24 @@ pub fn summary(reports: &[&Report]) -> String {
     out
 }
 
-/// The line that marks a scenario's file when its run did not pass; `file` is relative to the repository.
+/// The line that marks a scenario's file when its run did not pass, or only at a later attempt; `file` is relative to the repository.
 #[must_use]
-pub fn annotation(report: &Report, file: &Path) -> Option<String> {
-    if report.verdict == Verdict::Passed {
-        return None;
-    }
-    let title = format!("{} on {}", report.scenario, report.board);
+pub fn annotation(run: &Attempts, file: &Path) -> Option<String> {
+    let level = match run.standing() {
+        Standing::Passed => return None,
+        Standing::Flaky | Standing::KnownFailure => "warning",
+        Standing::Failed | Standing::CouldNotRun => "error",
+    };
+    let report = match (run.standing(), run.earlier.last()) {
+        (Standing::Flaky, Some((failed, _))) => failed,
+        _ => &run.last,
+    };
+    let title = match run.standing() {
+        Standing::Failed => format!("{} on {}", run.name(), report.board),
+        other => format!("{} on {}: {}", run.name(), report.board, other.name()),
+    };
     Some(format!(
-        "::error file={},line=1,title={}::{}",
+        "::{level} file={},line=1,title={}::{}",
         property(&file.to_string_lossy()),
         property(&title),
         data(&verdict_sentence(report))
@@ -76,12 +90,13 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::testing;
-    use super::super::{Class, Failure};
+    use super::super::{Class, Failure, Verdict};
     use super::*;
 
     #[test]
     fn a_failed_run_is_marked_at_its_scenario() {
-        let passed = testing::report("alpine-http", &[], Verdict::Passed);
+        let once = |report| Attempts::once(report, "folder".into());
+        let passed = once(testing::report("alpine-http", &[], Verdict::Passed));
         assert_eq!(annotation(&passed, Path::new("scenarios/a.toml")), None);
         let mut failed = testing::report("alpine-https", &[], Verdict::Failed);
         let mut failure = Failure::new(
@@ -91,6 +106,7 @@ mod tests {
         );
         failure.last_serial = vec!["<b>".into()];
         failed.failure = Some(failure);
+        let failed = once(failed);
         let line = annotation(&failed, Path::new("scenarios/a,b.toml")).unwrap();
         assert!(
             line.starts_with(
@@ -102,7 +118,14 @@ mod tests {
             line.contains("100 %25 of%0A") && !line.contains('\n'),
             "{line}"
         );
-        let text = summary(&[&passed, &failed]);
+        let mut flaky = passed.clone();
+        flaky.earlier.push((failed.last.clone(), "folder".into()));
+        let line = annotation(&flaky, Path::new("a.toml")).unwrap();
+        assert!(
+            line.starts_with("::warning file=a.toml,line=1,title=alpine-http on raspi3b%3A flaky::failed"),
+            "{line}"
+        );
+        let text = summary(&[passed, failed]);
         assert!(
             text.contains("| alpine-http on raspi3b | ✅ passed |"),
             "{text}"

@@ -6,22 +6,26 @@
 
 use std::path::{Path, PathBuf};
 
-use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{
+    NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
 
 use super::html::PAGE_FILE;
-use super::{Report, Verdict, failure_text, limitations_text, verdict_sentence};
+use super::{
+    Attempts, Report, Standing, Verdict, failure_text, limitations_text, verdict_sentence,
+};
 
-/// The XML of runs with their folders. Paths in it are relative to `root`.
+/// The XML of runs. Paths in it are relative to `root`.
+///
+/// An attempt that failed is a `flakyFailure` of a run that then passed, and a `rerunFailure` of one that did not (Maven Surefire's elements).
+/// A known failure is skipped, with its reason.
 ///
 /// # Errors
 /// The XML cannot be written, which no text of a report can cause.
-pub fn junit(runs: &[(Report, PathBuf)], root: &Path) -> Result<String, SerializeError> {
+pub fn junit(runs: &[Attempts], root: &Path) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new("shakedown");
-    suite.add_test_cases(
-        runs.iter()
-            .map(|(report, folder)| test_case(report, folder, root)),
-    );
-    let whole = runs.iter().map(|(report, _)| report.whole()).sum();
+    suite.add_test_cases(runs.iter().map(|run| test_case(run, root)));
+    let whole = runs.iter().flat_map(Attempts::all).map(Report::whole).sum();
     suite.set_time(whole);
     let mut all = quick_junit::Report::new("shakedown");
     all.set_time(whole);
@@ -29,44 +33,80 @@ pub fn junit(runs: &[(Report, PathBuf)], root: &Path) -> Result<String, Serializ
     all.to_string()
 }
 
-fn test_case(report: &Report, folder: &Path, root: &Path) -> TestCase {
-    let mut case = TestCase::new(
-        format!("{}::{}", report.scenario, report.board),
-        status(report),
-    );
+fn test_case(run: &Attempts, root: &Path) -> TestCase {
+    let report = &run.last;
+    let name = match report.turn.repetition {
+        0..=1 => format!("{}::{}", report.scenario, report.board),
+        n => format!("{}::{}#{n}", report.scenario, report.board),
+    };
+    let mut case = TestCase::new(name, status(run, root));
     case.set_classname(format!("shakedown.{}", report.scenario));
     case.set_time(report.whole());
     for stage in report.own_stages() {
         let name = format!("stage.{}.seconds", stage.name);
         case.add_property((name.as_str(), format!("{:.3}", stage.took).as_str()));
     }
-    let folder = folder.strip_prefix(root).unwrap_or(folder);
-    let page = folder.join(PAGE_FILE);
-    case.set_system_out(format!(
-        "[[ATTACHMENT|{}]]\n{}\nrun it again: {}\n{}",
-        page.display(),
-        verdict_sentence(report),
-        report.reproduce,
-        limitations_text([report])
-    ));
+    case.set_system_out(output(report, &run.folder, root));
     case
 }
 
-fn status(report: &Report) -> TestCaseStatus {
-    let kind = match report.verdict {
-        Verdict::Passed => return TestCaseStatus::success(),
-        Verdict::Failed => NonSuccessKind::Failure,
-        Verdict::CouldNotRun => NonSuccessKind::Error,
+/// What pipelines show of a run, its page first.
+fn output(report: &Report, folder: &Path, root: &Path) -> String {
+    let folder = folder.strip_prefix(root).unwrap_or(folder);
+    format!(
+        "[[ATTACHMENT|{}]]\n{}\nrun it again: {}\n{}",
+        folder.join(PAGE_FILE).display(),
+        verdict_sentence(report),
+        report.reproduce,
+        limitations_text([report])
+    )
+}
+
+fn status(run: &Attempts, root: &Path) -> TestCaseStatus {
+    let report = &run.last;
+    let mut status = match (run.standing(), &run.known) {
+        (Standing::Passed | Standing::Flaky, _) => TestCaseStatus::success(),
+        (Standing::KnownFailure, Some(known)) => {
+            let mut skipped = TestCaseStatus::skipped();
+            skipped.set_message(format!("known failure: {known}"));
+            return skipped;
+        }
+        _ => TestCaseStatus::non_success(kind(report.verdict)),
     };
-    let mut status = TestCaseStatus::non_success(kind);
-    match &report.failure {
-        None => status.set_message("no reason given"),
-        Some(failure) => status
+    if report.verdict != Verdict::Passed {
+        match &report.failure {
+            None => status.set_message("no reason given"),
+            Some(failure) => status
+                .set_message(failure.cause.as_str())
+                .set_type(failure.class.name())
+                .set_description(failure_text(report, failure)),
+        };
+    }
+    let earlier = run.earlier.iter();
+    status.add_reruns(earlier.map(|(report, folder)| rerun(report, folder, root)));
+    status
+}
+
+fn kind(verdict: Verdict) -> NonSuccessKind {
+    match verdict {
+        Verdict::CouldNotRun => NonSuccessKind::Error,
+        Verdict::Passed | Verdict::Failed => NonSuccessKind::Failure,
+    }
+}
+
+/// An attempt that another one followed.
+fn rerun(report: &Report, folder: &Path, root: &Path) -> TestRerun {
+    let mut rerun = TestRerun::new(kind(report.verdict));
+    rerun
+        .set_time(report.whole())
+        .set_system_out(output(report, folder, root));
+    if let Some(failure) = &report.failure {
+        rerun
             .set_message(failure.cause.as_str())
             .set_type(failure.class.name())
-            .set_description(failure_text(report, failure)),
-    };
-    status
+            .set_description(failure_text(report, failure));
+    }
+    rerun
 }
 
 #[cfg(test)]
@@ -87,9 +127,34 @@ mod tests {
         stopped.failure = Some(Failure::new(Class::Host, cause.into(), &[]));
         let runs = [passed, failed, stopped].map(|report| {
             let folder = root.join("target/shakedown").join(&report.scenario);
-            (report, folder)
+            Attempts::once(report, folder)
         });
         let xml = junit(&runs, root).unwrap();
         insta::assert_snapshot!(xml);
+    }
+
+    #[test]
+    fn attempts_before_the_last_are_reruns_and_known_failures_are_skipped() {
+        let failed = |cause: &str| {
+            let mut report = report("alpine-http", &[("iPXE", 2.0)], Verdict::Failed);
+            report.failure = Some(Failure::new(Class::Network, cause.into(), &[]));
+            report
+        };
+        let folder = |n: u32| std::path::PathBuf::from(format!("/project/runs/{n}"));
+        let mut passed = report("alpine-http", &[("iPXE", 2.5)], Verdict::Passed);
+        passed.turn.attempt = 2;
+        let flaky = Attempts::of(vec![
+            (failed("the lease came late"), folder(1)),
+            (passed, folder(2)),
+        ]);
+        let twice = Attempts::of(vec![
+            (failed("once"), folder(3)),
+            (failed("and again"), folder(4)),
+        ]);
+        let mut known = Attempts::once(failed("as always"), folder(5));
+        known.last.turn.repetition = 3;
+        known.known = Some("DHCP of the farm is late (issue 7)".into());
+        let runs = [flaky.unwrap(), twice.unwrap(), known];
+        insta::assert_snapshot!(junit(&runs, Path::new("/project")).unwrap());
     }
 }

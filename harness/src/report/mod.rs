@@ -1,6 +1,8 @@
 //! What came of a run: verdict, times, evidence. Made from the timeline alone, so a report does not care how its events came about.
 
+mod attempts;
 pub mod bundle;
+mod columns;
 mod compare;
 mod failure;
 mod fault;
@@ -10,13 +12,16 @@ mod journal;
 mod junit;
 mod model;
 mod recorded;
+mod statistics;
 mod stream;
 mod table;
 #[cfg(test)]
 mod testing;
 mod text;
+mod turn;
 
-pub use compare::{comparison, exit_status};
+pub use attempts::{Attempts, OnFlaky, Standing, bisect_status, exit_status};
+pub use compare::comparison;
 pub(crate) use failure::line;
 pub use failure::{Class, Failure};
 pub use fault::{Effect, Fault};
@@ -24,6 +29,8 @@ pub use journal::journal_text;
 pub use junit::junit;
 pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
+pub use statistics::statistics_table;
 pub use stream::{End, StreamContent, StreamLine};
 pub use table::summary_table;
 pub use text::{ending_text, failure_text, limitations_text, verdict_sentence};
+pub use turn::Turn;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Fault};
+use super::{Failure, Fault, Turn};
 use crate::folder::RunFolder;
 use crate::mac::Mac;
 
@@ -36,6 +36,9 @@ pub struct Report {
     /// When the run began, as in `2026-11-24T23:15:00Z`; empty in reports of before this was written down.
     #[serde(default)]
     pub started: String,
+    /// Which of several runs of the same it is; a first attempt of a first repetition is not written down.
+    #[serde(default, skip_serializing_if = "Turn::is_first")]
+    pub turn: Turn,
     /// The outcome.
     pub verdict: Verdict,
     /// The folder of another run, by its name, if this one went on from a checkpoint of its board.

@@ -1,118 +1,66 @@
 //! The table of runs at the end of a command.
 
-use super::{Report, Verdict};
+use super::columns::{Column, GAP, text, wide};
+use super::{Attempts, Report, Standing, Verdict};
 
 /// So many runs stand beside each other, with a row for each stage; more of them have a row each.
 const SIDE_BY_SIDE: usize = 2;
-/// Between two columns.
-const GAP: &str = "  ";
 
 /// Seconds that each stage of each run took, for a terminal that is `width` wide.
 ///
 /// A few runs are shown side by side. More have a row each, with the stages that took longest as columns, as many as there is room for,
 /// and the rest as one.
 #[must_use]
-pub fn summary_table(reports: &[Report], width: usize) -> String {
-    let by_stage = by_stage(reports);
-    if reports.len() <= SIDE_BY_SIDE && wide(&by_stage) <= width {
-        return text(&by_stage) + legend(reports);
+pub fn summary_table(runs: &[Attempts], width: usize) -> String {
+    let by_stage = by_stage(runs);
+    if runs.len() <= SIDE_BY_SIDE && wide(&by_stage) <= width {
+        return text(&by_stage) + legend(runs);
     }
-    text(&by_run(reports, width)) + legend(reports) + "\n" + &counts(reports)
-}
-
-/// A column of a table.
-struct Column {
-    /// Its head, and a cell for each row.
-    cells: Vec<String>,
-    /// Words stand at the left, numbers at the right.
-    words: bool,
-}
-
-impl Column {
-    fn new<T>(head: impl Into<String>, rows: &[T], cell: impl Fn(&T) -> String) -> Self {
-        let cells = rows.iter().map(cell);
-        Self {
-            cells: std::iter::once(head.into()).chain(cells).collect(),
-            words: false,
-        }
-    }
-
-    fn of_words(self) -> Self {
-        Self {
-            words: true,
-            ..self
-        }
-    }
-
-    fn width(&self) -> usize {
-        let widths = self.cells.iter().map(|cell| cell.chars().count());
-        widths.max().unwrap_or(0)
-    }
-}
-
-/// The width of columns beside each other.
-fn wide(columns: &[Column]) -> usize {
-    let widths = columns.iter().map(|c| c.width() + GAP.len());
-    widths.sum::<usize>().saturating_sub(GAP.len())
-}
-
-fn text(columns: &[Column]) -> String {
-    let rows = columns.iter().map(|c| c.cells.len()).max().unwrap_or(0);
-    let line = |row: usize| {
-        let cells: Vec<_> = columns
-            .iter()
-            .map(|column| {
-                let cell = column.cells.get(row).map_or("", |cell| cell);
-                let width = column.width();
-                match column.words {
-                    true => format!("{cell:width$}"),
-                    false => format!("{cell:>width$}"),
-                }
-            })
-            .collect();
-        cells.join(GAP).trim_end().to_owned() + "\n"
-    };
-    (0..rows).map(line).collect()
+    text(&by_run(runs, width)) + legend(runs) + "\n" + &counts(runs)
 }
 
 /// A row for each stage, a column for each run.
-fn by_stage(reports: &[Report]) -> Vec<Column> {
-    let stages = stage_names(reports);
+fn by_stage(runs: &[Attempts]) -> Vec<Column> {
+    let stages = stage_names(runs.iter().map(|run| &run.last));
     let last = ["whole, s", "CPU s, QEMU", "verdict"];
     let labels: Vec<_> = stages.iter().copied().chain(last).collect();
     let mut columns = vec![Column::new("", &labels, |label| (*label).to_owned()).of_words()];
-    columns.extend(reports.iter().map(|report| {
+    columns.extend(runs.iter().map(|run| {
+        let report = &run.last;
         let mut column = Column::new(
-            format!("{} on {}", report.scenario, report.board),
+            format!("{} on {}", run.name(), report.board),
             &stages,
             |stage| took(report, stage),
         );
         let cpu = format!("{:.1}", report.qemu_cpu_seconds);
-        column.cells.extend([whole(report), cpu, verdict(report)]);
+        column.cells.extend([whole(report), cpu, verdict(run)]);
         column
     }));
     columns
 }
 
 /// A row for each run, a column for each of the stages that took longest.
-fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
-    let mut boards: Vec<_> = reports.iter().map(|r| &r.board).collect();
+fn by_run(runs: &[Attempts], width: usize) -> Vec<Column> {
+    let mut boards: Vec<_> = runs.iter().map(|r| &r.last.board).collect();
     boards.dedup();
-    let name = Column::new("", reports, |r| match boards.len() {
-        0..=1 => r.scenario.clone(),
-        _ => format!("{} on {}", r.scenario, r.board),
+    let name = Column::new("", runs, |run| match boards.len() {
+        0..=1 => run.name(),
+        _ => format!("{} on {}", run.name(), run.last.board),
     });
-    let mut stages: Vec<_> = stage_names(reports).into_iter().enumerate().collect();
+    let reports: Vec<_> = runs.iter().map(|run| &run.last).collect();
+    let reports = reports.as_slice();
+    let stages = stage_names(reports.iter().copied());
+    let mut stages: Vec<_> = stages.into_iter().enumerate().collect();
     // No rest is longer than the whole.
-    let rest = Column::new("rest", reports, whole);
+    let rest = Column::new("rest", reports, |r| whole(r));
     let mut columns = vec![
         name.of_words(),
         rest,
-        Column::new("whole, s", reports, whole),
-        Column::new("verdict", reports, verdict).of_words(),
+        Column::new("whole, s", reports, |r| whole(r)),
+        Column::new("verdict", runs, verdict).of_words(),
     ];
     let longest = |stage: &str| {
-        let own = reports.iter().flat_map(Report::own_stages);
+        let own = reports.iter().flat_map(|r| r.own_stages());
         let times = own.filter(|s| s.name == stage).map(|s| s.took);
         times.fold(0.0, f64::max)
     };
@@ -131,7 +79,7 @@ fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
     // In the order of the chain again.
     shown.sort_by_key(|(place, ..)| *place);
     let is_hidden = |name: &str| !shown.iter().any(|(_, stage, _)| *stage == name);
-    let rest = |report: &Report| {
+    let rest = |report: &&Report| {
         let hidden = report.own_stages().filter(|s| is_hidden(&s.name));
         format!("{:.1}", hidden.fold(0.0, |sum, s| sum + s.took))
     };
@@ -142,7 +90,7 @@ fn by_run(reports: &[Report], width: usize) -> Vec<Column> {
 }
 
 /// The stages of all runs in the order of the chain: one that a run does not have stands where another run has it.
-fn stage_names(reports: &[Report]) -> Vec<&str> {
+pub(super) fn stage_names<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for report in reports {
         let mut place = 0;
@@ -173,8 +121,8 @@ fn took(report: &Report, name: &str) -> String {
 }
 
 /// What parentheses mean, if there are any.
-fn legend(reports: &[Report]) -> &'static str {
-    if reports.iter().any(|r| r.last_restored().is_some()) {
+fn legend(runs: &[Attempts]) -> &'static str {
+    if runs.iter().any(|r| r.last.last_restored().is_some()) {
         "\n(…) was gone through by another run, whose checkpoint this one went on from\n"
     } else {
         ""
@@ -185,31 +133,41 @@ fn whole(report: &Report) -> String {
     format!("{:.1}", report.whole().as_secs_f64())
 }
 
-fn verdict(report: &Report) -> String {
+fn verdict(run: &Attempts) -> String {
+    let report = &run.last;
     let refused = report.ending.as_ref().map(|e| e.refused_before.is_some());
     let awaited = report.chain.get(report.stages.len());
-    match (report.verdict, refused, awaited) {
-        (Verdict::Passed, Some(true), _) => "passed: refused".into(),
-        (Verdict::Passed, ..) => "passed".into(),
-        (Verdict::Failed, _, Some(stage)) => format!("FAILED before {stage}"),
-        (Verdict::Failed, ..) => "FAILED".into(),
-        (Verdict::CouldNotRun, ..) => "COULD NOT RUN".into(),
+    let verdict = match (run.standing(), refused, awaited) {
+        (Standing::Passed, Some(true), _) => "passed: refused".into(),
+        (Standing::Failed, _, Some(stage)) if report.verdict == Verdict::Failed => {
+            format!("FAILED before {stage}")
+        }
+        (standing @ (Standing::Failed | Standing::CouldNotRun), ..) => {
+            standing.name().to_uppercase()
+        }
+        (standing, ..) => standing.name().into(),
+    };
+    match run.note() {
+        None => verdict,
+        Some(note) => format!("{verdict}: {note}"),
     }
 }
 
 /// As in `20 runs: 18 passed, 2 failed`.
-fn counts(reports: &[Report]) -> String {
+fn counts(runs: &[Attempts]) -> String {
     let kinds = [
-        (Verdict::Passed, "passed"),
-        (Verdict::Failed, "failed"),
-        (Verdict::CouldNotRun, "could not run"),
+        Standing::Passed,
+        Standing::Flaky,
+        Standing::KnownFailure,
+        Standing::Failed,
+        Standing::CouldNotRun,
     ];
-    let counted = kinds.map(|(verdict, name)| {
-        let n = reports.iter().filter(|r| r.verdict == verdict).count();
-        (n > 0).then(|| format!("{n} {name}"))
+    let counted = kinds.map(|standing| {
+        let n = runs.iter().filter(|r| r.standing() == standing).count();
+        (n > 0).then(|| format!("{n} {}", standing.name()))
     });
     let counted: Vec<_> = counted.into_iter().flatten().collect();
-    format!("{} runs: {}\n", reports.len(), counted.join(", "))
+    format!("{} runs: {}\n", runs.len(), counted.join(", "))
 }
 
 #[cfg(test)]
@@ -218,7 +176,11 @@ mod tests {
     use super::super::testing::report;
     use super::*;
 
-    fn two() -> [Report; 2] {
+    fn once(report: Report) -> Attempts {
+        Attempts::once(report, "folder".into())
+    }
+
+    fn two() -> [Attempts; 2] {
         let mut failed = report(
             "alpine-http",
             &[("U-Boot", 0.9), ("kernel fetched", 5.0)],
@@ -226,7 +188,8 @@ mod tests {
         );
         failed.chain = ["U-Boot", "kernel fetched", "Linux"].map(Into::into).into();
         let stages = [("U-Boot", 0.8), ("TLS", 1.25), ("kernel fetched", 6.0)];
-        [failed, report("alpine-https", &stages, Verdict::Passed)]
+        let passed = report("alpine-https", &stages, Verdict::Passed);
+        [failed, passed].map(once)
     }
 
     #[test]
@@ -241,7 +204,7 @@ mod tests {
         for stage in &mut report.stages[..2] {
             stage.restored = true;
         }
-        insta::assert_snapshot!(summary_table(&[report], 100), @r"
+        insta::assert_snapshot!(summary_table(&[once(report)], 100), @r"
                      mirror on raspi3b
         Linux                   (10.0)
         /init                    (1.0)
@@ -265,8 +228,15 @@ mod tests {
             refused_before: Some("TLS".into()),
             proofs: vec![],
         });
-        let reports: Vec<_> = two().into_iter().chain([refused]).collect();
-        let tables = [100, 76, 20].map(|width| summary_table(&reports, width));
+        let mut flaky = once(report("alpine-http", &[("U-Boot", 0.5)], Verdict::Passed));
+        flaky.last.turn.repetition = 2;
+        let failed = report("alpine-http", &[], Verdict::Failed);
+        flaky.earlier.push((failed, "folder".into()));
+        let runs: Vec<_> = two()
+            .into_iter()
+            .chain([once(refused), flaky])
+            .collect();
+        let tables = [100, 76, 20].map(|width| summary_table(&runs, width));
         let widest = tables[1].lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(76), "{widest:?}");
         insta::assert_snapshot!(tables.join("\n"));

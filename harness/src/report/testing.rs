@@ -1,6 +1,6 @@
 //! What the tests of this room share.
 
-use super::{Report, StageTime, Verdict};
+use super::{Report, StageTime, Turn, Verdict};
 
 /// A report of stages with the seconds that each took.
 pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -> Report {
@@ -24,6 +24,7 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         cannot: Vec::new(),
         mac: None,
         started: String::new(),
+        turn: Turn::default(),
         verdict,
         restored_from: None,
         chain: Vec::new(),

@@ -21,6 +21,7 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         cannot: job.board.cannot.iter().map(ToString::to_string).collect(),
         mac: None,
         started: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        turn: job.extras.turn,
         verdict: Verdict::CouldNotRun,
         restored_from: None,
         chain: job.plan().labels(),
