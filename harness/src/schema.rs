@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use crate::board::{BoardFile, ChainFile};
-use crate::project::ProjectFile;
+use crate::project::{KnownFailuresFile, ProjectFile};
 use crate::report::{Report, StreamLine};
 use crate::scenario::ScenarioFile;
 use crate::timeline::Record;
@@ -17,10 +17,11 @@ pub const FOLDER: &str = "docs/schema";
 
 /// File names, and what the files hold.
 #[must_use]
-pub fn all() -> [(&'static str, String); 7] {
+pub fn all() -> [(&'static str, String); 8] {
     [
         ("board.json", extensible::<BoardFile>()),
         ("chain.json", text::<ChainFile>()),
+        ("known-failures.json", text::<KnownFailuresFile>()),
         ("project.json", text::<ProjectFile>()),
         ("report.json", text::<Report>()),
         ("scenario.json", extensible::<ScenarioFile>()),

@@ -16,7 +16,7 @@ use shakedown_harness::report::Recorded;
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::shell::OurCommand;
 
-use crate::e2e::{self, Planned, RunArgs};
+use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
 
 /// Arguments of `conformance`.
@@ -149,13 +149,13 @@ fn folders(
             ),
         })
         .collect();
-    let (runs, unable) = e2e::run_all(project, &planned, &args.run, 1)?;
+    let (runs, unable) = e2e::run_all(project, &planned, &args.run, Execution::plain())?;
     if let Some(error) = unable {
         args.run.say(&format!("a run could not begin: {error}"));
     }
     Ok(runs
         .into_iter()
-        .map(|(report, folder)| (report.scenario, folder))
+        .map(|run| (run.last.scenario, run.folder))
         .collect())
 }
 

@@ -21,7 +21,7 @@ use shakedown_harness::project::Project;
 use shakedown_harness::report::Class;
 use shakedown_harness::shell::OurCommand;
 
-use crate::e2e::{self, Planned, RunArgs};
+use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
 
 /// Arguments of `e2e defects`.
@@ -152,9 +152,9 @@ fn observe(
         ),
     };
     let begun = Instant::now();
-    let (runs, failed) = e2e::run_all(project, &[planned], &args.run, 1)?;
+    let (runs, failed) = e2e::run_all(project, &[planned], &args.run, Execution::plain())?;
     match (runs.first(), failed) {
-        (Some((report, _)), _) => Ok(Observed::of(report, begun.elapsed().as_secs_f64())),
+        (Some(run), _) => Ok(Observed::of(&run.last, begun.elapsed().as_secs_f64())),
         (None, Some(error)) => Err(error).context("a run could not begin"),
         (None, None) => bail!("stopped"),
     }

@@ -1,7 +1,5 @@
 //! `shakedown e2e --list`: what would be run.
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use serde::Serialize;
 use shakedown_harness::board::Board;
@@ -21,11 +19,7 @@ struct Entry<'a> {
 }
 
 /// Shows the runs, a line each or as a JSON array.
-pub(crate) fn run(
-    selected: &[(&Scenario, &Board)],
-    project: &Project,
-    json: bool,
-) -> Result<ExitCode> {
+pub(crate) fn run(selected: &[(&Scenario, &Board)], project: &Project, json: bool) -> Result<()> {
     let entries = selected.iter().map(|(scenario, board)| Entry {
         scenario: &scenario.name,
         board: &board.name,
@@ -40,7 +34,7 @@ pub(crate) fn run(
     let entries: Vec<_> = entries.collect();
     if json {
         println!("{}", serde_json::to_string_pretty(&entries)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     let width = entries.iter().map(|e| e.scenario.len()).max().unwrap_or(0);
     for entry in &entries {
@@ -49,5 +43,5 @@ pub(crate) fn run(
             entry.scenario, entry.board, entry.tier, entry.title
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -38,6 +38,11 @@ impl Recording {
         })
     }
 
+    /// The board is switched on again, and watched through another monitor.
+    pub(crate) fn next_boot(&self, monitor: Monitor) {
+        self.screens.next_boot(monitor);
+    }
+
     /// Takes the last picture, before the plug is pulled.
     pub(crate) async fn end_of_run(&mut self) {
         self.screens.last().await;

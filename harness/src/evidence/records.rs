@@ -9,7 +9,7 @@ use super::bundling;
 use crate::folder::RunFolder;
 use crate::plan::Job;
 use crate::report::html::write_page;
-use crate::report::{Class, Failure, Report, Verdict};
+use crate::report::{Class, Failure, Report, SincePassed, Verdict, last_passed, past_runs};
 use crate::services::access_line;
 use crate::timeline::{Event, HostTrouble, Record, ServiceId, Timeline, Versioned};
 
@@ -25,6 +25,7 @@ pub(crate) fn keep_evidence(
     if let Err(e) = write_records(&job.folder, records, started) {
         report.lost.push(in_folder(e));
     }
+    report.since_passed = since_passed(&job.folder, report);
     if let Err(e) = report.write(&job.folder) {
         report.lost.push(in_folder(e));
         return;
@@ -53,6 +54,18 @@ pub(crate) fn keep_evidence(
         // It may be that this one can be written.
         let _ = report.write(&job.folder);
     }
+}
+
+/// What differs since the last run of the same that passed, of those whose folders lie beside `folder`; nothing of a run that passed itself.
+fn since_passed(folder: &Path, report: &Report) -> Option<SincePassed> {
+    if report.verdict == Verdict::Passed {
+        return None;
+    }
+    let past = past_runs(folder.parent()?);
+    let passed = last_passed(&past, &report.scenario, &report.board)?;
+    let name = passed.folder.file_name()?.to_string_lossy();
+    let since = SincePassed::between(&name, &passed.report, &report.parts);
+    Some(since)
 }
 
 /// What to say of a disk that has no room left for a run's files.

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::folder::RunFolder;
+use crate::judge::label;
 use crate::machine::{MachineError, Monitor};
 use crate::timeline::{Cursor, Event, Record, Timeline};
 
@@ -23,12 +25,14 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Screens {
     done: CancellationToken,
+    monitor: watch::Sender<Monitor>,
     task: Option<AbortOnDropHandle<()>>,
 }
 
 impl Screens {
     /// Photographs at every stage. Needs a tokio runtime.
     pub(crate) fn start(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
+        let (sender, monitor) = watch::channel(monitor);
         let camera = Camera {
             // QEMU has a working directory of its own.
             folder: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
@@ -40,8 +44,14 @@ impl Screens {
         let task = tokio::spawn(camera.run(done.clone()));
         Self {
             done,
+            monitor: sender,
             task: Some(AbortOnDropHandle::new(task)),
         }
+    }
+
+    /// The board has another emulator from now on.
+    pub(crate) fn next_boot(&self, monitor: Monitor) {
+        self.monitor.send_replace(monitor);
     }
 
     /// Photographs once more, and no more after that.
@@ -57,7 +67,8 @@ impl Screens {
 /// Takes pictures and keeps them.
 struct Camera {
     folder: PathBuf,
-    monitor: Monitor,
+    /// The emulator of the newest boot.
+    monitor: watch::Receiver<Monitor>,
     timeline: Timeline,
     /// The pictures that were kept. A cursor that blinks makes the same two again and again.
     kept: Vec<Vec<u8>>,
@@ -74,10 +85,13 @@ impl Camera {
                 () = done.cancelled() => break,
             };
             if let Event::Stage { name, .. } = record.event
-                && !self.shoot(Some(&name)).await
+                && !self.shoot(Some(&label(record.boot, &name))).await
             {
-                // Where there was no picture there will be none.
-                return;
+                // Where there was no picture there will be none until another emulator is started.
+                tokio::select! {
+                    next = self.monitor.changed() => if next.is_err() { return },
+                    () = done.cancelled() => return,
+                }
             }
         }
         self.shoot(None).await;
@@ -99,7 +113,8 @@ impl Camera {
         let path = self.folder.join(&name);
         std::fs::create_dir_all(self.folder.join(FOLDER))?;
         let arguments = json!({ "filename": path, "format": "png" });
-        let dump = self.monitor.execute("screendump", arguments);
+        let monitor = self.monitor.borrow_and_update().clone();
+        let dump = monitor.execute("screendump", arguments);
         timeout(LONGEST, dump)
             .await
             .map_err(|_| ScreenError::Late)??;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use tempfile::TempDir;
@@ -143,13 +144,10 @@ impl Project {
     /// A new folder for a run.
     #[must_use]
     pub fn run_folder(&self, scenario: &Scenario, board: &Board) -> PathBuf {
-        let since_epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
         // Two commands may begin in the same millisecond.
         let name = format!(
             "{}-{}-{}-{}",
-            since_epoch.as_millis(),
+            moment(),
             std::process::id(),
             scenario.name,
             board.name
@@ -185,6 +183,17 @@ impl Project {
             .tempdir_in(&self.runs)
             .map_err(failed)
     }
+}
+
+/// Milliseconds since the epoch, never the same twice in this process: repetitions of a run may begin at once.
+fn moment() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = since_epoch.unwrap_or_default().as_millis();
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let next = |last: u64| now.max(last.saturating_add(1));
+    let set = LAST.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
+    set.map_or(now, next)
 }
 
 /// The folder of the project that is meant.
@@ -253,6 +262,12 @@ mod tests {
         assert!(!mine.boot.script.is_empty());
         assert!(names(&project).contains(&"alpine-https"));
         assert_eq!(project.board("my-board").unwrap().title, "My board");
+    }
+
+    #[test]
+    fn no_two_runs_have_one_folder() {
+        let moments: BTreeSet<_> = (0..100).map(|_| moment()).collect();
+        assert_eq!(moments.len(), 100);
     }
 
     #[test]

@@ -6,16 +6,22 @@
 
 mod changed;
 mod config;
+mod date;
 mod discovery;
 mod error;
+mod failed;
 mod filter;
 mod fitting;
+mod known_failures;
 mod selection;
 
 pub use changed::{ChangedError, affected};
 pub(crate) use config::ProjectFile;
 pub use config::{CONFIG_FILE, Defaults, PROJECT_FILE};
+pub use date::Date;
 pub use discovery::{Builtin, Project};
 pub use error::ProjectError;
 pub use fitting::fitting;
+pub(crate) use known_failures::KnownFailuresFile;
+pub use known_failures::{KNOWN_FAILURES_FILE, KnownFailure, KnownFailures};
 pub use selection::Runs;

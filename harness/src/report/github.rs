@@ -122,7 +122,9 @@ mod tests {
         flaky.earlier.push((failed.last.clone(), "folder".into()));
         let line = annotation(&flaky, Path::new("a.toml")).unwrap();
         assert!(
-            line.starts_with("::warning file=a.toml,line=1,title=alpine-http on raspi3b%3A flaky::failed"),
+            line.starts_with(
+                "::warning file=a.toml,line=1,title=alpine-http on raspi3b%3A flaky::failed"
+            ),
             "{line}"
         );
         let text = summary(&[passed, failed]);

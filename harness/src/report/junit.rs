@@ -4,15 +4,13 @@
 //! Source: GitLab's documentation, "Unit test reports": an attachment is a line `[[ATTACHMENT|path]]` of the standard output, its path
 //! relative to the project's folder; the first one is shown.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use quick_junit::{
-    NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite,
-};
+use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use super::html::PAGE_FILE;
 use super::{
-    Attempts, Report, Standing, Verdict, failure_text, limitations_text, verdict_sentence,
+    Attempts, Boot, Report, Standing, Verdict, failure_text, limitations_text, verdict_sentence,
 };
 
 /// The XML of runs. Paths in it are relative to `root`.
@@ -24,7 +22,13 @@ use super::{
 /// The XML cannot be written, which no text of a report can cause.
 pub fn junit(runs: &[Attempts], root: &Path) -> Result<String, SerializeError> {
     let mut suite = TestSuite::new("shakedown");
-    suite.add_test_cases(runs.iter().map(|run| test_case(run, root)));
+    for run in runs {
+        let case = test_case(run, root);
+        let boots = run.last.boots.iter();
+        let boots: Vec<_> = boots.map(|b| boot_case(b, run, &case.name)).collect();
+        suite.add_test_case(case);
+        suite.add_test_cases(boots);
+    }
     let whole = runs.iter().flat_map(Attempts::all).map(Report::whole).sum();
     suite.set_time(whole);
     let mut all = quick_junit::Report::new("shakedown");
@@ -47,6 +51,26 @@ fn test_case(run: &Attempts, root: &Path) -> TestCase {
         case.add_property((name.as_str(), format!("{:.3}", stage.took).as_str()));
     }
     case.set_system_out(output(report, &run.folder, root));
+    case
+}
+
+/// A boot of a run that has several. Its time is that of the run already, so it has none of its own.
+fn boot_case(boot: &Boot, run: &Attempts, name: &str) -> TestCase {
+    let status = match (boot.verdict, run.standing()) {
+        (Verdict::Passed, _) => TestCaseStatus::success(),
+        (_, Standing::KnownFailure) => TestCaseStatus::skipped(),
+        (verdict, _) => {
+            let mut status = TestCaseStatus::non_success(kind(verdict));
+            let failure = run.last.failure.as_ref();
+            status.set_message(failure.map_or("no reason given", |f| f.cause.as_str()));
+            status
+        }
+    };
+    let mut case = TestCase::new(format!("{name} {}", boot.name()), status);
+    case.set_classname(format!("shakedown.{}", run.last.scenario));
+    case.add_property(("stages", boot.reached.to_string().as_str()));
+    case.add_property(("seconds", format!("{:.3}", boot.took).as_str()));
+    case.set_system_out(format!("{}: {}", boot.name(), boot.text()));
     case
 }
 
@@ -153,6 +177,16 @@ mod tests {
         ]);
         let mut known = Attempts::once(failed("as always"), folder(5));
         known.last.turn.repetition = 3;
+        known.last.boots = [(1, Verdict::Passed), (2, Verdict::Failed)]
+            .map(|(number, verdict)| Boot {
+                board: None,
+                number,
+                verdict,
+                reached: 1,
+                last_stage: Some("iPXE".into()),
+                took: 2.0,
+            })
+            .into();
         known.known = Some("DHCP of the farm is late (issue 7)".into());
         let runs = [flaky.unwrap(), twice.unwrap(), known];
         insta::assert_snapshot!(junit(&runs, Path::new("/project")).unwrap());

@@ -1,34 +1,41 @@
 //! What came of a run: verdict, times, evidence. Made from the timeline alone, so a report does not care how its events came about.
 
 mod attempts;
+mod boots;
 pub mod bundle;
 mod columns;
 mod compare;
 mod failure;
 mod fault;
 pub mod github;
+pub mod gitlab;
+mod history;
 pub mod html;
 mod journal;
 mod junit;
 mod model;
 mod recorded;
+mod since;
 mod statistics;
 mod stream;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 mod turn;
 
 pub use attempts::{Attempts, OnFlaky, Standing, bisect_status, exit_status};
+pub use boots::Boot;
 pub use compare::comparison;
 pub(crate) use failure::line;
 pub use failure::{Class, Failure};
 pub use fault::{Effect, Fault};
+pub use history::{Past, failed_last, last_passed, past_runs};
 pub use journal::journal_text;
 pub use junit::junit;
 pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
 pub use recorded::{RecordError, Recorded};
+pub use since::{PartChange, SincePassed};
 pub use statistics::statistics_table;
 pub use stream::{End, StreamContent, StreamLine};
 pub use table::summary_table;

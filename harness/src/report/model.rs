@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Fault, Turn};
+use super::{Boot, Failure, Fault, SincePassed, Turn};
 use crate::folder::RunFolder;
 use crate::mac::Mac;
 
@@ -52,8 +52,14 @@ pub struct Report {
     pub faults: Vec<Fault>,
     /// Every stage that was reached, in order.
     pub stages: Vec<StageTime>,
+    /// Every boot that began, of a run that has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boots: Vec<Boot>,
     /// Why it did not pass.
     pub failure: Option<Failure>,
+    /// What differs since the last run of the same that passed; nothing of a run that passed, or where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_passed: Option<SincePassed>,
     /// How it ended, where it was to end before its chain.
     #[serde(default)]
     pub ending: Option<Ending>,
@@ -95,6 +101,18 @@ pub enum Verdict {
     Failed,
     /// The run could not take place; it says nothing of the image.
     CouldNotRun,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::CouldNotRun => "could not run",
+        }
+    }
 }
 
 /// The end of a run that was to end before its chain, and did.

@@ -126,9 +126,17 @@ mod tests {
         let mut failed = report("alpine-http", &[("U-Boot", 3.0)], Verdict::Failed);
         failed.failure = Some(Failure::new(Class::Board, "silent".into(), &[]));
         let reports = [
-            report("alpine-http", &[("U-Boot", 1.0), ("Linux", 10.0)], Verdict::Passed),
+            report(
+                "alpine-http",
+                &[("U-Boot", 1.0), ("Linux", 10.0)],
+                Verdict::Passed,
+            ),
             failed,
-            report("alpine-http", &[("U-Boot", 2.0), ("Linux", 14.0)], Verdict::Passed),
+            report(
+                "alpine-http",
+                &[("U-Boot", 2.0), ("Linux", 14.0)],
+                Verdict::Passed,
+            ),
             report("once", &[("U-Boot", 2.0)], Verdict::Passed),
         ];
         let reports: Vec<_> = reports.iter().collect();

@@ -1,7 +1,7 @@
 //! The table of runs at the end of a command.
 
 use super::columns::{Column, GAP, text, wide};
-use super::{Attempts, Report, Standing, Verdict};
+use super::{Attempts, Boot, Report, Standing, Verdict};
 
 /// So many runs stand beside each other, with a row for each stage; more of them have a row each.
 const SIDE_BY_SIDE: usize = 2;
@@ -16,15 +16,16 @@ pub fn summary_table(runs: &[Attempts], width: usize) -> String {
     if runs.len() <= SIDE_BY_SIDE && wide(&by_stage) <= width {
         return text(&by_stage) + legend(runs);
     }
-    text(&by_run(runs, width)) + legend(runs) + "\n" + &counts(runs)
+    text(&by_run(runs, width)) + &by_boot(runs) + legend(runs) + "\n" + &counts(runs)
 }
 
 /// A row for each stage, a column for each run.
 fn by_stage(runs: &[Attempts]) -> Vec<Column> {
     let stages = stage_names(runs.iter().map(|run| &run.last));
     let last = ["whole, s", "CPU s, QEMU", "verdict"];
-    let labels: Vec<_> = stages.iter().copied().chain(last).collect();
-    let mut columns = vec![Column::new("", &labels, |label| (*label).to_owned()).of_words()];
+    let labels = stages.iter().copied().chain(last).map(ToOwned::to_owned);
+    let labels: Vec<String> = labels.chain(boot_names(runs)).collect();
+    let mut columns = vec![Column::new("", &labels, Clone::clone).of_words()];
     columns.extend(runs.iter().map(|run| {
         let report = &run.last;
         let mut column = Column::new(
@@ -34,6 +35,10 @@ fn by_stage(runs: &[Attempts]) -> Vec<Column> {
         );
         let cpu = format!("{:.1}", report.qemu_cpu_seconds);
         column.cells.extend([whole(report), cpu, verdict(run)]);
+        column.cells.extend(boot_names(runs).iter().map(|name| {
+            let boot = report.boots.iter().find(|boot| boot.name() == *name);
+            boot.map_or("-".into(), boot_verdict)
+        }));
         column
     }));
     columns
@@ -89,6 +94,44 @@ fn by_run(runs: &[Attempts], width: usize) -> Vec<Column> {
     columns
 }
 
+/// The boots of runs that have several, a row each.
+fn by_boot(runs: &[Attempts]) -> String {
+    let boots = runs.iter().flat_map(|run| {
+        let name = move |boot| (format!("{} on {}", run.name(), run.last.board), boot);
+        run.last.boots.iter().map(name)
+    });
+    let boots: Vec<(String, &Boot)> = boots.collect();
+    if boots.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        Column::new("", &boots, |(run, boot)| format!("{run}, {}", boot.name())).of_words(),
+        Column::new("stages", &boots, |(_, boot)| boot.reached.to_string()),
+        Column::new("verdict", &boots, |(_, boot)| boot_verdict(boot)).of_words(),
+    ];
+    format!("\n{}", text(&columns))
+}
+
+/// Names of the boots of all runs, in order and none twice.
+fn boot_names(runs: &[Attempts]) -> Vec<String> {
+    let mut names = Vec::new();
+    for name in runs.iter().flat_map(|run| &run.last.boots).map(Boot::name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// As in `passed to "Linux" in 12.3 s`.
+fn boot_verdict(boot: &Boot) -> String {
+    let verdict = match boot.verdict {
+        Verdict::Failed => "FAILED",
+        other => other.name(),
+    };
+    format!("{verdict} {}", boot.text())
+}
+
 /// The stages of all runs in the order of the chain: one that a run does not have stands where another run has it.
 pub(super) fn stage_names<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
@@ -107,9 +150,14 @@ pub(super) fn stage_names<'a>(reports: impl Iterator<Item = &'a Report>) -> Vec<
     names
 }
 
-/// The first word of a stage's name.
-fn short(stage: &str) -> &str {
-    stage.split(' ').next().unwrap_or(stage)
+/// The first word of a stage's name, with the number of its boot if it is a later one: `2: U-Boot`.
+fn short(stage: &str) -> String {
+    let later = stage.strip_prefix("boot ");
+    let (boot, name) = match later.and_then(|later| later.split_once(": ")) {
+        Some((number, name)) => (format!("{number}: "), name),
+        None => (String::new(), stage),
+    };
+    boot + name.split(' ').next().unwrap_or(name)
 }
 
 fn took(report: &Report, name: &str) -> String {
@@ -232,13 +280,32 @@ mod tests {
         flaky.last.turn.repetition = 2;
         let failed = report("alpine-http", &[], Verdict::Failed);
         flaky.earlier.push((failed, "folder".into()));
-        let runs: Vec<_> = two()
-            .into_iter()
-            .chain([once(refused), flaky])
-            .collect();
+        let runs: Vec<_> = two().into_iter().chain([once(refused), flaky]).collect();
         let tables = [100, 76, 20].map(|width| summary_table(&runs, width));
         let widest = tables[1].lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(76), "{widest:?}");
+        insta::assert_snapshot!(tables.join("\n"));
+    }
+
+    #[test]
+    fn each_boot_has_a_row() {
+        let boot = |number, verdict, last: Option<&str>| Boot {
+            board: None,
+            number,
+            verdict,
+            reached: usize::from(last.is_some()),
+            last_stage: last.map(Into::into),
+            took: 3.5,
+        };
+        let stages = [("U-Boot", 0.9), ("boot 2: U-Boot", 5.0)];
+        let mut report = report("power-cycle", &stages, Verdict::Failed);
+        report.boots = vec![
+            boot(1, Verdict::Passed, Some("U-Boot")),
+            boot(2, Verdict::Failed, None),
+        ];
+        let run = once(report);
+        let narrow = [run.clone(), run.clone(), run.clone()];
+        let tables = [summary_table(&[run], 100), summary_table(&narrow, 100)];
         insta::assert_snapshot!(tables.join("\n"));
     }
 }

@@ -3,7 +3,7 @@
 use super::{Report, StageTime, Turn, Verdict};
 
 /// A report of stages with the seconds that each took.
-pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -> Report {
+pub(crate) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -> Report {
     let mut at = 0.0;
     let stages = stages.iter().map(|(name, took)| {
         at += took;
@@ -30,7 +30,9 @@ pub(super) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         chain: Vec::new(),
         faults: Vec::new(),
         stages: stages.collect(),
+        boots: Vec::new(),
         failure: None,
+        since_passed: None,
         ending: None,
         container_system: None,
         container_version: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Ending, Failure, Report, Verdict};
+use super::{Ending, Failure, Report, SincePassed, Verdict};
 
 /// The verdict in a sentence.
 #[must_use]
@@ -17,7 +17,10 @@ pub fn verdict_sentence(report: &Report) -> String {
     // What another run went through is not passed off as this one's.
     let restored = report.last_restored();
     let from = restored.map(|stage| format!(" from \"{}\" on", stage.name));
-    let from = from.unwrap_or_default();
+    let mut from = from.unwrap_or_default();
+    if report.turn.attempt > 1 {
+        from = format!(" at attempt {}{from}", report.turn.attempt);
+    }
     if let (Verdict::Passed, Some(ending)) = (report.verdict, &report.ending) {
         return match &ending.refused_before {
             Some(stage) => format!("passed{from}: refused before \"{stage}\", as expected"),
@@ -107,6 +110,9 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
         "last network",
         failure.last_network.as_deref().unwrap_or("none"),
     );
+    for line in report.since_passed.iter().flat_map(SincePassed::lines) {
+        field("changed", &line);
+    }
     if let (Some(run), Some(stage)) = (&report.restored_from, report.last_restored()) {
         field("went on from", &format!("\"{}\" of {run}", stage.name));
     }

@@ -88,6 +88,7 @@ async fn go(
         .await
     {
         let (next, expectations) = plug.cycle(live, job, timeline).await?;
+        recording.next_boot(next.machine().monitor().clone());
         script.next_boot(expectations, guest(&next));
         live = next;
     }

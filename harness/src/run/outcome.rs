@@ -5,9 +5,9 @@ use std::time::SystemTime;
 use crate::host::host_scale;
 use crate::judge::{JudgedStage, Outcome, StageOutcome, Verdict as Judgement, label};
 use crate::plan::Job;
-use crate::report::{CpuSeconds, Failure, Report, StageTime, Verdict};
+use crate::report::{Boot, CpuSeconds, Failure, Report, StageTime, Verdict};
 use crate::script::Followed;
-use crate::timeline::{Event, Power, Record};
+use crate::timeline::{BoardId, Event, Power, Record};
 use crate::world::faults;
 
 /// A report of which nothing is known but what is to be run.
@@ -27,7 +27,9 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         chain: job.plan().labels(),
         faults: faults(job.scenario),
         stages: Vec::new(),
+        boots: Vec::new(),
         failure: None,
+        since_passed: None,
         ending: None,
         container_system: None,
         container_version: None,
@@ -51,6 +53,7 @@ impl Report {
         self.verdict = verdict.outcome.into();
         self.ending.clone_from(&verdict.ending);
         self.stages = stage_times(verdict, &followed.cpu, &followed.records);
+        self.boots = boots(verdict, self.verdict, &followed.records);
         let finding = verdict.finding.as_ref();
         self.failure = finding.map(|finding| Failure::of(finding, &followed.records));
     }
@@ -93,6 +96,53 @@ fn stage_times(
         StageOutcome::NotReached | StageOutcome::NotJudged => None,
     };
     verdict.stages.iter().filter_map(time).collect()
+}
+
+/// What came of each boot that began, of a run that has several. The script goes on to the next boot only when the one before did what its step
+/// awaits, so the run's verdict is that of the last boot of a board.
+fn boots(verdict: &Judgement, of_run: Verdict, records: &[Record]) -> Vec<Boot> {
+    let mut kinds: Vec<(&Option<BoardId>, u32)> = Vec::new();
+    for stage in &verdict.stages {
+        let kind = (&stage.board, stage.boot);
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    if kinds.len() < 2 {
+        return Vec::new();
+    }
+    let began = |(board, boot): &(&Option<BoardId>, u32)| {
+        let is_on = |r: &Record| {
+            let of_board = board.is_none() || r.board == **board;
+            of_board && r.boot == *boot && r.event == Event::Power { action: Power::On }
+        };
+        records.iter().any(is_on)
+    };
+    let begun: Vec<_> = kinds.into_iter().filter(began).collect();
+    let boot = |(board, number): &(&Option<BoardId>, u32)| {
+        let own = verdict.stages.iter();
+        let own = own.filter(|s| s.board == **board && s.boot == *number);
+        let (all, reached): (usize, Vec<_>) = own.fold((0, vec![]), |(n, mut reached), stage| {
+            if let Some((at, _)) = stage.outcome.reached() {
+                reached.push((at, stage.name.clone()));
+            }
+            (n + 1, reached)
+        });
+        let is_followed = begun.iter().any(|(b, n)| b == board && n > number);
+        let last = reached.last();
+        Boot {
+            board: board.as_ref().map(ToString::to_string),
+            number: number + 1,
+            verdict: match is_followed || reached.len() == all {
+                true => Verdict::Passed,
+                false => of_run,
+            },
+            reached: reached.len(),
+            took: last.map_or(0.0, |(at, _)| at.as_secs_f64()),
+            last_stage: last.map(|(_, name)| name.clone()),
+        }
+    };
+    begun.iter().map(boot).collect()
 }
 
 /// The value of a key that an `os-release` on the console gives (os-release(5)).

@@ -186,6 +186,8 @@ impl RunLine {
         self.bar.disable_steady_tick();
         self.bars.remove(&self.bar);
         let (mark, look) = match report.verdict {
+            // Only a run that failed is tried again.
+            Verdict::Passed if report.turn.attempt > 1 => ("≈", self.style().magenta()),
             Verdict::Passed => ("✔", self.style().green()),
             Verdict::Failed => ("✘", self.style().red()),
             Verdict::CouldNotRun => ("○", self.style().yellow()),

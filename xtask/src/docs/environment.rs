@@ -57,6 +57,10 @@ const VARIABLES: &[(&str, &str)] = &[
         "GITHUB_ACTIONS, GITHUB_STEP_SUMMARY",
         "set by GitHub: failed runs become annotations, and the results a summary",
     ),
+    (
+        "GITLAB_CI, CI_PROJECT_DIR",
+        "set by GitLab: each run becomes a section of the job's log, and attachments are found from the repository",
+    ),
 ];
 
 /// Variables that the pipelines' files, the tests and the parts of a run use among themselves.

@@ -6,9 +6,15 @@ use super::{head, table};
 const CODES: &[[&str; 4]] = &[
     [
         "`e2e`, `e2e repro`",
-        "every run passed",
-        "a run failed",
+        "every run passed, or failed in a way that `known-failures.toml` knows",
+        "a run failed; with `--flaky fail` also one that passed at a later attempt",
         "none failed and one could not take place or left evidence behind that could not be kept, or the command could not do its work",
+    ],
+    [
+        "`e2e --bisect`",
+        "as above",
+        "as above",
+        "never: what is 2 above is 125 here, with which `git bisect run` leaves a commit out",
     ],
     [
         "`replay`",

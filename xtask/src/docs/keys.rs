@@ -8,7 +8,7 @@ use shakedown_harness::schema;
 use super::{head, table};
 
 /// Schemas of the page, and what their files are.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 5] = [
     (
         "project.json",
         "shakedown.toml",
@@ -18,6 +18,11 @@ const FILES: [(&str, &str, &str); 4] = [
         "scenario.json",
         "scenarios/NAME.toml",
         "What a run does with a board and what must come of it.",
+    ),
+    (
+        "known-failures.json",
+        "known-failures.toml",
+        "Failures that are known and not yet mended, beside `shakedown.toml`. They are shown and do not fail a command, until their day has passed.",
     ),
     ("board.json", "boards/NAME.toml", "An emulated board."),
     (

@@ -16,7 +16,7 @@ use crate::report::{Report, Verdict, verdict_sentence};
 /// Name of the page in the folder that holds the runs' folders.
 pub const INDEX_FILE: &str = "index.html";
 /// How many folders deep runs are looked for.
-const DEPTH: usize = 2;
+const DEPTH: usize = 6;
 /// Most runs of one kind in a history's picture.
 const HISTORY: usize = 30;
 
@@ -101,7 +101,8 @@ struct Compared<'a> {
     whole: f64,
 }
 
-/// Writes the index of the runs whose folders are in `folder` or one level below, and returns where it is.
+/// Writes the index of the runs whose folders are in `folder` or some levels below, as where a pipeline's artifacts were unpacked, and returns
+/// where it is.
 ///
 /// # Errors
 /// The folder cannot be read or written to.
@@ -147,7 +148,7 @@ fn collect(
         if path.join(RunFolder::REPORT).is_file() {
             match Report::read(&path) {
                 Ok(report) => runs.push(Run {
-                    verdict: verdict_class(report.verdict),
+                    verdict: verdict_class(&report),
                     sentence: verdict_sentence(&report),
                     has_page: path.join(PAGE_FILE).is_file(),
                     folder: name,

@@ -138,7 +138,7 @@ pub fn page(run: &Recorded) -> Result<String, PageError> {
         css: STYLE,
         script: include_str!("../../../templates/run.js"),
         report: &run.report,
-        verdict: verdict_class(run.report.verdict),
+        verdict: verdict_class(&run.report),
         sentence: verdict_sentence(&run.report),
         begun: begun(&run.report),
         restored: run.report.stages.len() - run.report.own_stages().count(),
@@ -180,9 +180,10 @@ fn files(run: &Recorded) -> Vec<(&str, &'static str)> {
     others.map(|name| (name, RunFolder::about(name))).collect()
 }
 
-/// The verdict as a class of the style sheet.
-pub(super) fn verdict_class(verdict: Verdict) -> &'static str {
-    match verdict {
+/// The verdict as a class of the style sheet. A run that passed after an attempt that failed is flaky: only a failed run is tried again.
+pub(super) fn verdict_class(report: &Report) -> &'static str {
+    match report.verdict {
+        Verdict::Passed if report.turn.attempt > 1 => "flaky",
         Verdict::Passed => "passed",
         Verdict::Failed => "failed",
         Verdict::CouldNotRun => "could-not-run",

@@ -1,0 +1,123 @@
+//! `shakedown e2e`: which runs are meant, and what they are made of.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use shakedown_common::COULD_NOT_RUN;
+use shakedown_harness::host::runs_at_a_time;
+use shakedown_harness::project::{affected, fitting};
+use shakedown_harness::report::{bisect_status, exit_status};
+use shakedown_harness::scenario::Tier;
+use shakedown_harness::shell::OurCommand;
+
+use super::args::{Args, Command, TierArg};
+use super::results::carry_out;
+use super::runs::{Execution, Planned};
+use crate::globals::Globals;
+use crate::{defects, list, repro};
+
+/// Runs the command; the exit status is 0 when all passed, 1 when one failed, 2 when one could not run, or as `git bisect run` takes it.
+pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    match &args.command {
+        Some(Command::Repro(args)) => return repro::run(args, globals),
+        Some(Command::Defects(args)) => return defects::run(args, globals),
+        None => {}
+    }
+    let status = match select_and_run(args, globals) {
+        // A commit that has no such scenario cannot be tested.
+        Err(error) if args.series.bisect => {
+            eprintln!("error: {error:#}");
+            COULD_NOT_RUN
+        }
+        status => status?,
+    };
+    Ok(ExitCode::from(match args.series.bisect {
+        true => bisect_status(status),
+        false => status,
+    }))
+}
+
+/// Makes the runs that are meant, and returns the exit status.
+fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
+    let project = globals.project()?;
+    let tier = match args.tier {
+        TierArg::Smoke => Tier::Smoke,
+        TierArg::Full => Tier::Full,
+    };
+    let selected = project.select(
+        &args.filters,
+        args.board
+            .as_deref()
+            .or(project.defaults().board.as_deref()),
+        tier,
+    )?;
+    let selected = match &args.changed {
+        Some(base) => {
+            let (affected, why) = affected(selected, project.root(), base.as_deref())?;
+            eprint!("{why}");
+            affected
+        }
+        None => selected,
+    };
+    if selected.is_empty() {
+        args.run
+            .say("nothing was run: nothing that has changed can affect any of these runs");
+        return Ok(0);
+    }
+    let selected = match args.only_failed {
+        true => project.only_failed(selected),
+        false => selected,
+    };
+    if selected.is_empty() {
+        args.run
+            .say("nothing was run: none of these failed when it was run last");
+        return Ok(0);
+    }
+    if args.list {
+        list::run(&selected, &project, args.run.json)?;
+        return Ok(0);
+    }
+    let kit = args.parts.kit(project.defaults())?;
+    if let Some(warning) = kit.warning() {
+        eprintln!("note: {warning}");
+    }
+    let selected = match kit.provisioned() {
+        Some(given) => {
+            let (fitting, notes) = fitting(selected, given)?;
+            for note in notes {
+                eprintln!("note: {note}");
+            }
+            fitting
+        }
+        None => selected,
+    };
+    let mut planned = Vec::new();
+    for (scenario, board) in selected {
+        let parts = Arc::new(kit.parts(board)?);
+        planned.push(Planned {
+            scenario,
+            board,
+            parts,
+            checkpoints: (!args.no_checkpoints).then(|| project.checkpoints_folder()),
+            mac: None,
+            is_given: args.parts.image.is_some() || project.defaults().image.is_some(),
+            reproduce: format!(
+                "{} {} --board {}{}",
+                OurCommand("e2e"),
+                scenario.name,
+                board.name,
+                args.parts.words()
+            ),
+        });
+    }
+    let jobs = args.jobs.or(project.defaults().jobs);
+    let jobs = jobs.unwrap_or_else(runs_at_a_time).max(1);
+    let execution = Execution {
+        jobs,
+        policy: args.series.policy(),
+        load: args.series.load,
+    };
+    let runs = carry_out(&project, &planned, &args.run, execution)?;
+    Ok(exit_status(&runs, args.series.on_flaky()))
+}

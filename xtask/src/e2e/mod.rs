@@ -1,0 +1,11 @@
+//! `shakedown e2e`: scenarios on boards, with a live line each and a table at the end.
+
+mod args;
+mod command;
+mod results;
+mod runs;
+
+pub(crate) use args::{Args, RunArgs};
+pub(crate) use command::run;
+pub(crate) use results::carry_out;
+pub(crate) use runs::{Execution, Planned, run_all};

@@ -1,0 +1,221 @@
+//! Runs, several at a time, with a live line each.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use shakedown_common::view::{RunLine, Show, View};
+use shakedown_harness::board::Board;
+use shakedown_harness::host::on_own_core;
+use shakedown_harness::mac::Mac;
+use shakedown_harness::plan::{Extras, ImageCheck, Job, Parts, Start};
+use shakedown_harness::pool::{self, Load, Policy};
+use shakedown_harness::project::Project;
+use shakedown_harness::report::{Attempts, Report, Turn, Verdict, bundle};
+use shakedown_harness::run::run as run_job;
+use shakedown_harness::scenario::Scenario;
+use shakedown_harness::shell::OurCommand;
+use shakedown_harness::timeline::{Cursor, Event, Record, StoppedBy, Timeline};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::args::RunArgs;
+
+/// A run that is to be made.
+pub(crate) struct Planned<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) board: &'a Board,
+    pub(crate) parts: Arc<Parts>,
+    /// Where checkpoints are kept, if they may be used.
+    pub(crate) checkpoints: Option<PathBuf>,
+    /// The image is not one of ours.
+    pub(crate) is_given: bool,
+    /// The board's hardware address, where it is that of another run.
+    pub(crate) mac: Option<Mac>,
+    /// The command that runs the same again.
+    pub(crate) reproduce: String,
+}
+
+/// How runs are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Execution {
+    /// How many at a time.
+    pub(crate) jobs: usize,
+    /// How often each.
+    pub(crate) policy: Policy,
+    /// Busy loops beside them.
+    pub(crate) load: usize,
+}
+
+impl Execution {
+    /// Each run once, one after the other.
+    pub(crate) fn plain() -> Self {
+        Self {
+            jobs: 1,
+            policy: Policy::default(),
+            load: 0,
+        }
+    }
+}
+
+/// What came of runs, and why one could not begin.
+pub(crate) type Made = (Vec<Attempts>, Option<std::io::Error>);
+
+/// Makes the runs, each on a core of its own. One that cannot even begin does not hide what came of the others.
+pub(crate) fn run_all(
+    project: &Project,
+    planned: &[Planned<'_>],
+    args: &RunArgs,
+    execution: Execution,
+) -> Result<Made> {
+    let Execution { jobs, policy, load } = execution;
+    // It ends with the runs.
+    let _load = Load::start(load).context("cannot start the load beside the runs")?;
+    let view = View::new(Show {
+        console: args.verbose,
+        json: args.json,
+        several: planned.len() > 1,
+    });
+    let (stop_tx, stop) = watch::channel(None);
+    let signals = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let stopped = signals.block_on(async { stop_signal() })?;
+    signals.spawn(async move {
+        stop_tx.send_replace(Some(stopped.await));
+        // Keep the task alive so that waiters never see a closed channel.
+        stop_tx.closed().await;
+    });
+    let at_a_time = NonZero::new(jobs).unwrap_or(NonZero::<usize>::MIN);
+    let work = |planned: &Planned<'_>, repetition, attempt| {
+        let turn = Turn {
+            repetition,
+            attempt,
+        };
+        let stop = stop.clone();
+        on_own_core(async |_| run_one(project, planned, turn, args, &view, stop).await)
+    };
+    // What could not take place says nothing of the image, so another attempt would not either.
+    let failed = |made: &std::io::Result<(Report, PathBuf)>| {
+        let run = made.as_ref();
+        run.is_ok_and(|(report, _)| report.verdict == Verdict::Failed)
+    };
+    let stopped = || stop.borrow().is_some();
+    let made = pool::series(planned, policy, at_a_time, stopped, work, failed);
+    let (mut runs, mut unable) = (Vec::new(), None);
+    for series in made {
+        let mut attempts = Vec::new();
+        for attempt in series.attempts {
+            match attempt {
+                Ok(run) => attempts.push(run),
+                Err(error) => unable = Some(error),
+            }
+        }
+        runs.extend(Attempts::of(attempts));
+    }
+    Ok((runs, unable))
+}
+
+async fn run_one(
+    project: &Project,
+    planned: &Planned<'_>,
+    turn: Turn,
+    args: &RunArgs,
+    view: &View,
+    mut stop: watch::Receiver<Option<StoppedBy>>,
+) -> (Report, PathBuf) {
+    let Planned {
+        scenario,
+        board,
+        parts,
+        checkpoints,
+        mac,
+        reproduce,
+        is_given: _,
+    } = planned;
+    let folder = project.run_folder(scenario, board);
+    let job = Job {
+        board,
+        scenario,
+        parts,
+        start: Start::Card,
+        folder: folder.clone(),
+        keep: args.keep,
+        checkpoints: checkpoints.clone(),
+        extras: Extras {
+            bundle_image: args.bundle_image,
+            image_check: match (planned.is_given, args.boot_anyway) {
+                (false, _) => ImageCheck::None,
+                (true, true) => ImageCheck::BootAnyway,
+                (true, false) => ImageCheck::Must,
+            },
+            turn,
+            mac: *mac,
+            ..Extras::default()
+        },
+        reproduce: reproduce.clone(),
+    };
+    let line = view.run(name(&scenario.name, &board.name, turn), job.stages());
+    let timeline = Timeline::start();
+    let stopped = async {
+        // The sender lives as long as the runs.
+        let by = stop.wait_for(Option::is_some).await;
+        by.ok().and_then(|by| *by).unwrap_or(StoppedBy::User)
+    };
+    let report = tokio::select! {
+        report = run_job(&job, &timeline, stopped) => report,
+        () = line.follow(timeline.clone()) => unreachable!("the view follows for ever"),
+        () = announce_hold(&timeline, &line, &folder) => unreachable!("it waits for ever after"),
+    };
+    line.finish(&report, &folder);
+    let bundle = folder.join(bundle::FILE_NAME);
+    if bundle.is_file() {
+        line.print(&format!(
+            "  to run it again anywhere: {} {}",
+            OurCommand("e2e repro"),
+            bundle.display()
+        ));
+    }
+    (report, folder)
+}
+
+/// As in `alpine-http on raspi3b`, with the repetition and the attempt of those that are not the first.
+fn name(scenario: &str, board: &str, turn: Turn) -> String {
+    let mut name = format!("{scenario} on {board}");
+    if turn.repetition > 1 {
+        name += &format!(" #{}", turn.repetition);
+    }
+    if turn.attempt > 1 {
+        name += &format!(" (attempt {})", turn.attempt);
+    }
+    name
+}
+
+/// Completes when the user (Ctrl-C) or the system (SIGTERM, SIGHUP) wants the runs to end.
+fn stop_signal() -> Result<impl Future<Output = StoppedBy>> {
+    let listen = |kind| signal(kind).context("cannot listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hang_up = listen(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => StoppedBy::User,
+            _ = terminate.recv() => StoppedBy::Signal,
+            _ = hang_up.recv() => StoppedBy::Signal,
+        }
+    })
+}
+
+/// Says that a failed board stays on, if one does, and how to get at it.
+async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
+    let mut cursor = Cursor::default();
+    let on_hold = |r: &Record| matches!(r.event, Event::Held { .. });
+    let record = timeline.wait_for(&mut cursor, on_hold).await;
+    if let Event::Held { cause } = record.event {
+        line.print(&format!(
+            "FAILED: {cause}\nthe board stays on until Ctrl-C; to sit at it:\n  {} {}",
+            OurCommand("console --attach"),
+            folder.display()
+        ));
+    }
+    std::future::pending().await
+}
