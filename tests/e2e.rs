@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use shakedown_fixtures::{Digest, Kit, KitOptions};
 use shakedown_harness::board::Board;
-use shakedown_harness::host::{on_own_core, runs_at_a_time};
+use shakedown_harness::host::{runs_at_a_time, when_there_is_room};
 use shakedown_harness::image::partitions::Scheme;
 use shakedown_harness::image::prebuilt::Cache;
 use shakedown_harness::image::script::{BootSource, Identity};
@@ -254,7 +254,10 @@ fn make_run(
         reproduce: again,
     };
     let timeline = Timeline::start();
-    let report = on_own_core(async |_| run(&job, &timeline, std::future::pending()).await)?;
+    let never = std::future::pending::<()>();
+    let work = async |_| run(&job, &timeline, std::future::pending()).await;
+    let waiting = |lack| println!("{name} waits for room on this machine: {lack:?}");
+    let report = when_there_is_room(never, waiting, work)?.context("nothing stops a trial")?;
     Ok((report, timeline))
 }
 

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use super::usage::bytes_of;
 
 /// Bytes that a run takes: the board's memory, QEMU with the code that it makes for the guest, and the harness.
-const MEMORY: u64 = 3 << 29;
+pub(super) const MEMORY: u64 = 3 << 29;
 
 /// Runs that the host carries at a time: one for each core, and no more than fit into the memory that is free now; at least one.
 #[must_use]

@@ -5,19 +5,23 @@
 //! for the answer. On one core the sleeper goes on at once. So a run has a thread of its own, bound to a core; the tasks, threads and
 //! processes that it starts inherit the binding. Runs beside each other, in this process or in others, claim different cores.
 //!
-//! Source: sched_setaffinity(2); unix(7) for abstract socket names, which the kernel gives up with the process.
+//! Source: sched_setaffinity(2).
 
 use std::cell::Cell;
 use std::io;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::panic::resume_unwind;
 use std::thread;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use super::claim::Claim;
+use super::room::{Lack, Room};
+
+/// What the names of all claims of runs on this machine begin with.
+const POOL: &str = "shakedown";
+
 /// Carries out `work` on a thread of its own, in a tokio runtime of its own, bound to a core that no other run has. Where all are taken
-/// the scheduler decides. `work` is given the number of its core.
+/// the scheduler decides: for who cannot wait, such as a user at a console. `work` is given the number of its core.
 ///
 /// # Errors
 /// The thread or the runtime cannot be started.
@@ -25,26 +29,73 @@ pub fn on_own_core<F>(work: impl FnOnce(Option<usize>) -> F + Send) -> io::Resul
 where
     F: Future<Output: Send>,
 {
-    on_core_of(CLAIMS, work)
+    let claim = async || Some(Core::claim(POOL).ok());
+    let done = on_thread(
+        claim,
+        |core: &Option<Core>| core.as_ref().map(|c| c.number),
+        work,
+    )?;
+    done.ok_or_else(|| io::Error::other("nothing was claimed"))
 }
 
-/// What the names of all runs' claims on this machine begin with.
-const CLAIMS: &str = "shakedown/core";
-
-fn on_core_of<F>(
-    claims: &str,
+/// Carries out `work` as [`on_own_core`] does, as soon as there is room for it on this machine: a core and memory that no other run of any
+/// process has. `waiting` is told what it waits for. `None` when `stop` completed before there was room.
+///
+/// # Errors
+/// The thread or the runtime cannot be started.
+pub fn when_there_is_room<F>(
+    stop: impl Future + Send,
+    waiting: impl Fn(Lack) + Send,
     work: impl FnOnce(Option<usize>) -> F + Send,
-) -> io::Result<F::Output>
+) -> io::Result<Option<F::Output>>
 where
     F: Future<Output: Send>,
 {
+    in_room_of(POOL, stop, waiting, work)
+}
+
+fn in_room_of<F>(
+    pool: &str,
+    stop: impl Future + Send,
+    waiting: impl Fn(Lack) + Send,
+    work: impl FnOnce(Option<usize>) -> F + Send,
+) -> io::Result<Option<F::Output>>
+where
+    F: Future<Output: Send>,
+{
+    let claim = async || {
+        tokio::select! {
+            biased;
+            _ = stop => None,
+            room = Room::claim(pool, waiting) => Some(room),
+        }
+    };
+    on_thread(claim, |room: &Room| Some(room.core.number), work)
+}
+
+/// Carries out `work` on a thread of its own once `claim` has claimed a core for that thread, which is kept until the end.
+fn on_thread<C, G, F>(
+    claim: impl FnOnce() -> G + Send,
+    number: impl FnOnce(&C) -> Option<usize> + Send,
+    work: impl FnOnce(Option<usize>) -> F + Send,
+) -> io::Result<Option<F::Output>>
+where
+    G: Future<Output = Option<C>>,
+    F: Future<Output: Send>,
+{
     let in_thread = || {
-        let core = Core::claim(claims);
-        OWN.set(core.as_ref().map(|core| core.number));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let done = runtime.block_on(work(core.as_ref().map(|core| core.number)));
+        // The runtime starts its other threads later, so that they inherit the binding.
+        let done = runtime.block_on(async {
+            let claimed = claim().await?;
+            let core = number(&claimed);
+            OWN.set(core);
+            let done = work(core).await;
+            drop(claimed);
+            Some(done)
+        });
         // Threads of the matcher may still wait for the text of a port that has ended.
         runtime.shutdown_background();
         Ok(done)
@@ -70,51 +121,62 @@ pub fn own_core() -> Option<usize> {
 }
 
 /// A claimed core.
-struct Core {
-    number: usize,
-    /// The claim: no one else can bind a socket to this name meanwhile.
-    _claim: UnixListener,
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) number: usize,
+    _claim: Claim,
 }
 
 impl Core {
-    /// Claims a free one of the cores that this thread may use, and binds the thread to it.
-    fn claim(claims: &str) -> Option<Self> {
-        let allowed = sched_getaffinity(None).ok()?;
+    /// Claims a free one of the cores that this thread may use, and binds the thread to it. If there is none, returns the names of the claims in
+    /// the way.
+    pub(super) fn claim(pool: &str) -> Result<Self, Vec<String>> {
+        let allowed = sched_getaffinity(None).unwrap_or_else(|_| {
+            let mut first = CpuSet::new();
+            first.set(0);
+            first
+        });
+        let mut held = Vec::new();
         // The first core last: it serves most of the host's interrupts.
-        let core = (1..CpuSet::MAX_CPU)
-            .chain([0])
-            .filter(|number| allowed.is_set(*number))
-            .find_map(|number| {
-                let name = format!("{claims}/{number}");
-                let name = SocketAddr::from_abstract_name(name).ok()?;
-                let claim = UnixListener::bind_addr(&name).ok()?;
-                Some(Self {
-                    number,
-                    _claim: claim,
-                })
-            })?;
-        let mut only = CpuSet::new();
-        only.set(core.number);
-        sched_setaffinity(None, &only).ok()?;
-        Some(core)
+        for number in (1..CpuSet::MAX_CPU).chain([0]) {
+            if !allowed.is_set(number) {
+                continue;
+            }
+            let name = format!("{pool}/core/{number}");
+            let Some(claim) = Claim::try_on(&name) else {
+                held.push(name);
+                continue;
+            };
+            let mut only = CpuSet::new();
+            only.set(number);
+            // A thread that may not be bound has the core to itself all the same.
+            let _ = sched_setaffinity(None, &only);
+            return Ok(Self {
+                number,
+                _claim: claim,
+            });
+        }
+        Err(held)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
+    use std::future::pending;
     use std::process::Command;
+    use std::sync::Mutex;
 
     use super::*;
 
     /// Claims that no other process makes, nor another test.
-    fn claims(test: &str) -> String {
+    fn pool(test: &str) -> String {
         format!("shakedown/test/{}/{test}", std::process::id())
     }
 
     #[test]
     fn what_a_run_starts_stays_on_its_core() {
-        let list = on_core_of(&claims("stays"), async |core| {
+        let work = async |core| {
             let from_child = || {
                 let child = Command::new("grep")
                     .args(["Cpus_allowed_list", "/proc/self/status"])
@@ -124,33 +186,66 @@ mod tests {
             };
             let list = tokio::task::spawn_blocking(from_child).await.unwrap();
             (core, own_core(), list)
-        });
-        let (core, own, list) = list.unwrap();
-        let core = core.expect("nobody else claims these");
+        };
+        let done = in_room_of(&pool("stays"), pending::<()>(), |_| (), work);
+        let (core, own, list) = done.unwrap().unwrap();
+        let core = core.expect("there is room");
         assert_eq!(own, Some(core));
         assert!(list.trim_end().ends_with(&format!("\t{core}")), "{list}");
     }
 
     #[test]
-    fn runs_beside_each_other_have_different_cores() {
+    fn more_runs_than_cores_take_turns() {
         let cores = thread::available_parallelism().unwrap().get();
-        let barrier = std::sync::Barrier::new(cores + 1);
-        let claims = claims("different");
-        let claimed = thread::scope(|scope| {
-            let run = || {
-                let meet = async |core| {
-                    barrier.wait();
-                    core
-                };
-                on_core_of(&claims, meet).unwrap()
+        let (pool, running) = (pool("turns"), Mutex::new(BTreeMap::new()));
+        let most = Mutex::new(0);
+        let run = || {
+            let work = async |core: Option<usize>| {
+                {
+                    let mut running = running.lock().unwrap();
+                    // Nobody else has this core now.
+                    assert_eq!(running.insert(core.unwrap(), ()), None);
+                    let mut most = most.lock().unwrap();
+                    *most = running.len().max(*most);
+                }
+                tokio::task::yield_now().await;
+                running.lock().unwrap().remove(&core.unwrap());
             };
-            let runs: Vec<_> = (0..=cores).map(|_| scope.spawn(run)).collect();
-            let claimed = runs.into_iter().map(|run| run.join().unwrap());
-            claimed.collect::<Vec<Option<usize>>>()
+            in_room_of(&pool, pending::<()>(), |_| (), work)
+                .unwrap()
+                .unwrap();
+        };
+        thread::scope(|scope| {
+            for _ in 0..4 * cores {
+                scope.spawn(run);
+            }
         });
-        // Every core is taken once, and one run has none.
-        let numbers: BTreeSet<_> = claimed.iter().flatten().collect();
-        assert_eq!(numbers.len(), cores);
-        assert_eq!(claimed.iter().flatten().count(), cores);
+        assert!((1..=cores).contains(&*most.lock().unwrap()));
+    }
+
+    #[test]
+    fn who_waits_is_told_and_can_be_stopped() {
+        let pool = pool("stopped");
+        let first = async |_| {
+            // Every other core is taken by a claim without a run.
+            let held: Vec<_> = (0..CpuSet::MAX_CPU)
+                .filter_map(|n| Claim::try_on(&format!("{pool}/core/{n}")))
+                .collect();
+            let (tell, told) = std::sync::mpsc::channel();
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let waiting = |lack| {
+                tell.send(lack).unwrap();
+            };
+            let second = thread::scope(|scope| {
+                let second = scope.spawn(|| in_room_of(&pool, stopped, waiting, async |_| ()));
+                let lack = told.recv().unwrap();
+                drop(stop);
+                (lack, second.join().unwrap().unwrap())
+            });
+            drop(held);
+            second
+        };
+        let done = in_room_of(&pool, pending::<()>(), |_| (), first).unwrap();
+        assert_eq!(done.unwrap(), (Lack::Core, None));
     }
 }

@@ -81,6 +81,11 @@ impl View {
         }
     }
 
+    /// A line that stays, above the live ones.
+    pub fn print(&self, text: &str) {
+        self.bars.suspend(|| say(self.show.json, text));
+    }
+
     /// Adds a line for a run that goes through these stages.
     #[must_use]
     pub fn run(&self, name: String, stages: Vec<Stage>) -> RunLine {

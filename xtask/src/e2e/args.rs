@@ -41,7 +41,8 @@ pub(crate) struct Args {
     pub(super) run: RunArgs,
     #[command(flatten)]
     pub(super) series: SeriesArgs,
-    /// Runs at a time; by default one for each core, if there is memory for as many.
+    /// Runs at a time; by default one for each core, if there is memory for as many. A run for which no core or memory is free waits, whatever
+    /// command has them.
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<usize>,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use shakedown_common::view::{RunLine, Show, View};
 use shakedown_harness::board::Board;
-use shakedown_harness::host::on_own_core;
+use shakedown_harness::host::{Lack, when_there_is_room};
 use shakedown_harness::mac::Mac;
 use shakedown_harness::plan::{Extras, ImageCheck, Job, Parts, Start};
 use shakedown_harness::pool::{self, Load, Policy};
@@ -91,20 +91,25 @@ pub(crate) fn run_all(
             repetition,
             attempt,
         };
+        let name = name(&planned.scenario.name, &planned.board.name, turn);
+        let waiting = |lack| view.print(&waiting_text(&name, lack));
+        let mut before = stop.clone();
+        let before = async move { before.wait_for(Option::is_some).await.is_ok() };
         let stop = stop.clone();
-        on_own_core(async |_| run_one(project, planned, turn, args, &view, stop).await)
+        let work = async |_| run_one(project, planned, turn, args, &view, stop).await;
+        when_there_is_room(before, waiting, work).transpose()
     };
     // What could not take place says nothing of the image, so another attempt would not either.
-    let failed = |made: &std::io::Result<(Report, PathBuf)>| {
-        let run = made.as_ref();
-        run.is_ok_and(|(report, _)| report.verdict == Verdict::Failed)
+    let failed = |made: &Option<std::io::Result<(Report, PathBuf)>>| {
+        let run = made.as_ref().and_then(|made| made.as_ref().ok());
+        run.is_some_and(|(report, _)| report.verdict == Verdict::Failed)
     };
     let stopped = || stop.borrow().is_some();
     let made = pool::series(planned, policy, at_a_time, stopped, work, failed);
     let (mut runs, mut unable) = (Vec::new(), None);
     for series in made {
         let mut attempts = Vec::new();
-        for attempt in series.attempts {
+        for attempt in series.attempts.into_iter().flatten() {
             match attempt {
                 Ok(run) => attempts.push(run),
                 Err(error) => unable = Some(error),
@@ -176,6 +181,15 @@ async fn run_one(
         ));
     }
     (report, folder)
+}
+
+/// What people are told of a run that there is no room for yet.
+fn waiting_text(name: &str, lack: Lack) -> String {
+    let what = match lack {
+        Lack::Core => "core: other runs on this machine have all of them",
+        Lack::Memory => "share of the memory: other runs on this machine have it",
+    };
+    format!("{name}  waits for a {what}")
 }
 
 /// As in `alpine-http on raspi3b`, with the repetition and the attempt of those that are not the first.
