@@ -1,25 +1,51 @@
-//! `cargo xtask report`: pages for people, made again from the folders of runs.
+//! `shakedown report`: pages for people, made again from the folders of runs, and the runs of several folders made one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use shakedown_common::say;
 use shakedown_harness::report::html::{write_index, write_page};
+use shakedown_harness::report::{
+    OnFlaky, exit_status, failure_text, junit, merge, statistics_table, summary_table,
+};
 
 use crate::globals::Globals;
 
 /// Arguments of `report`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Folders of runs whose page is to be made again; without one only the index of all runs is made.
     folders: Vec<PathBuf>,
-    /// Make the index of the runs in this folder, by default `target/shakedown`.
+    /// Make the index of the runs in this folder or some levels below, as where a pipeline's artifacts were unpacked; by default of `target/shakedown`.
     #[arg(long, value_name = "FOLDER")]
     index: Option<PathBuf>,
 }
 
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Make one folder of the runs of several, with one index and one JUnit file, and exit as the run of all of them would.
+    Merge(MergeArgs),
+}
+
+#[derive(clap::Args)]
+struct MergeArgs {
+    /// Folders with runs in them, as the parts of a pipeline have left them.
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// The folder to copy the runs into.
+    #[arg(long, value_name = "FOLDER")]
+    into: PathBuf,
+}
+
 /// Runs the command and says where the pages are; the exit status is 1 when one could not be made.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    if let Some(Command::Merge(args)) = &args.command {
+        return merge_all(args);
+    }
     let mut failed = false;
     for folder in &args.folders {
         match write_page(folder) {
@@ -39,4 +65,28 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         false => ExitCode::SUCCESS,
         true => ExitCode::FAILURE,
     })
+}
+
+/// Copies the runs and shows them as if one command had made them.
+fn merge_all(args: &MergeArgs) -> Result<ExitCode> {
+    /// What a file or a pipeline's log has room for.
+    const WIDTH: usize = 120;
+    let runs = merge(&args.folders, &args.into)?;
+    let root = std::env::var_os("CI_PROJECT_DIR").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| Path::new("").into());
+    let file = args.into.join("junit.xml");
+    std::fs::write(&file, junit(&runs, &root)?)
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let mut text = summary_table(&runs, WIDTH) + "\n";
+    let all: Vec<_> = runs.iter().flat_map(|run| run.all()).collect();
+    text += &statistics_table(&all);
+    for run in &runs {
+        if let Some(failure) = &run.last.failure {
+            text += &failure_text(&run.last, failure);
+            text.push('\n');
+        }
+    }
+    text += &format!("all runs: {}", write_index(&args.into)?.display());
+    say(false, &text);
+    Ok(ExitCode::from(exit_status(&runs, OnFlaky::Pass)))
 }

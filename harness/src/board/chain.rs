@@ -100,8 +100,8 @@ pub(crate) struct ChainFile {
     alarm: Vec<Span<AlarmFile>>,
 }
 
-/// The chain file whose alarms apply to chains without alarms.
-const USUAL: &str = include_str!("../../../boards/netboot.chain.toml");
+/// The chain file whose alarms apply to chains without alarms. A link into `boards`, so that the packed crate has it, too.
+const USUAL: &str = include_str!("../../netboot.chain.toml");
 
 /// A chain, read and checked.
 pub(super) struct Chain {

@@ -36,6 +36,16 @@ pub enum ProjectError {
         /// Names of boards.
         boards: String,
     },
+    /// A filter cannot be read.
+    #[error("the filter `{text}`, column {column}: {message}")]
+    Filter {
+        /// The filter.
+        text: String,
+        /// Where in it, in characters from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
     /// Only scenarios with similar names exist.
     #[error("there is no scenario `{name}`, only some like it")]
     OnlyLike {

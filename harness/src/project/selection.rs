@@ -16,7 +16,7 @@ impl Project {
     /// `tier` that lies in the project; where none does, every one.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or a filter cannot be read.
     pub fn select(
         &self,
         filters: &[String],
@@ -32,12 +32,14 @@ impl Project {
         });
         let filter = Filter::read(filters, |word| {
             self.scenarios.iter().any(|s| s.name == word)
-        });
+        })?;
         let is_usual = |s: &Scenario| self.own.is_empty() || self.is_own(s);
-        let is_wanted = |scenario: &Scenario| filter.means(scenario, tier, is_usual(scenario));
+        let is_wanted = |scenario: &Scenario, board: &Board| {
+            filter.means(scenario, board, tier, is_usual(scenario))
+        };
         let wanted: Vec<_> = pairs
             .filter(|(_, b)| board.is_none_or(|name| b.name == name))
-            .filter(|(s, _)| is_wanted(s))
+            .filter(|(s, b)| is_wanted(s, b))
             .collect();
         if wanted.is_empty() {
             let scenarios: Vec<_> = self.scenarios.iter().map(|s| s.name.as_str()).collect();
@@ -148,6 +150,26 @@ pub(super) mod tests {
             tagged.contains(&"registry-429".to_owned())
                 && !tagged.contains(&"alpine-http".to_owned()),
             "{tagged:?}"
+        );
+        assert_eq!(
+            names(
+                &[
+                    "tag:registry & !registry-429 & board:raspi3b",
+                    "mirror-empty"
+                ],
+                Tier::Full
+            )
+            .iter()
+            .filter(|n| *n == "registry-429" || *n == "mirror-empty")
+            .collect::<Vec<_>>(),
+            ["mirror-empty"]
+        );
+        // Who asks for a tier in a filter means it, whatever `--tier` says.
+        assert!(names(&["tier:full"], Tier::Smoke).contains(&"mirror-empty".to_owned()));
+        assert!(
+            names(&["mirror & tier:smoke"], Tier::Full)
+                .iter()
+                .all(|n| n != "mirror-empty")
         );
         assert!(project.one("alpine", None).is_err());
         assert!(

@@ -16,8 +16,9 @@ use crate::{defects, repro};
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
-    /// Run only the scenarios of these names, or those of the tier whose names contain them; `tag:WORD` are those with that tag, and `!` before
-    /// either leaves those out.
+    /// Run only the scenarios of these names, or those of the tier whose names contain them; `tag:WORD` are those with that tag, `board:NAME` those on that
+    /// board, `tier:full` those of that tier. `!`, `&`, `|` and parentheses make one filter of several words, as in `tag:registry & !mirror`; a filter that
+    /// begins with `!` leaves runs out.
     pub(super) filters: Vec<String>,
     /// Run only on this board.
     #[arg(long)]
