@@ -114,8 +114,9 @@ async fn sit_at(job: &Job<'_>, until: Option<&str>) -> Result<()> {
         );
     }
     let talked = talk(job, &live, expectations, &timeline, until).await;
-    live.shut_down().await;
-    talked
+    let kept = live.shut_down().await;
+    talked?;
+    kept.context("the guest's files could not be kept")
 }
 
 /// What the board and the user say to each other.

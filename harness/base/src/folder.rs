@@ -45,6 +45,12 @@ impl RunFolder {
     pub const ATTACH: &str = "attach.json";
     /// What is needed to make the run again elsewhere.
     pub const BUNDLE: &str = "bundle.tar.zst";
+    /// What the kernel said on the console.
+    pub const KERNEL_LOG: &str = "kernel.log";
+    /// What the containers said on the console.
+    pub const CONTAINER_LOG: &str = "container.log";
+    /// Folder of what the guest put into its bucket of the scratch space.
+    pub const GUEST: &str = "guest";
     /// Folder of the pictures of the screen.
     pub const SCREENS: &str = "screens";
     /// Folder of the working files: the card, which holds a private key.
@@ -72,6 +78,15 @@ impl RunFolder {
         (
             Self::CAPTURE,
             "every frame with the TLS secrets, for Wireshark; of a failed run or with `--keep`",
+        ),
+        (Self::KERNEL_LOG, "what the kernel said on the console"),
+        (
+            Self::CONTAINER_LOG,
+            "what the containers said on the console",
+        ),
+        (
+            "guest/",
+            "what the guest put into its bucket of the scratch space (`${s3_bucket_name}`)",
         ),
         ("*.cast", "a serial port, for asciinema play"),
         ("*.raw", "a serial port, byte for byte"),

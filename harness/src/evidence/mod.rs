@@ -2,6 +2,7 @@
 
 mod bundling;
 mod capture;
+mod guest_files;
 mod hold;
 mod recording;
 mod records;
@@ -9,6 +10,7 @@ mod screens;
 mod traffic;
 
 pub use capture::{CAPTURE_FILE, Capture};
+pub(crate) use guest_files::keep_bucket;
 pub use hold::Attach;
 pub(crate) use hold::hold;
 pub(crate) use recording::Recording;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::bundling;
+use super::guest_files::write_logs;
 use crate::folder::RunFolder;
 use crate::plan::Job;
 use crate::report::html::write_page;
@@ -23,6 +24,10 @@ pub(crate) fn keep_evidence(
     let started = SystemTime::now() - timeline.elapsed();
     let in_folder = |e: std::io::Error| format!("cannot write into {}: {e}", job.folder.display());
     if let Err(e) = write_records(&job.folder, records, started) {
+        report.lost.push(in_folder(e));
+    }
+    let marks = job.board.container.as_ref();
+    if let Err(e) = write_logs(&job.folder, records, marks) {
         report.lost.push(in_folder(e));
     }
     report.since_passed = since_passed(&job.folder, report);

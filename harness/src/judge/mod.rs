@@ -16,6 +16,7 @@ mod verdict;
 
 pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source, label, nonce_of_boot};
 pub use progress::{Progress, judge};
+pub(crate) use section::Section;
 pub use verdict::{Finding, JudgedStage, Outcome, StageOutcome, Verdict};
 
 #[cfg(test)]

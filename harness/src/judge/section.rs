@@ -6,7 +6,7 @@ use crate::board::ContainerMarks;
 
 /// Follows the marks that the initramfs prints around the container's output.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Section {
+pub(crate) struct Section {
     /// UARTs on which a container may be speaking.
     open: BTreeSet<u8>,
     /// A mark has been seen.
@@ -15,7 +15,7 @@ pub(super) struct Section {
 
 impl Section {
     /// Takes a whole line. Marks themselves are not the container's.
-    pub(super) fn take(&mut self, marks: &ContainerMarks, uart: u8, line: &str) -> bool {
+    pub(crate) fn take(&mut self, marks: &ContainerMarks, uart: u8, line: &str) -> bool {
         if marks.begins.regex().is_match(line) {
             self.open.insert(uart);
             self.seen = true;

@@ -116,7 +116,10 @@ async fn go(
         }
         _ => Ok(()),
     };
-    live.shut_down().await;
+    if let Err(e) = live.shut_down().await {
+        let lost = format!("the guest's files could not be kept: {e}");
+        report.lost.push(lost);
+    }
     let dispensable = report.failure.is_none() && !job.keep;
     recording.finish(dispensable).await;
     held.map_err(in_folder)

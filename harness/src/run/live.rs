@@ -12,6 +12,7 @@ use super::powered_board::{Boot, PoweredBoard};
 use crate::checkpoint::{Checkpoint, Restored, Slot, Writer};
 use crate::console::{Console, Expectations};
 use crate::error::RunError;
+use crate::evidence::keep_bucket;
 use crate::folder::RunFolder;
 use crate::image::boot as firmware;
 use crate::image::boot::device_tree::{self, DeviceTreeEdits};
@@ -29,7 +30,7 @@ use crate::script::Activity;
 use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
-use crate::world::{Network, Trust};
+use crate::world::{Network, SCRATCH, Trust};
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
 const WORK: &str = RunFolder::WORK;
@@ -353,13 +354,21 @@ impl Live {
         }
     }
 
-    /// Pulls the plug, stops the network, and removes the working files unless they are to be kept.
-    pub async fn shut_down(self) {
+    /// Pulls the plug, stops the network, and removes the working files unless they are to be kept. What the guest put into its bucket stays in the
+    /// run's folder.
+    ///
+    /// # Errors
+    /// The guest's files cannot be kept; everything is down all the same.
+    pub async fn shut_down(self) -> std::io::Result<()> {
         self.on.machine.power_off().await;
         // What is still in the sockets belongs to the record.
         self.on.console.finish().await;
         drop(self.network);
+        let scratch = self.work.path().join(SCRATCH);
+        let run = self.work.path().parent();
+        let kept = run.map_or(Ok(()), |run| keep_bucket(&scratch, run));
         drop(self.work);
+        kept
     }
 }
 

@@ -10,6 +10,9 @@ mod servers;
 mod tftp;
 mod trust;
 
+/// The folder of the scratch space among a run's working files.
+pub(crate) const SCRATCH: &str = "scratch";
+
 pub(crate) use faults::faults;
 pub(crate) use network::Network;
 pub use registries::Account;

@@ -7,6 +7,7 @@ use axum::serve::Listener;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::SCRATCH;
 use super::by_boot::{BootNumber, by_boot};
 use super::registries::{Account, Registries};
 use super::tftp::BootFiles;
@@ -79,7 +80,7 @@ impl<'a> Servers<'a> {
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
-        let mut scratch = ScratchSpace::new(setting.folder.join("scratch"))?;
+        let mut scratch = ScratchSpace::new(setting.folder.join(SCRATCH))?;
         let registries = Registries::prepare(scenario, parts, &setting.folder)?;
         let credentials = scratch.add_client()?;
 
