@@ -18,9 +18,7 @@ use http_body::{Frame, SizeHint};
 use tower::ServiceExt;
 
 use super::Peer;
-use shakedown_base::timeline::{
-    ConnectionEvent, Event, RequestEvent, ServiceId, Timeline, TlsEvent,
-};
+use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 
 /// Characters of a request's target that are written down. A head may have 64 KiB, and the timeline keeps every request.
 const LONGEST_TARGET: usize = 2048;
@@ -64,9 +62,9 @@ impl Journal {
         }));
     }
 
-    /// Writes down a connection that was forwarded.
-    pub(crate) fn connection(&self, connection: ConnectionEvent) {
-        self.timeline.emit(Event::Connection(connection));
+    /// Writes down what was seen of a connection that was forwarded.
+    pub(crate) fn seen(&self, event: Event) {
+        self.timeline.emit(event);
     }
 
     /// Writes down something that is neither a request nor a handshake.

@@ -87,6 +87,15 @@ pub enum Event {
     Request(RequestEvent),
     /// A connection that was forwarded to a server outside of the run ended.
     Connection(ConnectionEvent),
+    /// A server outside of the run answered on a forwarded connection, so far.
+    Answer(AnswerEvent),
+    /// A service of this run is a server outside of it.
+    Forwarding {
+        /// The service.
+        service: ServiceId,
+        /// Address and port of the server outside.
+        to: String,
+    },
     /// The power distribution unit switched one of its ports.
     Outlet {
         /// The port, counted from 0.
@@ -413,6 +422,40 @@ impl fmt::Display for ConnectionEvent {
             write!(f, ", {error}")?;
         }
         Ok(())
+    }
+}
+
+/// What has come of a server's answer on a forwarded connection. Nobody can see what it says: it is the content of TLS records, or the bytes of a
+/// connection without TLS. There is such an event at an answer's first bytes, whenever it has doubled, and at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AnswerEvent {
+    /// The service that the board meant.
+    pub service: ServiceId,
+    /// Client address.
+    pub client: Ipv4Addr,
+    /// Server name of the TLS handshake, if there was one.
+    pub server_name: Option<String>,
+    /// Which answer of its connection, counted from 0. A new one begins when the client has sent something after the server.
+    pub number: u32,
+    /// Bytes of the answer so far.
+    pub bytes: u64,
+    /// Bytes of it at the event before; 0 in its first.
+    pub bytes_before: u64,
+    /// Bytes of all answers of the connection so far.
+    pub total: u64,
+    /// Bytes of all of them at the event before; 0 in the connection's first.
+    pub total_before: u64,
+}
+
+impl fmt::Display for AnswerEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the {} server outside has answered with {} bytes (answer {} of its connection)",
+            self.service,
+            self.bytes,
+            self.number + 1
+        )
     }
 }
 

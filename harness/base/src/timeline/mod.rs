@@ -9,8 +9,8 @@ mod record;
 mod service;
 
 pub use event::{
-    AlertEvent, Bound, BudgetClock, ConnectionEvent, Event, FrameKind, HostTrouble, LinkEvent,
-    OutletState, Power, RequestEvent, StoppedBy, SwitchedBy, TlsEvent,
+    AlertEvent, AnswerEvent, Bound, BudgetClock, ConnectionEvent, Event, FrameKind, HostTrouble,
+    LinkEvent, OutletState, Power, RequestEvent, StoppedBy, SwitchedBy, TlsEvent,
 };
 pub use log::{Cursor, Timeline};
 pub use record::{BadBoardId, BoardId, Record, TIMELINE_VERSION, Versioned, power_on};

@@ -1,16 +1,17 @@
 //! The copying itself.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
-use shakedown_base::timeline::{AlertEvent, ConnectionEvent};
+use shakedown_base::timeline::{AnswerEvent, ConnectionEvent, Event, TlsEvent};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::sniff::{Sniffer, alert_name};
+use super::observer::{Observer, Seen};
 use crate::serve::serve_connections;
 use crate::{Journal, Peer, Server};
 
@@ -27,26 +28,56 @@ where
     let log = journal.clone();
     serve_connections(listener, journal, move |io, address| {
         let (peer, journal) = (address.into(), log.clone());
-        async move {
-            let connection = connection(io, &peer, to, &journal).await;
-            journal.connection(connection);
-        }
+        async move { connection(io, &peer, to, &journal).await }
     })
 }
 
-/// One direction of a connection.
-#[derive(Default)]
-struct Direction {
-    sniffer: Sniffer,
-    bytes: u64,
+/// What is written down of a connection while it lasts.
+struct Log<'a> {
+    observer: Mutex<Observer>,
+    journal: &'a Journal,
+    client: Ipv4Addr,
+    started: Instant,
+    /// Why it has ended early. A connection that is not over yet ends with the run.
+    error: Option<String>,
 }
 
-impl Direction {
+impl Log<'_> {
+    /// Lets the observer look, and writes down what it has seen.
+    fn look<R>(&self, look: impl FnOnce(&mut Observer) -> (Vec<Seen>, R)) -> R {
+        let mut observer = self.observer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seen, result) = look(&mut observer);
+        let server_name = observer.server_name().map(String::from);
+        for seen in seen {
+            self.journal.seen(match seen {
+                Seen::Handshake(error) => Event::Tls(TlsEvent {
+                    service: self.journal.service(),
+                    server_name: server_name.clone(),
+                    fingerprint: None,
+                    error,
+                    duration: self.started.elapsed(),
+                }),
+                Seen::Answer(answer) => Event::Answer(AnswerEvent {
+                    service: self.journal.service(),
+                    client: self.client,
+                    server_name: server_name.clone(),
+                    number: answer.number,
+                    bytes: answer.bytes,
+                    bytes_before: answer.bytes_before,
+                    total: answer.total,
+                    total_before: answer.total_before,
+                }),
+            });
+        }
+        result
+    }
+
     /// Copies until `from` ends, and then ends `to`.
     async fn copy(
-        &mut self,
+        &self,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
+        see: fn(&mut Observer, &[u8]) -> Vec<Seen>,
     ) -> io::Result<()> {
         let mut piece = vec![0; PIECE];
         loop {
@@ -55,54 +86,61 @@ impl Direction {
                 return to.shutdown().await;
             }
             let bytes = piece.get(..read).unwrap_or_default();
-            self.sniffer.feed(bytes);
+            self.look(|observer| (see(observer, bytes), ()));
             to.write_all(bytes).await?;
             to.flush().await?;
-            self.bytes += read as u64;
         }
-    }
-
-    fn alert(&self, from_client: bool) -> Option<AlertEvent> {
-        let code = self.sniffer.alert()?;
-        let name = alert_name(code).into();
-        Some(AlertEvent {
-            from_client,
-            code,
-            name,
-        })
     }
 }
 
-async fn connection<I>(io: I, peer: &Peer, to: SocketAddr, journal: &Journal) -> ConnectionEvent
+impl Drop for Log<'_> {
+    fn drop(&mut self) {
+        let error = self.error.take();
+        let (to_server, to_client, server_name, alert) = self.look(|observer| {
+            let seen = observer.end();
+            let (to_server, to_client) = observer.bytes();
+            let name = observer.server_name().map(String::from);
+            (seen, (to_server, to_client, name, observer.alert()))
+        });
+        self.journal.seen(Event::Connection(ConnectionEvent {
+            service: self.journal.service(),
+            client: self.client,
+            server_name,
+            alert,
+            error,
+            to_server,
+            to_client,
+            duration: self.started.elapsed(),
+        }));
+    }
+}
+
+async fn connection<I>(io: I, peer: &Peer, to: SocketAddr, journal: &Journal)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let started = Instant::now();
-    let (mut upward, mut downward) = (Direction::default(), Direction::default());
-    let error = match timeout(CONNECT, TcpStream::connect(to)).await {
+    let mut log = Log {
+        observer: Mutex::default(),
+        journal,
+        client: *peer.address.ip(),
+        started: Instant::now(),
+        error: Some("broken off with the run".into()),
+    };
+    log.error = match timeout(CONNECT, TcpStream::connect(to)).await {
         Ok(Ok(server)) => {
             let (from_client, to_client) = split(io);
             let (from_server, to_server) = split(server);
             let both = tokio::try_join!(
-                upward.copy(from_client, to_server),
-                downward.copy(from_server, to_client)
+                log.copy(from_client, to_server, Observer::client_sent),
+                log.copy(from_server, to_client, Observer::server_sent)
             );
             both.err().map(|error| format!("broken off: {error}"))
         }
         Ok(Err(error)) => Some(format!("no connection to {to}: {error}")),
         Err(_) => Some(format!("no connection to {to} within {CONNECT:?}")),
     };
-    ConnectionEvent {
-        service: journal.service(),
-        client: *peer.address.ip(),
-        server_name: upward.sniffer.server_name().map(String::from),
-        alert: downward.alert(false).or_else(|| upward.alert(true)),
-        error,
-        to_server: upward.bytes,
-        to_client: downward.bytes,
-        duration: started.elapsed(),
-    }
 }
+
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +192,24 @@ mod tests {
             assert_eq!((connection.alert, connection.error), (None, None));
             assert_eq!(connection.service, ServiceId::Registry);
             assert!(connection.to_client > 100_000 && connection.to_server > 100);
+            let records = timeline.snapshot();
+            let handshakes: Vec<_> = records
+                .iter()
+                .filter_map(|r| match &r.event {
+                    Event::Tls(tls) => Some((tls.service, tls.error.clone())),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(handshakes, [(ServiceId::Registry, None)], "{version:?}");
+            let answers = records.iter().filter_map(|r| match &r.event {
+                Event::Answer(answer) => Some(answer),
+                _ => None,
+            });
+            let last = answers.last().unwrap();
+            assert!(
+                (100_000..110_000).contains(&last.total),
+                "{version:?}: {last:?}"
+            );
             let handshake = service.handshake(&mut Cursor::default()).await;
             assert!(handshake.fingerprint.is_some());
         }
@@ -168,6 +224,14 @@ mod tests {
         assert_eq!(
             (alert.from_client, alert.name.as_str()),
             (false, "unknown_ca")
+        );
+        let error = timeline.snapshot().into_iter().find_map(|r| match r.event {
+            Event::Tls(tls) => tls.error,
+            _ => None,
+        });
+        assert_eq!(
+            error.as_deref(),
+            Some("TLS alert of the server: unknown_ca (48)")
         );
     }
 

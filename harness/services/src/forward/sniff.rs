@@ -5,8 +5,15 @@
 
 /// Bytes of a record's header.
 const HEADER: usize = 5;
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+/// Extension `supported_versions` (RFC 8446, section 4.2.1), and TLS 1.3 in it.
+const SUPPORTED_VERSIONS: [u8; 2] = [0, 43];
+const TLS_13: [u8; 2] = [3, 4];
+/// Longest record that may be an encrypted alert: two bytes, the type, and a tag of up to 16.
+const LONGEST_ALERT: usize = 32;
 /// Content types of records: change cipher spec, alert, handshake, application data.
 const TYPES: std::ops::RangeInclusive<u8> = 20..=23;
 /// Most bytes of a client hello that are collected.
@@ -24,9 +31,15 @@ pub(super) struct Sniffer {
     alert_bytes: Vec<u8>,
     /// There is nothing more to find, or this is no TLS.
     is_over: bool,
+    has_records: bool,
     is_hello_over: bool,
     server_name: Option<String>,
     alert: Option<u8>,
+    is_13: bool,
+    has_changed_cipher: bool,
+    content_bytes: u64,
+    content_records: u64,
+    long_records: u64,
 }
 
 #[derive(Debug)]
@@ -45,6 +58,36 @@ impl Sniffer {
     /// The number of the first alert that was not encrypted.
     pub(super) fn alert(&self) -> Option<u8> {
         self.alert
+    }
+
+    /// The first bytes were no TLS record.
+    pub(super) fn is_plain(&self) -> bool {
+        self.is_over && !self.has_records
+    }
+
+    /// It is a server hello that chose TLS 1.3.
+    pub(super) fn is_13(&self) -> bool {
+        self.is_13
+    }
+
+    /// From here on everything is encrypted, if this is not TLS 1.3, where it may mean nothing.
+    pub(super) fn has_changed_cipher(&self) -> bool {
+        self.has_changed_cipher
+    }
+
+    /// Bytes in records of application data, as they are encrypted.
+    pub(super) fn content_bytes(&self) -> u64 {
+        self.content_bytes
+    }
+
+    /// Records of application data that have begun; in TLS 1.3 parts of the handshake are such records, too.
+    pub(super) fn content_records(&self) -> u64 {
+        self.content_records
+    }
+
+    /// Those of them that are too long for an encrypted alert.
+    pub(super) fn long_records(&self) -> u64 {
+        self.long_records
     }
 
     /// Reads on.
@@ -67,8 +110,17 @@ impl Sniffer {
                 self.is_over = true;
                 return rest;
             }
+            self.has_records = true;
             let length = usize::from(u16::from_be_bytes([high, low]));
             self.alert_bytes.clear();
+            match kind {
+                CHANGE_CIPHER_SPEC => self.has_changed_cipher = true,
+                APPLICATION_DATA => {
+                    self.content_records += 1;
+                    self.long_records += u64::from(length > LONGEST_ALERT);
+                }
+                _ => {}
+            }
             let record = Record {
                 kind,
                 length,
@@ -90,15 +142,21 @@ impl Sniffer {
                     self.alert.get_or_insert(description);
                 }
             }
+            APPLICATION_DATA => self.content_bytes += body.len() as u64,
             HANDSHAKE if !self.is_hello_over => {
                 self.hello.extend_from_slice(body);
                 match hello(&self.hello) {
                     Hello::Incomplete if self.hello.len() < MAX_HELLO => {}
                     Hello::Incomplete => self.is_hello_over = true,
-                    Hello::Whole(name) => {
+                    Hello::Client { name } => {
                         self.server_name = name;
                         self.is_hello_over = true;
                     }
+                    Hello::Server { is_13 } => {
+                        self.is_13 = is_13;
+                        self.is_hello_over = true;
+                    }
+                    Hello::Other => self.is_hello_over = true,
                 }
                 if self.is_hello_over {
                     self.hello = Vec::new();
@@ -117,8 +175,12 @@ impl Sniffer {
 enum Hello {
     /// More bytes may complete it.
     Incomplete,
-    /// This is the whole first message, with the server name if it is a client hello with one.
-    Whole(Option<String>),
+    /// It is a whole client hello, with its server name if it has one.
+    Client { name: Option<String> },
+    /// It is a whole server hello.
+    Server { is_13: bool },
+    /// It is something else.
+    Other,
 }
 
 /// Reads the first handshake message.
@@ -127,14 +189,34 @@ fn hello(bytes: &[u8]) -> Hello {
         return Hello::Incomplete;
     };
     let length = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
-    // A message longer than any client hello is none.
-    if *kind != 1 || length > MAX_HELLO {
-        return Hello::Whole(None);
+    // A message longer than any hello is none.
+    if !matches!(kind, 1 | 2) || length > MAX_HELLO {
+        return Hello::Other;
     }
-    match rest.get(..length) {
-        Some(message) => Hello::Whole(server_name(message)),
-        None => Hello::Incomplete,
+    match (kind, rest.get(..length)) {
+        (_, None) => Hello::Incomplete,
+        (1, Some(message)) => Hello::Client {
+            name: server_name(message),
+        },
+        (_, Some(message)) => Hello::Server {
+            is_13: chooses_13(message).unwrap_or(false),
+        },
     }
+}
+
+/// Whether a server hello (RFC 8446, section 4.1.3) chooses TLS 1.3.
+fn chooses_13(hello: &[u8]) -> Option<bool> {
+    // Version and random value; the session, one suite, one method of compression.
+    let (_session, rest) = vector8(hello.get(2 + 32..)?)?;
+    let (mut extensions, _) = vector16(rest.get(2 + 1..)?)?;
+    while let Some((kind, rest)) = extensions.split_first_chunk::<2>() {
+        let (body, next) = vector16(rest)?;
+        if *kind == SUPPORTED_VERSIONS {
+            return Some(body == TLS_13);
+        }
+        extensions = next;
+    }
+    Some(false)
 }
 
 /// The server name of a client hello.
