@@ -36,7 +36,7 @@ mod tls;
 
 pub use access_log::access_line;
 pub use blob::Blob;
-pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock};
+pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock, Storage};
 pub use certificates::{Authority, Identity, KeySize, ServerProfile, Validity};
 pub use error::Error;
 pub use forward::forward;
@@ -45,7 +45,7 @@ pub use oci::{Compression, ConfigSpec, Digest, Document, Layer, Nonce, OciImage,
 pub use pdu::{PowerError, PowerUnit, Switching, serve_pdu};
 pub use peer::Peer;
 pub use registry::{RateLimit, Registry, TokenAuth};
-pub use scratch::{Credentials, ScratchSpace};
+pub use scratch::{Credentials, ScratchKeys, ScratchSpace};
 pub use secrets::Secrets;
 pub use serve::{Server, serve};
 pub use shakedown_base::fingerprint::Fingerprint;

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::auth::SimpleAuth;
+use s3s::auth::{S3Auth, SecretKey};
 use s3s::path::S3Path;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, s3_error};
@@ -36,7 +36,58 @@ const NOBODYS: &str = "nobodys";
 #[derive(Debug)]
 pub struct ScratchSpace {
     root: PathBuf,
-    clients: Vec<Credentials>,
+    keys: ScratchKeys,
+}
+
+/// The keys of the clients of a scratch space, by bucket. Clones are the same keys.
+#[derive(Debug, Clone, Default)]
+pub struct ScratchKeys(Arc<RwLock<HashMap<String, Credentials>>>);
+
+impl ScratchKeys {
+    /// Gives the owner of a bucket a new key, and revokes the last one; `None` when there is no such bucket.
+    #[must_use]
+    pub fn renew(&self, bucket: &str) -> Option<Credentials> {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let key = keys.get_mut(bucket)?;
+        *key = Credentials::random(bucket.into());
+        Some(key.clone())
+    }
+
+    /// There is a key of this name.
+    #[must_use]
+    pub fn knows(&self, access_key_id: &str) -> bool {
+        self.get(access_key_id).is_some()
+    }
+
+    fn add(&self, key: Credentials) {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(key.bucket.clone(), key);
+    }
+
+    fn buckets(&self) -> Vec<String> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.keys().cloned().collect()
+    }
+
+    /// The key of this name, if it is still good.
+    fn get(&self, access_key_id: &str) -> Option<Credentials> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = keys.values();
+        keys.find(|key| key.access_key_id == access_key_id).cloned()
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Auth for ScratchKeys {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        match self.get(access_key) {
+            Some(key) => Ok(key.access_key.into()),
+            None => Err(s3_error!(
+                InvalidAccessKeyId,
+                "this access key is unknown or revoked"
+            )),
+        }
+    }
 }
 
 /// What a client needs to use its bucket. `Debug` leaves the access key out.
@@ -48,6 +99,17 @@ pub struct Credentials {
     pub access_key: String,
     /// The client's bucket.
     pub bucket: String,
+}
+
+impl Credentials {
+    /// A new key for a bucket.
+    fn random(bucket: String) -> Self {
+        Self {
+            access_key_id: format!("scratch{}", random_hex::<6>()),
+            access_key: random_hex::<20>(),
+            bucket,
+        }
+    }
 }
 
 impl fmt::Debug for Credentials {
@@ -69,7 +131,7 @@ impl ScratchSpace {
         create_directory(&root)?;
         Ok(Self {
             root,
-            clients: Vec::new(),
+            keys: ScratchKeys::default(),
         })
     }
 
@@ -78,16 +140,18 @@ impl ScratchSpace {
     /// # Errors
     /// [`Error::File`] when its directory cannot be made.
     pub fn add_client(&mut self) -> Result<Credentials, Error> {
-        let credentials = Credentials {
-            access_key_id: format!("scratch{}", random_hex::<6>()),
-            access_key: random_hex::<20>(),
-            bucket: format!("scratch-{}", random_hex::<6>()),
-        };
+        let credentials = Credentials::random(format!("scratch-{}", random_hex::<6>()));
         // The inner folder is the bucket, the outer one all that the bucket's service sees.
         let bucket = &credentials.bucket;
         create_directory(&self.root.join(bucket).join(bucket))?;
-        self.clients.push(credentials.clone());
+        self.keys.add(credentials.clone());
         Ok(credentials)
+    }
+
+    /// The keys, to be renewed while the service runs.
+    #[must_use]
+    pub fn keys(&self) -> ScratchKeys {
+        self.keys.clone()
     }
 
     /// The service.
@@ -99,11 +163,12 @@ impl ScratchSpace {
         create_directory(&nobodys)?;
         let services = Arc::new(Services {
             of_buckets: self
-                .clients
-                .iter()
-                .map(|owner| {
-                    let service = self.service(&self.root.join(&owner.bucket), Some(owner))?;
-                    Ok((owner.bucket.clone(), service))
+                .keys
+                .buckets()
+                .into_iter()
+                .map(|bucket| {
+                    let service = self.service(&self.root.join(&bucket), Some(&bucket))?;
+                    Ok((bucket, service))
                 })
                 .collect::<Result<_, Error>>()?,
             nobodys: self.service(&nobodys, None)?,
@@ -115,21 +180,19 @@ impl ScratchSpace {
         Ok(Router::new().fallback(answer))
     }
 
-    /// A service that sees the files below `root` alone, and lets in `owner` alone. It knows the keys of all clients, so that a stranger's
+    /// A service that sees the files below `root` alone, and lets in the owner of `bucket` alone. It knows the keys of all clients, so that a stranger's
     /// is told from a forged one.
-    fn service(&self, root: &Path, owner: Option<&Credentials>) -> Result<S3Service, Error> {
+    fn service(&self, root: &Path, bucket: Option<&str>) -> Result<S3Service, Error> {
         let files = FileSystem::new(root).map_err(|error| Error::ScratchSpace {
             path: root.into(),
             reason: format!("{error:?}"),
         })?;
-        let mut keys = SimpleAuth::new();
-        for client in &self.clients {
-            let key = client.access_key.clone();
-            keys.register(client.access_key_id.clone(), key.into());
-        }
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(keys);
-        builder.set_access(OwnBucketOnly(owner.cloned()));
+        builder.set_auth(self.keys.clone());
+        builder.set_access(OwnBucketOnly {
+            keys: self.keys.clone(),
+            bucket: bucket.map(ToOwned::to_owned),
+        });
         Ok(builder.build())
     }
 }
@@ -163,20 +226,23 @@ async fn answer(service: &S3Service, request: Request) -> Response {
 }
 
 /// Lets the owner of a bucket into it, and nobody else.
-struct OwnBucketOnly(Option<Credentials>);
+struct OwnBucketOnly {
+    keys: ScratchKeys,
+    bucket: Option<String>,
+}
 
 #[async_trait::async_trait]
 impl S3Access for OwnBucketOnly {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         let shown = context.credentials().map(|shown| shown.access_key.as_str());
-        let owner = self.0.as_ref();
-        let owner = owner.filter(|owner| shown == Some(owner.access_key_id.as_str()));
+        let owner = shown.and_then(|shown| self.keys.get(shown));
+        let owner = owner.filter(|owner| self.bucket.as_ref() == Some(&owner.bucket));
         let wanted = match context.s3_path() {
             S3Path::Bucket { bucket } | S3Path::Object { bucket, .. } => Some(bucket),
             // All buckets of all clients.
             S3Path::Root => None,
         };
-        let is_own = |bucket: &str| owner.is_some_and(|owner| owner.bucket == bucket);
+        let is_own = |bucket: &str| owner.as_ref().is_some_and(|owner| owner.bucket == bucket);
         let copies_own = copy_source(context.headers()).is_none_or(|bucket| is_own(&bucket));
         if wanted.is_some_and(|bucket| is_own(bucket)) && copies_own {
             Ok(())

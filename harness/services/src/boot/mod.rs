@@ -10,6 +10,7 @@ mod path;
 mod script;
 mod secrets;
 mod server;
+mod storage;
 mod template;
 mod update;
 
@@ -17,6 +18,7 @@ pub use client::Client;
 pub use data::{DataRoot, Folder};
 pub use secrets::Clock as SecretsClock;
 pub use server::BootServer;
+pub use storage::Storage;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
-//! One-time secrets: a token in a URL stands for a client's `secrets` template, once and for a short time.
+//! One-time secrets: a token in a URL stands for what a client's `secrets` template said when its boot script was fetched, once and for a short
+//! time.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Client;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -21,7 +23,7 @@ pub(super) struct Secrets {
 }
 
 struct Waiting {
-    client: Client,
+    text: String,
     expires: Instant,
 }
 
@@ -34,22 +36,22 @@ impl Secrets {
         }
     }
 
-    /// A new token for this client. Those that have expired are forgotten on the way.
-    pub(super) fn announce(&self, client: Client) -> String {
-        let token = hex::encode(rand::random::<[u8; 16]>());
+    /// A new token for this text: 43 characters, as the real server's. Those that have expired are forgotten on the way.
+    pub(super) fn announce(&self, text: String) -> String {
+        let token = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let now = (self.clock)();
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, secret| secret.expires > now);
         let expires = now + self.lifetime;
-        waiting.insert(token.clone(), Waiting { client, expires });
+        waiting.insert(token.clone(), Waiting { text, expires });
         token
     }
 
-    /// The client whose secret this is; `None` for a token that is unknown, used or expired. It is used from now on.
-    pub(super) fn take(&self, token: &str) -> Option<Client> {
+    /// The secret; `None` for a token that is unknown, used or expired. It is used from now on.
+    pub(super) fn take(&self, token: &str) -> Option<String> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let secret = waiting.remove(token)?;
-        (secret.expires > (self.clock)()).then_some(secret.client)
+        (secret.expires > (self.clock)()).then_some(secret.text)
     }
 }
 
@@ -70,21 +72,22 @@ mod tests {
         let now = Arc::new(Mutex::new(Instant::now()));
         let clock = Arc::clone(&now);
         let secrets = Secrets::new(Arc::new(move || *clock.lock().unwrap()), LIFETIME);
-        let client = Client::Machine("b8:27:eb:00:00:01".parse().unwrap());
+        let secret = || "swordfish".to_owned();
         let wait = |seconds| *now.lock().unwrap() += Duration::from_secs(seconds);
 
-        let (token, other) = (secrets.announce(client), secrets.announce(client));
+        let (token, other) = (secrets.announce(secret()), secrets.announce(secret()));
         assert_ne!(token, other);
+        assert_eq!(token.len(), 43);
         wait(59);
-        assert_eq!(secrets.take(&token), Some(client));
+        assert_eq!(secrets.take(&token), Some(secret()));
         assert_eq!(secrets.take(&token), None, "used");
         wait(1);
         assert_eq!(secrets.take(&other), None, "expired");
         assert_eq!(secrets.take("unknown"), None);
 
-        secrets.announce(client);
+        secrets.announce(secret());
         wait(60);
-        secrets.announce(client);
+        secrets.announce(secret());
         assert_eq!(
             secrets.waiting.lock().unwrap().len(),
             1,

@@ -8,6 +8,10 @@
 //! | `/secrets/<token>` | the client's secrets, once; no certificate needed |
 //! | `/update-cfg` | what git said while it brought the data root to its upstream, if it may; no certificate needed |
 //!
+//! Before anything is rendered, the client's storage gets a new key; where the storage does not answer, the answer is 500. `secrets` is rendered
+//! together with the script that leads to it. Without `secrets`, or when that cannot be rendered, the script's `${secrets_url}` is `None`, as
+//! the real server has it.
+//!
 //! A script that cannot be rendered is answered with status 200 and a script that says why: iPXE shows a script's output and no
 //! status code's text, and the client's own script starts over when this one comes back.
 
@@ -26,6 +30,7 @@ use super::client::Identification;
 use super::path::FilePath;
 use super::script::{error_script, rendered};
 use super::secrets::{self, Secrets};
+use super::storage::Storage;
 use super::template::render;
 use super::update::{self, Outcome, update};
 use super::{Client, DataRoot, SecretsClock};
@@ -42,6 +47,9 @@ const FINGERPRINT: &str = "client_cert_fingerprint";
 /// Name of the template variable with the URL of the client's secrets.
 const SECRETS_URL: &str = "secrets_url";
 
+/// What `${secrets_url}` is for a client without secrets: how Python prints that there is nothing.
+const NO_SECRETS: &str = "None";
+
 /// Values of template variables by name.
 type Variables = BTreeMap<String, String>;
 
@@ -51,6 +59,7 @@ pub struct BootServer {
     root: DataRoot,
     variables: Variables,
     of_clients: HashMap<Client, Variables>,
+    storage: HashMap<Client, Storage>,
     clock: SecretsClock,
     secret_lifetime: Duration,
     update_limit: Duration,
@@ -64,6 +73,7 @@ impl BootServer {
             root,
             variables: Variables::new(),
             of_clients: HashMap::new(),
+            storage: HashMap::new(),
             clock: Arc::new(Instant::now),
             secret_lifetime: secrets::LIFETIME,
             update_limit: update::TIME_LIMIT,
@@ -83,6 +93,13 @@ impl BootServer {
     pub fn client_variable(mut self, client: Client, name: &str, value: &str) -> Self {
         let variables = self.of_clients.entry(client).or_default();
         variables.insert(name.into(), value.into());
+        self
+    }
+
+    /// Gives a client storage. Its templates then have the key of the last boot script as `s3_access_key_id` and `s3_access_key`.
+    #[must_use]
+    pub fn storage(mut self, client: Client, storage: Storage) -> Self {
+        self.storage.insert(client, storage);
         self
     }
 
@@ -167,13 +184,31 @@ struct Site {
 impl Site {
     /// The answer to a client that asks for its script.
     async fn script(&self, client: Client, headers: &HeaderMap) -> Response {
-        let mut variables = self.server.variables_of(client);
-        if let Some(host) = plain_host(headers) {
-            let token = self.secrets.announce(client);
-            let url = format!("{}://{host}/secrets/{token}", self.scheme);
-            variables.insert(SECRETS_URL.into(), url);
+        let (root, mut variables) = (&self.server.root, self.server.variables_of(client));
+        match self.server.storage.get(&client).map(Storage::renew) {
+            None => {}
+            Some(Ok(new)) => {
+                let new = [
+                    ("s3_access_key_id", new.access_key_id),
+                    ("s3_access_key", new.access_key),
+                    ("s3_bucket_name", new.bucket),
+                ];
+                variables.extend(new.map(|(name, value)| (name.to_owned(), value)));
+            }
+            Some(Err(error)) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, error),
         }
-        let script = rendered(&self.server.root, client, BOOT_SCRIPT, &variables).await;
+        let secrets_url = match (
+            plain_host(headers),
+            rendered(root, client, SECRETS, &variables).await,
+        ) {
+            (Some(host), Ok(secrets)) => {
+                let token = self.secrets.announce(secrets);
+                format!("{}://{host}/secrets/{token}", self.scheme)
+            }
+            _ => NO_SECRETS.into(),
+        };
+        variables.insert(SECRETS_URL.into(), secrets_url);
+        let script = rendered(root, client, BOOT_SCRIPT, &variables).await;
         text(script.unwrap_or_else(|error| error_script(&error)))
     }
 }
@@ -236,17 +271,12 @@ async fn file(
 }
 
 async fn secret(State(site): State<Arc<Site>>, Path(token): Path<String>) -> Response {
-    let Some(client) = site.secrets.take(&token) else {
-        return refuse(
+    match site.secrets.take(&token) {
+        Some(secret) => text(secret),
+        None => refuse(
             StatusCode::NOT_FOUND,
             "this secret is unknown, used or expired",
-        );
-    };
-    let variables = site.server.variables_of(client);
-    match rendered(&site.server.root, client, SECRETS, &variables).await {
-        Ok(secrets) => text(secrets),
-        Err(error @ Error::NoTemplate { .. }) => refuse(StatusCode::NOT_FOUND, error),
-        Err(error) => unreadable(&error),
+        ),
     }
 }
 

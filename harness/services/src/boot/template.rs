@@ -1,4 +1,5 @@
-//! The template rules of boot scripts: `${name}` is replaced, `$$` is a dollar, everything else stays.
+//! The template rules of boot scripts: `${name}` and `$name` are replaced, `$$` is a dollar, everything else stays. They are those of Python's
+//! `string.Template.safe_substitute`, which the real server uses.
 //!
 //! iPXE has variables of the same form, as in `${net0/mac}`. A name that is not known therefore stays as it is, for iPXE to
 //! expand; `$${name}` keeps a known name from being replaced.
@@ -25,12 +26,18 @@ pub(super) fn render(template: &str, variables: &BTreeMap<String, String>) -> St
     rendered + rest
 }
 
-/// The value of the `{name}` that `text` begins with, and what follows it.
+/// The value of the `{name}` or `name` that `text` begins with, and what follows it.
 fn replacement<'a>(
     text: &'a str,
     variables: &'a BTreeMap<String, String>,
 ) -> Option<(&'a str, &'a str)> {
-    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
+    let (name, after) = match text.strip_prefix('{') {
+        Some(text) => text.split_once('}')?,
+        None => {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()))
+        }
+    };
     Some((variables.get(name)?, after))
 }
 
@@ -57,7 +64,8 @@ mod tests {
                 "#!ipxe\n\
                  known: ${name} ${name}${name}\n\
                  unknown: ${net0/mac} ${ name } ${} ${other${name}}\n\
-                 dollars: $$ $$$ $${name} $$${name} $name $\n\
+                 dollars: $$ $$$ $${name} $$${name} $$name $\n\
+                 bare: $name $name/x $names $nam $1\n\
                  values stay as they are: ${dollar} ${recursive}\n\
                  open: ${name",
                 &variables(),
@@ -67,6 +75,7 @@ mod tests {
         known: value valuevalue
         unknown: ${net0/mac} ${ name } ${} ${othervalue}
         dollars: $ $$ ${name} $value $name $
+        bare: value value/x $names $nam $1
         values stay as they are: $$ ${name}
         open: ${name
         "

@@ -10,7 +10,7 @@ use rustls::version::{TLS12, TLS13};
 use tempfile::NamedTempFile;
 
 use crate::testing::{Client as HttpClient, PKI, Service, collect};
-use crate::{Blob, TlsOptions};
+use crate::{Blob, ScratchKeys, ScratchSpace, TlsOptions};
 use shakedown_base::timeline::{Cursor, ServiceId};
 
 use super::*;
@@ -359,6 +359,120 @@ async fn secrets_are_told_once_to_whoever_has_their_url() {
         status(&mut nobody, "/secrets/unknown").await,
         StatusCode::NOT_FOUND
     );
+}
+
+/// The value that a script sets.
+fn value<'a>(script: &'a [u8], name: &str) -> &'a str {
+    let script = str::from_utf8(script).unwrap();
+    let (_, rest) = script.split_once(&format!("set {name} ")).unwrap();
+    rest.split_ascii_whitespace().next().unwrap()
+}
+
+/// A server whose script shows the storage's key and the secrets' URL, over plain HTTP; with the keys of that storage, if there is one.
+async fn with_storage(is_up: bool) -> (Service, ScratchKeys) {
+    let files = tempfile::tempdir().unwrap();
+    let mut space = ScratchSpace::new(files.path()).unwrap();
+    let bucket = space.add_client().unwrap().bucket;
+    let keys = space.keys();
+    let mut folder = Folder::default();
+    let script = "#!ipxe\nset key ${s3_access_key_id}\nset url ${secrets_url}\n";
+    folder.insert("boot.ipxe", script).unwrap();
+    folder
+        .insert("secrets", "set key ${s3_access_key_id}\n")
+        .unwrap();
+    let mut root = DataRoot::default();
+    root.set(machine(), folder);
+    let storage = match is_up {
+        true => Storage::Renewed {
+            keys: keys.clone(),
+            bucket,
+        },
+        false => Storage::Down,
+    };
+    let server = BootServer::new(root).storage(machine(), storage);
+    (Service::plain(ServiceId::Boot, server.http()).await, keys)
+}
+
+#[tokio::test]
+async fn each_script_revokes_the_key_of_the_one_before() {
+    let (service, keys) = with_storage(true).await;
+    let mut client = service.dial().await;
+    let first = client.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await;
+    let key = value(first.body(), "key").to_owned();
+    assert!(keys.knows(&key));
+    // Whoever asks, a retry or an owner with curl.
+    let mut other = service.dial().await;
+    let second = other.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await;
+    assert!(!keys.knows(&key), "revoked");
+    assert!(keys.knows(value(second.body(), "key")));
+    // The secrets are those of their script, and hence out of date.
+    let url = value(first.body(), "url")
+        .strip_prefix("http://boot.example")
+        .unwrap();
+    let secrets = client.get(url).await;
+    assert_eq!(value(secrets.body(), "key"), key);
+}
+
+#[tokio::test]
+async fn without_storage_there_is_no_script_but_500() {
+    let (service, _) = with_storage(false).await;
+    let mut client = service.dial().await;
+    let answer = client.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!answer.body().starts_with(b"#!ipxe"));
+}
+
+#[tokio::test]
+async fn without_secrets_their_url_is_the_word_none() {
+    for secrets in [None, Some(&b"\xff\xfe"[..])] {
+        let mut folder = Folder::default();
+        folder
+            .insert("boot.ipxe", "#!ipxe\nset url ${secrets_url}\n")
+            .unwrap();
+        if let Some(secrets) = secrets {
+            folder
+                .insert("secrets", Bytes::from_static(secrets))
+                .unwrap();
+        }
+        let mut root = DataRoot::default();
+        root.set(machine(), folder);
+        let service = Service::plain(ServiceId::Boot, BootServer::new(root).http()).await;
+        let script = service
+            .dial()
+            .await
+            .get("/boot/b8:27:eb:00:00:01/boot.ipxe")
+            .await;
+        assert_eq!(value(script.body(), "url"), "None", "{secrets:?}");
+    }
+}
+
+/// docs/book/src/boot-server.md: each point names the test that holds it.
+#[test]
+fn every_point_of_the_table_of_differences_is_held_by_a_test() {
+    const TABLE: &str = include_str!("../../../../docs/book/src/boot-server.md");
+    const TESTS: &[&str] = &[
+        include_str!("tests.rs"),
+        include_str!("template.rs"),
+        include_str!("secrets.rs"),
+        include_str!("script.rs"),
+        include_str!("data.rs"),
+        include_str!("update.rs"),
+        include_str!("../tls.rs"),
+        include_str!("../access_log.rs"),
+    ];
+    let rows = TABLE
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.ends_with("` |"));
+    let mut points = 0;
+    for row in rows {
+        let test = row.trim_end_matches("` |").rsplit('`').next().unwrap();
+        let held = TESTS
+            .iter()
+            .any(|file| file.contains(&format!("fn {test}(")));
+        assert!(held, "no test {test}: {row}");
+        points += 1;
+    }
+    assert!(points >= 14, "{points}");
 }
 
 #[tokio::test]

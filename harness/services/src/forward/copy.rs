@@ -141,7 +141,6 @@ where
     };
 }
 
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;

@@ -182,7 +182,9 @@ mod tests {
         let mut observer = established();
         assert!(observer.client_sent(&record(23, b"GET /a")).is_empty());
         let piece = record(23, &[0; 1000]);
-        let told: Vec<_> = (0..7).map(|_| answers(&observer.server_sent(&piece))).collect();
+        let told: Vec<_> = (0..7)
+            .map(|_| answers(&observer.server_sent(&piece)))
+            .collect();
         let first = vec![
             vec![(0, 0, 1000)],
             vec![(0, 1000, 2000)],
@@ -211,7 +213,10 @@ mod tests {
     fn without_tls_every_byte_counts() {
         let mut observer = Observer::default();
         assert!(observer.client_sent(b"GET / HTTP/1.1\r\n\r\n").is_empty());
-        assert_eq!(answers(&observer.server_sent(b"HTTP/1.1 200")), [(0, 0, 12)]);
+        assert_eq!(
+            answers(&observer.server_sent(b"HTTP/1.1 200")),
+            [(0, 0, 12)]
+        );
         observer.client_sent(b"GET /b HTTP/1.1\r\n\r\n");
         assert_eq!(answers(&observer.server_sent(b"HTTP")), [(1, 0, 4)]);
         assert!(observer.end().is_empty(), "no handshake is missed");
