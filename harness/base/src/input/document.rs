@@ -145,6 +145,7 @@ impl Document {
     fn merge(mut self) -> Result<Self, InputError> {
         let mut table: toml::Table = self.parse()?;
         table.remove("extends");
+        table.remove("include");
         let text = toml::to_string_pretty(&table);
         let text = text.map_err(|e| self.error_at(0..0, &format!("cannot be merged: {e}")))?;
         self.merged = Some(text);

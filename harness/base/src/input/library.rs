@@ -29,10 +29,19 @@ pub struct Library {
     builtin: Vec<BuiltinFile>,
 }
 
-/// What of a file says whether it extends another.
+/// What of a file says whether it is made of others.
 #[derive(Deserialize)]
 struct Head {
     extends: Option<toml::Spanned<String>>,
+    #[serde(default)]
+    include: Vec<toml::Spanned<String>>,
+}
+
+/// The file that others are looked for: where it was found, its name, and how many files deep it may still go.
+struct Base<'a> {
+    place: usize,
+    file: &'a str,
+    depth: usize,
 }
 
 impl Library {
@@ -128,32 +137,53 @@ impl Library {
         };
         let document = document?;
         // The parser of the whole file reports text that is not TOML.
-        let Ok(Head {
-            extends: Some(base),
-        }) = document.parse()
-        else {
+        let Ok(Head { extends, include }) = document.parse() else {
             return Ok(Some(document));
         };
-        let base_file = format!("{}.toml", base.get_ref());
+        // What is included counts more than what is extended, and of what is included the last.
+        let bases = include.iter().rev().map(|name| (name, "include"));
+        let bases = bases.chain(extends.iter().map(|name| (name, "extend")));
+        let mut whole = document.clone();
+        for (name, how) in bases {
+            let at = Base { place, file, depth };
+            let base = self.base(&document, name, how, &at)?;
+            whole = whole.over(base)?;
+        }
+        Ok(Some(whole))
+    }
+
+    /// A file that `document` extends or includes.
+    fn base(
+        &self,
+        document: &Document,
+        name: &toml::Spanned<String>,
+        how: &str,
+        at: &Base<'_>,
+    ) -> Result<Document, InputError> {
+        let base_file = format!("{}.toml", name.get_ref());
         // A file may extend the one that it hides, but not itself.
-        let from = if base_file == file { place + 1 } else { 0 };
-        let wrong = |message: &str| Err(document.error_at(base.span(), message));
-        // A second dot makes a file that is only there to be extended.
-        for part in base.get_ref().split('.') {
+        let from = if base_file == at.file {
+            at.place + 1
+        } else {
+            0
+        };
+        let wrong = |message: &str| Err(document.error_at(name.span(), message));
+        // A second dot makes a file that is only there for others.
+        for part in name.get_ref().split('.') {
             if let Err(error) = part.parse::<DefinitionName>() {
                 return wrong(&error.to_string());
             }
         }
-        if depth == 0 {
-            return wrong("this extends a file that extends this one");
+        if at.depth == 0 {
+            return wrong(&format!("this {how}s a file that {how}s this one"));
         }
-        match self.find(&base_file, from, depth - 1)? {
-            Some(base) => document.over(base).map(Some),
+        match self.find(&base_file, from, at.depth - 1)? {
+            Some(base) => Ok(base),
             None => {
                 let names = self.names()?.join(", ");
                 wrong(&format!(
-                    "there is no \"{}\" to extend; there is: {names}",
-                    base.get_ref()
+                    "there is no \"{}\" to {how}; there is: {names}",
+                    name.get_ref()
                 ))
             }
         }
@@ -222,6 +252,8 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Thing {
         extends: Option<String>,
+        #[serde(default)]
+        include: Vec<String>,
         title: String,
         size: toml::Spanned<u8>,
         inner: Inner,
@@ -266,6 +298,39 @@ mod tests {
         assert_eq!(alone.parse::<Thing>().unwrap().title, "mine");
         assert_eq!(library.names().unwrap(), ["base", "mine"]);
         assert_eq!(library.own_names().unwrap(), ["mine".to_owned()].into());
+    }
+
+    #[test]
+    fn what_is_included_stands_between_the_file_and_what_it_extends() {
+        let mine = "extends = \"base\"\ninclude = [\"one.part\", \"two.part\"]\n[inner]\nb = 9\n";
+        let (_folder, library) = library(&[
+            ("mine.toml", mine),
+            (
+                "one.part.toml",
+                "title = \"one\"\nsize = 3\n[inner]\nb = 4\n",
+            ),
+            ("two.part.toml", "title = \"two\"\n[inner]\na = 7\n"),
+        ]);
+        let document = library.read("mine.toml").unwrap();
+        let thing: Thing = document.parse().unwrap();
+        assert_eq!((&*thing.title, *thing.size.get_ref()), ("two", 3));
+        assert_eq!(thing.inner, Inner { a: 7, b: 9 });
+        assert!(
+            document
+                .place(thing.size.span().start)
+                .ends_with("one.part.toml:2")
+        );
+        assert_eq!(document.files(), ["mine", "two.part", "one.part", "base"]);
+        // A bundle holds one file that says everything.
+        let alone = Document::of("mine.toml", document.source().text);
+        assert_eq!(alone.parse::<Thing>().unwrap().inner, thing.inner);
+        let lost = error(&[("mine.toml", "include = [\"lost\"]\n")], "mine.toml");
+        assert!(lost.contains("there is no \"lost\" to include"), "{lost}");
+        let circle = [
+            ("a.toml", "include = [\"b\"]"),
+            ("b.toml", "include = [\"a\"]"),
+        ];
+        assert!(error(&circle, "a.toml").contains("includes a file that includes this one"));
     }
 
     #[test]
