@@ -58,6 +58,11 @@ pub enum RunError {
         /// The scenario.
         scenario: String,
     },
+    /// A boot server outside of the run has an image without an identity.
+    #[error(
+        "the boot server is one outside of the run, and the image has no identity that it would know: provision the image for it first (`image provision`)"
+    )]
+    NotProvisioned,
     /// A checkpoint is damaged, or was written by another QEMU.
     #[error("cannot go on from the checkpoint {}; remove this folder, or boot the board in whole with --no-checkpoints: {source}", folder.display())]
     BadCheckpoint {
@@ -106,6 +111,7 @@ impl RunError {
             | Self::Server(_)
             | Self::Oui { .. }
             | Self::Transport { .. }
+            | Self::NotProvisioned
             | Self::ClientCertificate { .. } => Class::Host,
         }
     }

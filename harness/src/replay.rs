@@ -8,8 +8,8 @@ use crate::folder::RunFolder;
 use crate::judge::{JudgePlan, Source, Verdict, judge};
 use crate::report::Failure;
 use crate::report::bundle::Bundle;
-use crate::scenario::Scenario;
-use crate::timeline::Record;
+use crate::scenario::{Forward, Scenario};
+use crate::timeline::{Event, Record};
 
 /// What was recorded, and what is known of it.
 #[derive(Debug, Clone)]
@@ -107,6 +107,19 @@ pub struct Replay {
     pub failure: Option<Failure>,
 }
 
+/// The scenario with the servers that the run of these records had: the command line may have named others than the file.
+fn with_services_of(records: &[Record], scenario: &Scenario) -> Scenario {
+    let mut scenario = scenario.clone();
+    for record in records {
+        if let Event::Forwarding { service, to } = &record.event
+            && let Ok(forwarded) = to.parse()
+        {
+            scenario.services.set(*service, Forward::to(forwarded));
+        }
+    }
+    scenario
+}
+
 /// Judges a recording of a scenario on a board.
 #[must_use]
 pub fn replay(recording: &Recording, scenario: &Scenario, board: &Board) -> Replay {
@@ -124,6 +137,7 @@ pub fn replay(recording: &Recording, scenario: &Scenario, board: &Board) -> Repl
             (Source::SerialLog { has_times }, None, [].as_slice())
         }
     };
+    let scenario = &with_services_of(&recording.records, scenario);
     let stages = scenario.stages(board);
     let plan = JudgePlan::of_scenario(scenario, board, stages, source).knowing(nonce, layers);
     let verdict = judge(&plan, &recording.records);

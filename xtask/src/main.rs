@@ -21,6 +21,7 @@ mod report;
 mod repro;
 mod scenario;
 mod serve;
+mod servers;
 mod terminal;
 
 use std::process::ExitCode;

@@ -107,6 +107,8 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             secrets: None,
             folder: folder.clone(),
             pushed: Some(folder.join(PUSHED)),
+            // The page shows a key, which stays good.
+            renews_keys: false,
             data: match &args.data_root {
                 Some(root) if args.allow_update => DataRoot::on_disk(root)?.follow_upstream(),
                 Some(root) => DataRoot::on_disk(root)?,

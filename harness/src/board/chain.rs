@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::alarm::{AlarmFile, Alarms};
-use crate::input::{Document, InputError, Pattern, SourceText, Span, duration};
-use crate::timeline::{Power, ServiceId};
+use crate::input::{ByteSize, Document, InputError, Pattern, SourceText, Span, duration};
+use crate::timeline::{AnswerEvent, Power, ServiceId};
 
 use super::container::ContainerMarks;
 
@@ -19,6 +19,8 @@ pub struct Stage {
     pub name: String,
     /// What proves that it was reached.
     pub evidence: Evidence,
+    /// What proves it where the service of a `request` is a server outside of the run, whose requests nobody sees.
+    pub forwarded: Option<Evidence>,
     /// The longest that it may take after the stage before it, on the reference host.
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]
@@ -53,6 +55,8 @@ pub enum Evidence {
     },
     /// A service answered a request with 2xx and handed the whole body over.
     Request(RequestEvidence),
+    /// A server outside of the run, to which a service is forwarded, answered on a connection. Nobody sees what.
+    Answer(AnswerEvidence),
     /// The container said the run's nonce, which only the registry's image holds, after a layer of the image had been served.
     Nonce,
     /// The board's power changed.
@@ -82,6 +86,47 @@ pub struct RequestEvidence {
     pub layer: bool,
     /// The status that it was answered with, in place of a whole body and any 2xx.
     pub status: Option<u16>,
+}
+
+/// Which answer of a server outside of the run proves a stage.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerEvidence {
+    /// Which.
+    pub service: ServiceId,
+    /// The bytes that it has at least, as they are sent: with what HTTP and TLS add. By default one.
+    #[serde(default = "AnswerEvidence::one")]
+    pub at_least: ByteSize,
+    /// What must have that many.
+    #[serde(default)]
+    pub of: AnswerUnit,
+}
+
+/// What is measured of a server outside of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerUnit {
+    /// One answer: what the server sends until the client sends something again.
+    #[default]
+    Answer,
+    /// All answers of a connection.
+    Connection,
+}
+
+impl AnswerEvidence {
+    fn one() -> ByteSize {
+        ByteSize(1)
+    }
+
+    /// The answer has just become so long.
+    #[must_use]
+    pub(crate) fn is_met_by(&self, answer: &AnswerEvent) -> bool {
+        let (before, now) = match self.of {
+            AnswerUnit::Answer => (answer.bytes_before, answer.bytes),
+            AnswerUnit::Connection => (answer.total_before, answer.total),
+        };
+        self.service == answer.service && before < self.at_least.0 && self.at_least.0 <= now
+    }
 }
 
 /// `boards/NAME.chain.toml`: the stages that a kind of board goes through, in order.
@@ -183,6 +228,17 @@ impl std::fmt::Display for Evidence {
                     (None, true) => write!(f, " with the image's layer"),
                     (None, false) => Ok(()),
                 }
+            }
+            Self::Answer(answer) => {
+                let of = match answer.of {
+                    AnswerUnit::Answer => "with",
+                    AnswerUnit::Connection => "on one connection with",
+                };
+                write!(
+                    f,
+                    "the {} server outside answers {of} at least {}",
+                    answer.service, answer.at_least
+                )
             }
             Self::Nonce => write!(f, "the container says the nonce that only its image holds"),
             Self::Power(power) => write!(f, "power: {power:?}"),

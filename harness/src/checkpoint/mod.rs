@@ -71,6 +71,7 @@ impl Slot {
             && job.start == Start::Card
             && !extras.gdb
             && extras.mac.is_none()
+            && job.scenario.services.are_played()
             && job.parts.files.is_empty();
         is_usual.then(|| Self {
             stage: stage.clone(),

@@ -102,7 +102,10 @@ fn write_records(folder: &Path, records: &[Record], started: SystemTime) -> std:
             _ => serde_json::to_string(record)?,
         } + "\n";
         timeline.write_all(line.as_bytes())?;
-        if matches!(record.event, Event::Request(_) | Event::Tls(_)) {
+        if matches!(
+            record.event,
+            Event::Request(_) | Event::Tls(_) | Event::Answer(_) | Event::Connection(_)
+        ) {
             journal.write_all(line.as_bytes())?;
         }
         match &record.event {

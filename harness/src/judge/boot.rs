@@ -15,7 +15,7 @@ use super::verdict::Finding;
 use crate::alarm::{self, AlarmKind, AlarmWatch, Raised};
 use crate::board::Stage;
 use crate::report::Class;
-use crate::timeline::{Event, HostTrouble, Power, Record, StoppedBy};
+use crate::timeline::{Event, HostTrouble, Power, Record, ServiceId, StoppedBy};
 
 mod ending;
 mod view;
@@ -291,6 +291,11 @@ impl BootProgress {
                 self.layer_served |=
                     request.complete && is_layer(&request.target, &self.plan.layers);
             }
+            Event::Answer(answer) => {
+                self.progress = at;
+                // Of a registry outside of the run nobody sees more.
+                self.layer_served |= answer.service == ServiceId::Registry;
+            }
             Event::Lease { .. } => self.progress = at,
             _ => {}
         }
@@ -476,6 +481,7 @@ fn is_evidence(event: &Event) -> bool {
             | Event::Lease { .. }
             | Event::Tls(_)
             | Event::Request(_)
+            | Event::Answer(_)
             | Event::Power { .. }
     )
 }

@@ -86,6 +86,12 @@ fn of_handshake(error: &str) -> Class {
         "UnknownIssuer",
         "BadSignature",
         "no certificate",
+        // The words of a server outside of the run.
+        "TLS alert of the server: bad_certificate",
+        "TLS alert of the server: unsupported_certificate",
+        "TLS alert of the server: certificate_",
+        "TLS alert of the server: unknown_ca",
+        "TLS alert of the server: access_denied",
     ];
     if OF_CLIENT.iter().any(|words| error.contains(words)) {
         Class::Image

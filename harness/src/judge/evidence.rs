@@ -59,6 +59,7 @@ pub(super) fn proves(evidence: &Evidence, event: &Event, context: Context<'_>) -
             let matches = |e: &String| error.regex().is_match(e);
             tls.service == *service && tls.error.as_ref().is_some_and(matches)
         }
+        (Evidence::Answer(wanted), Event::Answer(answer)) => wanted.is_met_by(answer),
         (Evidence::Power(wanted), Event::Power { action }) => wanted == action,
         (Evidence::Request(wanted), Event::Request(request)) => {
             let RequestEvidence {

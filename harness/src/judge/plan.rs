@@ -28,6 +28,8 @@ pub struct JudgePlan {
     pub boots: Vec<BootPlan>,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
+    /// The container says the same at each boot: its registry is not the run's.
+    pub has_one_nonce: bool,
 }
 
 /// Where records come from, and hence what they can know.
@@ -125,7 +127,12 @@ impl JudgePlan {
         Self {
             source,
             boots,
-            journal: scenario.journal.clone(),
+            journal: scenario
+                .assertions()
+                .filter(|(_, can_be_checked)| *can_be_checked)
+                .map(|(assertion, _)| assertion.clone())
+                .collect(),
+            has_one_nonce: !scenario.services.registry.is_played(),
         }
     }
 
@@ -162,7 +169,8 @@ impl JudgePlan {
     #[must_use]
     pub fn knowing(mut self, nonce: Option<&str>, layers: &[String]) -> Self {
         for boot in &mut self.boots {
-            boot.nonce = nonce.map(|nonce| nonce_of_boot(nonce, boot.boot));
+            let number = if self.has_one_nonce { 0 } else { boot.boot };
+            boot.nonce = nonce.map(|nonce| nonce_of_boot(nonce, number));
             boot.layers = layers.to_vec();
         }
         self

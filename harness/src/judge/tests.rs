@@ -8,12 +8,13 @@ use crate::board::Board;
 use crate::scenario::Scenario;
 use crate::testing;
 use crate::timeline::{
-    Bound, BudgetClock, Event, HostTrouble, Power, Record, ServiceId, StoppedBy, TIMELINE_VERSION,
-    TlsEvent,
+    AnswerEvent, Bound, BudgetClock, Event, HostTrouble, Power, Record, ServiceId, StoppedBy,
+    TIMELINE_VERSION, TlsEvent,
 };
 
 mod boots;
 mod ends;
+mod forwarded;
 mod logs;
 
 /// What the container says if it is the registry's.
@@ -101,6 +102,27 @@ fn record(line: &str) -> Record {
             error: (!details.is_empty()).then(|| details.into()),
             duration: Duration::ZERO,
         }),
+        // Service, number, bytes before and now; the connection has had as many.
+        "answer" => {
+            let words: Vec<_> = details.split(' ').collect();
+            let [service, number, before, now] = words[..] else {
+                panic!("{details}")
+            };
+            let (before, now) = (before.parse().unwrap(), now.parse().unwrap());
+            Event::Answer(AnswerEvent {
+                service: match service {
+                    "boot" => ServiceId::Boot,
+                    _ => ServiceId::Registry,
+                },
+                client: [10, 42, 1, 0].into(),
+                server_name: None,
+                number: number.parse().unwrap(),
+                bytes: now,
+                bytes_before: before,
+                total: now,
+                total_before: before,
+            })
+        }
         "dns" => Event::Dns {
             query: details.into(),
             answer: None,

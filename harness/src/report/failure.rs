@@ -117,6 +117,7 @@ fn network_line(record: &Record) -> Option<String> {
             Some(e) => format!("TLS handshake with the {} server failed: {e}", tls.service),
         },
         Event::Connection(connection) => connection.to_string(),
+        Event::Answer(answer) => answer.to_string(),
         Event::Outlet { port, state, .. } => {
             format!("power distribution unit: port {port} is {state}")
         }

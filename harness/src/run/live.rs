@@ -180,8 +180,18 @@ impl Live {
                 timeline.note("firmware", note);
             }
         }
-        for untested in image.map(ProvisionedImage::untested).unwrap_or_default() {
+        // With a boot server of the user's own, all of this is tested.
+        let untested = image.filter(|_| scenario.services.boot.is_played());
+        for untested in untested.map(ProvisionedImage::untested).unwrap_or_default() {
             timeline.note("image", format!("not tested: {untested}"));
+        }
+        for (assertion, _) in scenario.assertions().filter(|(_, can_be)| !can_be) {
+            let of = assertion.service();
+            let text = format!(
+                "not checked, since nobody sees the requests of a forwarded {of} server: {}",
+                assertion.says
+            );
+            timeline.note("journal", text);
         }
         let device_tree = work.join("board.dtb");
         let tree = fs::read(&handover.device_tree).map_err(in_folder)?;
@@ -404,10 +414,18 @@ fn scenario_of(job: &Job<'_>) -> Result<Scenario, RunError> {
 }
 
 /// Makes the run's card: a prebuilt image gets an identity of its own, or none where DHCP says what to boot; one that was
-/// provisioned already is left as it is, but trusts the run's CA.
+/// provisioned already is left as it is, but trusts the run's CA in place of its own, unless its boot server is one outside of the run.
 fn provision_card(job: &Job<'_>, trust: &Trust, card: &Path) -> Result<(), RunError> {
     let image = source::open(&job.parts.image)?;
     let authority = trust.authority.certificate_der();
+    let services = &job.scenario.services;
+    if services.boot.forward().is_some() && job.scenario.boot.transport == Transport::Https {
+        // Its own trust decides.
+        return match &job.parts.provisioned {
+            Some(_) => Ok(image.save(card, 0o600)?),
+            None => Err(RunError::NotProvisioned),
+        };
+    }
     let boot = match (&job.parts.provisioned, job.scenario.boot.transport) {
         (Some(ProvisionedImage::Https { .. }), _) => {
             return Ok(provision::replace_trust(&image, authority, card)?);

@@ -6,6 +6,7 @@ use crate::host::host_scale;
 use crate::judge::{JudgedStage, Outcome, StageOutcome, Verdict as Judgement, label};
 use crate::plan::Job;
 use crate::report::{Boot, CpuSeconds, Failure, Report, StageTime, Verdict};
+use crate::scenario::ServiceMode;
 use crate::script::Followed;
 use crate::timeline::{BoardId, Event, Power, Record};
 use crate::world::faults;
@@ -35,8 +36,12 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         container_version: None,
         nonce: None,
         layers: Vec::new(),
-        container_source: job.parts.container.source.clone(),
-        stand_in: job.parts.container.stand_in,
+        container_source: match &job.scenario.services.registry {
+            ServiceMode::Played => job.parts.container.source.clone(),
+            ServiceMode::Forwarded(to) => format!("what the registry at {} has", to.forwarded),
+            ServiceMode::Absent => "no registry".into(),
+        },
+        stand_in: job.parts.container.stand_in && job.scenario.services.registry.is_played(),
         qemu_cpu_seconds: 0.0,
         harness_cpu_seconds: 0.0,
         host_scale: host_scale(),

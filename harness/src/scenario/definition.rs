@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::expect::ExpectFile;
 use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
+use super::services::{Services, Surroundings};
 use super::step::{Step, StepTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Evidence, Stage};
@@ -39,6 +40,8 @@ pub struct Scenario {
     pub expect: Option<Expect>,
     /// How the registry serves the image.
     pub registry: Registry,
+    /// Who plays the servers around the board.
+    pub services: Services,
     /// What is done with the board's power, and how far each boot goes. Without steps the board is switched on once.
     pub steps: Vec<Step>,
     /// What the servers must have seen when the run has ended.
@@ -65,6 +68,10 @@ pub(crate) struct ScenarioFile {
     /// The scenario that this one is like, by name: what is not said here is as there.
     #[expect(dead_code, reason = "read with the file, and part of its schema")]
     extends: Option<String>,
+    /// Parts that it is made of, by name: what is not said here is as in the last of them that says it, and only then as in what it extends.
+    #[serde(default)]
+    #[expect(dead_code, reason = "read with the file, and part of its schema")]
+    include: Vec<String>,
     /// Several scenarios in one file: each is the file with what the variant says instead.
     #[serde(default)]
     #[expect(dead_code, reason = "read before the file, and part of its schema")]
@@ -90,6 +97,8 @@ pub(crate) struct ScenarioFile {
     step: Vec<StepTable>,
     #[serde(default)]
     registry: RegistryTable,
+    #[schemars(with = "Option<Services>")]
+    services: Option<Span<Services>>,
     #[serde(default)]
     journal: Vec<AssertionTable>,
     /// Lines on the console that look like an alarm and belong to this scenario.
@@ -134,8 +143,13 @@ pub struct Boot {
     pub transport: Transport,
     /// The boot server's name in the LAN's DNS.
     pub server: String,
-    /// The boot script, `boot.ipxe`, as the boot server's data root holds it.
+    /// The boot script, `boot.ipxe`, as the boot server's data root holds it. By default it starts `kernel` and `initramfs` of the data root, with
+    /// the run's authority and `arguments`.
+    #[serde(default = "usual_script")]
     pub script: String,
+    /// What stands in place of `${arguments}` in the script: the kernel's arguments. Line ends count as blanks.
+    #[serde(default)]
+    pub arguments: String,
     /// What the boot server puts in place of `${NAME}` in script and secrets, besides what it knows itself.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
@@ -143,6 +157,30 @@ pub struct Boot {
     pub secrets: Option<String>,
     /// The container image's name, as in `docker.io/library/alpine:latest`.
     pub container: String,
+}
+
+/// The boot script of scenarios that have none.
+fn usual_script() -> String {
+    "\
+#!ipxe
+echo Booting ${client_cert_fingerprint} ${platform} ${buildarch}
+kernel /files/kernel initrd=b2c initrd=trust console=${console} ${arguments}
+initrd --name trust /files/trust
+initrd --name b2c /files/initramfs
+boot
+"
+    .into()
+}
+
+impl Boot {
+    /// The same with its arguments in its script.
+    fn written_out(mut self) -> Self {
+        let arguments: Vec<_> = self.arguments.lines().map(str::trim).collect();
+        self.script = self
+            .script
+            .replace("${arguments}", arguments.join(" ").trim());
+        self
+    }
 }
 
 /// What is unusual about the board's firmware.
@@ -256,7 +294,13 @@ impl Scenario {
                 }
             }
             let without = |s: &&Stage| !file.without.iter().any(|w| w.get_ref() == &s.name);
-            stages_of_boards.push(board.stages.iter().filter(without).cloned().collect());
+            let services = file.services.as_ref().map(Span::get_ref);
+            let adapted = |stage: Stage| match services {
+                Some(services) => services.adapted(stage),
+                None => stage,
+            };
+            let stages = board.stages.iter().filter(without).cloned().map(adapted);
+            stages_of_boards.push(stages.collect::<Vec<_>>());
         }
         match (&file.pipeline_status, &file.expect) {
             (Some(status), Some(_)) => {
@@ -265,6 +309,10 @@ impl Scenario {
             }
             (_, Some(_)) => {}
             (_, None) => Self::check_proof(document, &file, boards, &stages_of_boards)?,
+        }
+        if !file.boot.arguments.is_empty() && !file.boot.script.contains("${arguments}") {
+            let message = "the boot script has no place for `arguments`: write ${arguments} in its line `kernel`, or leave one of them out";
+            return Err(document.error_at(0..0, message));
         }
         if let Some(tls) = &file.tls {
             Tls::check(tls, file.boot.transport, document)?;
@@ -286,12 +334,17 @@ impl Scenario {
             tier: file.tier,
             tags: file.tags,
             boards: file.boards.into_iter().map(Span::into_inner).collect(),
-            boot: file.boot,
+            boot: file.boot.written_out(),
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
             firmware: file.firmware,
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
             steps,
+            services: file
+                .services
+                .as_ref()
+                .map(|services| services.get_ref().clone())
+                .unwrap_or_default(),
             journal: Assertion::read_all(file.journal, document)?,
             harmless: file.harmless,
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
@@ -300,6 +353,10 @@ impl Scenario {
             files: document.files(),
             source: document.source(),
         };
+        if let Some(services) = &file.services {
+            let checked = scenario.check_services(boards);
+            checked.map_err(|message| document.error_at(services.span(), &message))?;
+        }
         if let Some(checkpoint) = &checkpoint {
             let checked = scenario.check_checkpoint(checkpoint.get_ref(), boards);
             checked.map_err(|message| document.error_at(checkpoint.span(), &message))?;
@@ -338,6 +395,40 @@ impl Scenario {
             });
         }
         Ok(())
+    }
+
+    /// The same with other servers around its boards.
+    ///
+    /// # Errors
+    /// It does not go with them; the error says why and what to do.
+    pub fn with_services(&self, services: Services, boards: &[&Board]) -> Result<Self, String> {
+        let scenario = Self {
+            services,
+            ..self.clone()
+        };
+        scenario.check_services(boards)?;
+        Ok(scenario)
+    }
+
+    /// What it says goes with who plays the servers.
+    fn check_services(&self, boards: &[&Board]) -> Result<(), String> {
+        let stages: Vec<_> = boards.iter().map(|b| (*b, self.stages(b))).collect();
+        let proofs = self.expect.as_ref().map(|expect| expect.proofs.as_slice());
+        self.services.check(&Surroundings {
+            transport: self.boot.transport,
+            tls: &self.tls,
+            registry: &self.registry,
+            stages: &stages,
+            proofs: proofs.unwrap_or_default(),
+        })
+    }
+
+    /// What is stated of the servers' journals, and whether it can be checked: nobody sees the requests of a forwarded server.
+    pub fn assertions(&self) -> impl Iterator<Item = (&Assertion, bool)> {
+        self.journal.iter().map(|assertion| {
+            let forwarded = self.services.mode(assertion.service()).forward();
+            (assertion, forwarded.is_none())
+        })
     }
 
     /// A checkpoint is at a stage that boards go on from, and holds nobody's identity.
@@ -379,7 +470,8 @@ impl Scenario {
 
     fn split(&self, board: &Board) -> (Vec<Stage>, Option<Stage>) {
         let on_the_way = |stage: &&Stage| !self.without.contains(&stage.name);
-        let stages = board.stages.iter().filter(on_the_way).cloned().collect();
+        let stages = board.stages.iter().filter(on_the_way).cloned();
+        let stages = stages.map(|stage| self.services.adapted(stage)).collect();
         match &self.expect {
             Some(expect) => expect.split(stages),
             None => (stages, None),

@@ -84,6 +84,12 @@ impl Assertion {
         Ok(all)
     }
 
+    /// The service whose requests it is about.
+    #[must_use]
+    pub fn service(&self) -> ServiceId {
+        self.selection.service
+    }
+
     /// Says why the assertion does not hold for what happened, with the requests that were seen.
     #[must_use]
     pub fn violation(&self, records: &[Record]) -> Option<String> {

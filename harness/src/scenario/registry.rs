@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::input::{ByteSize, Document, InputError, Span, duration};
 
 /// How the registry serves the image. The default is the friendliest: one manifest, gzip, for everybody.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     /// Who is served.
     pub auth: Auth,

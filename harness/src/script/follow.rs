@@ -196,6 +196,7 @@ impl Script {
             record.event,
             Event::Request(_)
                 | Event::Tls(_)
+                | Event::Answer(_)
                 | Event::Lease { .. }
                 | Event::Dns { .. }
                 | Event::Ntp { .. }

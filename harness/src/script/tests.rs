@@ -48,6 +48,7 @@ fn plan(chain: &str) -> JudgePlan {
             harmless: Vec::new(),
         }],
         journal: Vec::new(),
+        has_one_nonce: false,
     }
 }
 

@@ -115,12 +115,15 @@ fn counted(n: u32, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
     use crate::board::Board;
+    use crate::testing::request;
+    use crate::timeline::{Event, RequestEvent, TlsEvent};
 
     /// The faults of a scenario that consists of these tables.
-    fn faults_of(tables: &str) -> String {
+    fn faults_of(tables: &str) -> Vec<Fault> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let board = Board::read(&project.join("boards"), "raspi3b").unwrap();
         let usual = std::fs::read_to_string(project.join("scenarios/alpine-https.toml")).unwrap();
@@ -133,25 +136,138 @@ mod tests {
         .unwrap();
         let path = folder.path().join("s.toml");
         std::fs::write(&path, format!("{usual}\n{tables}\n")).unwrap();
-        let scenario = Scenario::read_for(&path, &board).unwrap();
-        let lines = faults(&scenario).into_iter();
-        lines
-            .map(|f| format!("{}: {:?}\n", f.what, f.shows))
-            .collect()
+        faults(&Scenario::read_for(&path, &board).unwrap())
+    }
+
+    fn handshake_failed() -> Event {
+        Event::Tls(TlsEvent {
+            service: ServiceId::Boot,
+            server_name: None,
+            fingerprint: None,
+            error: Some("expired".into()),
+            duration: Duration::ZERO,
+        })
+    }
+
+    fn registry_says(host: &str, status: u16, complete: bool) -> Event {
+        Event::Request(RequestEvent {
+            host: host.into(),
+            complete,
+            ..request(ServiceId::Registry, "/v2/", status)
+        })
     }
 
     #[test]
-    fn every_defect_is_told() {
-        let told = faults_of(
-            "[tls]\nclient = \"expired\"\nserver = \"wrong-host\"\nserver_chain = \"long\"\nserver_key = \"rsa-4096\"\nmax_fragment = 512\n\
-             [registry]\nauth = \"wrong-login\"\nindex = true\nlayer = \"zstd\"\nrate_limit = { requests = 1, retry_after = \"2s\" }\n\
-             break_off = \"512KiB\"\nmirror = { host = \"mirror.farm.example\", holds = false }",
-        );
-        insta::assert_snapshot!(told);
-        assert_eq!(faults_of(""), "");
-        assert_eq!(
-            faults_of("[registry]\nmirror = { host = \"mirror.example\" }"),
-            ""
-        );
+    fn every_defect_is_told_and_known_by_its_own_traces() {
+        let refused = handshake_failed;
+        let cases = [
+            (
+                "[tls]\nclient = \"none\"",
+                "no client certificate",
+                refused(),
+            ),
+            (
+                "[tls]\nclient = \"unknown-ca\"",
+                "boot server does not trust",
+                refused(),
+            ),
+            (
+                "[tls]\nclient = \"expired\"",
+                "board's certificate has expired",
+                refused(),
+            ),
+            (
+                "[tls]\nclient = \"not-yet-valid\"",
+                "board's certificate is not valid yet",
+                refused(),
+            ),
+            ("[tls]\nclient = \"revoked\"", "revoked", refused()),
+            (
+                "[tls]\nclient = \"wrong-key\"",
+                "not that of its certificate",
+                refused(),
+            ),
+            (
+                "[tls]\nserver = \"wrong-host\"",
+                "of another host",
+                refused(),
+            ),
+            (
+                "[tls]\nserver = \"unknown-ca\"",
+                "board does not trust",
+                refused(),
+            ),
+            (
+                "[tls]\nserver = \"expired\"",
+                "server's certificate has expired",
+                refused(),
+            ),
+            (
+                "[tls]\nserver = \"not-yet-valid\"",
+                "server's certificate is not valid yet",
+                refused(),
+            ),
+            (
+                "[tls]\nserver_chain = \"long\"",
+                "more than 4 KiB",
+                refused(),
+            ),
+            ("[tls]\nserver_key = \"rsa-4096\"", "4096 bits", refused()),
+            ("[tls]\nmax_fragment = 512", "512 bytes", refused()),
+            (
+                "[registry]\nauth = \"token\"",
+                "a token",
+                registry_says("docker.io", 401, true),
+            ),
+            (
+                "[registry]\nauth = \"login\"",
+                "the board has it",
+                registry_says("docker.io", 401, true),
+            ),
+            (
+                "[registry]\nauth = \"wrong-login\"",
+                "the board has another",
+                registry_says("docker.io", 401, true),
+            ),
+            (
+                "[registry]\nrate_limit = { requests = 3, retry_after = \"2s\" }",
+                "3 requests for manifests, then none for 2 s",
+                registry_says("docker.io", 429, true),
+            ),
+            (
+                "[registry]\nbreak_off = \"512KiB\"",
+                "after 512 KiB",
+                registry_says("docker.io", 200, false),
+            ),
+            (
+                "[registry]\nmirror = { host = \"mirror.example\", holds = false }",
+                "mirror.example lacks the image",
+                registry_says("mirror.example", 404, true),
+            ),
+        ];
+        let good = registry_says("docker.io", 200, true);
+        for (tables, words, trace) in &cases {
+            let told = faults_of(tables);
+            let [fault] = &told[..] else {
+                panic!("{tables}: {told:?}")
+            };
+            assert!(fault.what.contains(words), "{tables}: {}", fault.what);
+            assert!(fault.shows.is_seen_in(trace), "{tables}: {trace:?}");
+            assert!(!fault.shows.is_seen_in(&good), "{tables}");
+        }
+        let two = faults_of("[tls]\nclient = \"expired\"\n[registry]\nauth = \"token\"");
+        assert_eq!(two.len(), 2);
+        assert!(!two[1].shows.is_seen_in(&handshake_failed()));
+    }
+
+    #[test]
+    fn another_form_of_the_same_is_no_defect() {
+        for tables in [
+            "",
+            "[registry]\nmirror = { host = \"mirror.example\" }",
+            "[registry]\nindex = true\nlayer = \"zstd\"",
+        ] {
+            assert_eq!(faults_of(tables), [], "{tables}");
+        }
     }
 }

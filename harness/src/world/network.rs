@@ -13,9 +13,9 @@ use crate::error::RunError;
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::plan::{Parts, ProvisionedImage};
-use crate::scenario::{Boot, Scenario, Transport};
-use crate::services::{DataRoot, Secrets, Server};
-use crate::timeline::{ServiceId, Timeline};
+use crate::scenario::{Boot, Forward, Scenario, ServiceMode, Transport};
+use crate::services::{DataRoot, Journal, Secrets, Server, forward};
+use crate::timeline::{Event, ServiceId, Timeline};
 
 /// The private network, as CONTRACTS has it.
 const SUBNET: &str = "10.42.0.0/16";
@@ -71,32 +71,87 @@ impl Network {
             pushed: None,
             secrets: Some(secrets.clone()),
             data: DataRoot::default(),
+            renews_keys: true,
         };
         let servers = Servers::prepare(scenario, parts, trust, setting, timeline)?;
-        let boot_listener = match boot.transport {
-            Transport::Https => {
-                let (address, port) = boot_server(boot, parts.provisioned.as_ref());
-                lan.listen(address, port)?
-            }
-            Transport::Http | Transport::Tftp => lan.listen(GATEWAY, 80)?,
+        for (service, forward) in scenario.services.forwarded() {
+            timeline.emit(Event::Forwarding {
+                service,
+                to: forward.forwarded.to_string(),
+            });
+        }
+        let mut running = Vec::new();
+        let (address, port) = match boot.transport {
+            Transport::Https => boot_server(boot, parts.provisioned.as_ref()),
+            Transport::Http | Transport::Tftp => (GATEWAY, 80),
         };
-        let mut running = vec![
-            servers.boot(boot_listener)?,
-            servers.registry(lan.listen(registries::HUB, 443)?)?,
-            servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?),
-        ];
-        if boot.transport == Transport::Tftp {
+        let doors = Doors {
+            lan: &lan,
+            timeline,
+        };
+        match &scenario.services.boot {
+            ServiceMode::Played => running.push(servers.boot(lan.listen(address, port)?)?),
+            ServiceMode::Forwarded(to) => {
+                running.push(doors.forward(ServiceId::Boot, to, address, port)?);
+            }
+            ServiceMode::Absent => {}
+        }
+        match &scenario.services.registry {
+            ServiceMode::Played => {
+                running.push(servers.registry(lan.listen(registries::HUB, 443)?)?);
+                running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
+            }
+            ServiceMode::Forwarded(to) => {
+                running.push(doors.forward(ServiceId::Registry, to, registries::HUB, 443)?);
+            }
+            ServiceMode::Absent => {}
+        }
+        match &scenario.services.scratch {
+            ServiceMode::Played => {
+                running.push(servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?))
+            }
+            ServiceMode::Forwarded(to) => {
+                running.push(doors.forward(ServiceId::Scratch, to, SCRATCH, SCRATCH_PORT)?);
+            }
+            ServiceMode::Absent => {}
+        }
+        if boot.transport == Transport::Tftp && scenario.services.boot.is_played() {
             lan.serve_tftp(GATEWAY, ServiceId::Boot, servers.tftp())?;
         }
-        running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
+        let (nonce, layers) = match &scenario.services.registry {
+            ServiceMode::Played => (servers.nonce().to_owned(), servers.layers().to_vec()),
+            ServiceMode::Forwarded(to) => (to.nonce.clone().unwrap_or_default(), Vec::new()),
+            ServiceMode::Absent => (String::new(), Vec::new()),
+        };
         Ok(Self {
-            nonce: servers.nonce().to_owned(),
+            nonce,
             boots: servers.boots(),
-            layers: servers.layers().to_vec(),
+            layers,
             _servers: running,
             lan,
             secrets,
         })
+    }
+}
+
+/// Where servers outside of the run are found on the LAN.
+struct Doors<'a> {
+    lan: &'a Lan,
+    timeline: &'a Timeline,
+}
+
+impl Doors<'_> {
+    /// Copies what arrives at `address`, and at the port that is usual or the forward's own, to the server outside.
+    fn forward(
+        &self,
+        service: ServiceId,
+        to: &Forward,
+        address: Ipv4Addr,
+        usual: u16,
+    ) -> Result<Server, RunError> {
+        let listener = self.lan.listen(address, to.port.unwrap_or(usual))?;
+        let journal = Journal::new(service, self.timeline.clone());
+        Ok(forward(listener, to.forwarded, journal))
     }
 }
 
@@ -109,6 +164,24 @@ fn boot_server(boot: &Boot, image: Option<&ProvisionedImage>) -> (Ipv4Addr, u16)
     (boot.server.parse().unwrap_or(BOOT_SERVER), port)
 }
 
+/// The names that servers outside of the run have besides those of their service.
+fn names_of_forwarded(
+    scenario: &Scenario,
+    boot_server: Ipv4Addr,
+) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+    scenario
+        .services
+        .forwarded()
+        .flat_map(move |(service, to)| {
+            let address = match service {
+                ServiceId::Registry => registries::HUB,
+                ServiceId::Scratch => SCRATCH,
+                ServiceId::Boot | ServiceId::Power | ServiceId::Bench => boot_server,
+            };
+            to.names.iter().map(move |name| (name.as_str(), address))
+        })
+}
+
 fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> {
     let boot = &scenario.boot;
     let boot_server = match boot.transport {
@@ -118,7 +191,8 @@ fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> 
     let names = std::iter::once((boot.server.as_str(), boot_server))
         .chain(registries::addresses(&scenario.registry))
         .chain(NTP_NAMES.iter().map(|name| (*name, NTP)))
-        .chain([(SCRATCH_NAME, SCRATCH)]);
+        .chain([(SCRATCH_NAME, SCRATCH)])
+        .chain(names_of_forwarded(scenario, boot_server));
     // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
     let script = format!(
         "http://{}/boot/{mac}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",

@@ -16,10 +16,10 @@ use crate::error::RunError;
 use crate::lan::TftpFiles;
 use crate::mac::Mac;
 use crate::plan::Parts;
-use crate::scenario::{self, Scenario, Transport};
+use crate::scenario::{self, Scenario, ServiceMode, Transport};
 use crate::services::{
     Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, Refusal,
-    ScratchSpace, Secrets, Server, TlsListener, TlsOptions, serve,
+    ScratchSpace, Secrets, Server, Storage, TlsListener, TlsOptions, serve,
 };
 use crate::timeline::{ServiceId, Timeline};
 
@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub pushed: Option<PathBuf>,
     /// The folders of other clients than the scenario's.
     pub data: DataRoot,
+    /// With each boot script the client's storage gets a new key, as from the real server.
+    pub renews_keys: bool,
 }
 
 /// The servers of a scenario. Each may be put onto any number of listeners.
@@ -105,13 +107,24 @@ impl<'a> Servers<'a> {
         ] {
             server = server.variable(name, value);
         }
-        for (name, value) in [
-            ("s3_access_key_id", &credentials.access_key_id),
-            ("s3_access_key", &credentials.access_key),
-            ("s3_bucket_name", &credentials.bucket),
-        ] {
-            if let Some(client) = client {
+        if let Some(client) = client {
+            for (name, value) in [
+                ("s3_access_key_id", &credentials.access_key_id),
+                ("s3_access_key", &credentials.access_key),
+                ("s3_bucket_name", &credentials.bucket),
+            ] {
                 server = server.client_variable(client, name, value);
+            }
+            let storage = match scenario.services.scratch {
+                ServiceMode::Absent => Some(Storage::Down),
+                ServiceMode::Played if setting.renews_keys => Some(Storage::Renewed {
+                    keys: scratch.keys(),
+                    bucket: credentials.bucket.clone(),
+                }),
+                ServiceMode::Played | ServiceMode::Forwarded(_) => None,
+            };
+            if let Some(storage) = storage {
+                server = server.storage(client, storage);
             }
         }
         let (mut hubs, mut mirrors) = (Vec::new(), Vec::new());

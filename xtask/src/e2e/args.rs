@@ -8,6 +8,7 @@ use shakedown_common::{PartsArgs, say};
 use shakedown_harness::pool::Policy;
 use shakedown_harness::report::OnFlaky;
 
+use crate::servers::ServerArgs;
 use crate::{defects, repro};
 
 /// Arguments of `e2e`.
@@ -46,6 +47,8 @@ pub(crate) struct Args {
     /// command has them.
     #[arg(long, value_name = "N")]
     pub(super) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(super) servers: ServerArgs,
     #[command(flatten)]
     pub(super) parts: PartsArgs,
 }

@@ -84,7 +84,7 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     }
     let selected = match kit.provisioned() {
         Some(given) => {
-            let (fitting, notes) = fitting(selected, given)?;
+            let (fitting, notes) = fitting(selected, given, args.servers.has_boot_server())?;
             for note in notes {
                 eprintln!("note: {note}");
             }
@@ -93,7 +93,11 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
         None => selected,
     };
     let mut planned = Vec::new();
-    for (scenario, board) in selected {
+    let surrounded = selected
+        .iter()
+        .map(|(scenario, board)| args.servers.put_around(scenario, board));
+    let surrounded: Vec<_> = surrounded.collect::<Result<_>>()?;
+    for (scenario, (_, board)) in surrounded.iter().zip(selected) {
         let parts = Arc::new(kit.parts(board)?);
         planned.push(Planned {
             scenario,
@@ -103,10 +107,11 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
             mac: None,
             is_given: args.parts.image.is_some() || project.defaults().image.is_some(),
             reproduce: format!(
-                "{} {} --board {}{}",
+                "{} {} --board {}{}{}",
                 OurCommand("e2e"),
                 scenario.name,
                 board.name,
+                args.servers.words(),
                 args.parts.words()
             ),
         });

@@ -24,7 +24,7 @@ pub(crate) fn carry_out(
     execution: Execution,
 ) -> Result<Vec<Attempts>> {
     let known = project.known_failures()?;
-    if let Some(planned) = planned.iter().find(|p| p.parts.container.stand_in) {
+    if let Some(planned) = planned.iter().find(|p| p.serves_stand_in()) {
         eprintln!("note: {}", planned.parts.container.source);
     }
     if let Err(e) = RunFolder::prune(project.runs_folder(), SystemTime::now())

@@ -37,6 +37,13 @@ pub(crate) struct Planned<'a> {
     pub(crate) reproduce: String,
 }
 
+impl Planned<'_> {
+    /// The run's registry has the stand-in in place of the image.
+    pub(crate) fn serves_stand_in(&self) -> bool {
+        self.parts.container.stand_in && self.scenario.services.registry.is_played()
+    }
+}
+
 /// How runs are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Execution {

@@ -1,98 +1,233 @@
-//! The boot script and the secrets of every scenario of the project, as its board receives them.
+//! The scenarios of the project at the boot server, as their boards ask it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt;
+use tempfile::{NamedTempFile, TempDir};
 use tower::ServiceExt;
 
 use super::*;
 use crate::board::Board;
 use crate::plan::testing::parts;
+use crate::scenario::{ClientCertificate, Services};
 
 const MAC: &str = "b8:27:eb:00:00:01";
 
-async fn get(servers: &Servers<'_>, host: &str, target: &str, peer: &Peer) -> (StatusCode, String) {
-    let request = Request::get(target)
-        .header("host", host)
-        .extension(peer.clone());
-    let request = request.body(Body::empty()).unwrap();
-    let response = servers.boot.clone().oneshot(request).await.unwrap();
-    let status = response.status();
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-#[tokio::test]
-async fn every_script_is_rendered() {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let boards = Board::read_all(&project.join("boards")).unwrap();
-    let (file, folder) = (
-        tempfile::NamedTempFile::new().unwrap(),
-        tempfile::tempdir().unwrap(),
-    );
-    let parts = parts(file.path());
-    for scenario in Scenario::read_all(&project.join("scenarios"), &boards).unwrap() {
-        // Variants of a file say the same.
-        if scenario
-            .files
-            .first()
-            .is_none_or(|file| *file != *scenario.name)
-        {
-            continue;
-        }
-        let trust = Trust::generate(&scenario, &[]).unwrap();
+fn boards() -> Vec<Board> {
+    Board::read_all(&project().join("boards")).unwrap()
+}
+
+fn scenarios(folder: &str, boards: &[Board]) -> Vec<Scenario> {
+    Scenario::read_all(&project().join(folder), boards).unwrap()
+}
+
+/// A scenario's boot server, and how its board asks it.
+struct Asked {
+    boot: Router,
+    host: String,
+    script: String,
+    peer: Peer,
+    _kept: (NamedTempFile, TempDir),
+}
+
+impl Asked {
+    fn of(scenario: &Scenario, board: &Board) -> Self {
+        let kept = (NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
+        let trust = Trust::generate(scenario, &[]).unwrap();
         let setting = ServerConfig {
             mac: MAC.parse().unwrap(),
-            console: boards[0].console(),
-            arch: boards[0].arch(),
+            console: board.console(),
+            arch: board.arch(),
             scratch_endpoint: "http://s3.farm.example:9000".into(),
             token_realm: "https://auth.docker.io/token".into(),
-            folder: folder.path().join(&scenario.name),
+            folder: kept.1.path().join("run"),
             pushed: None,
             secrets: None,
             data: DataRoot::default(),
+            renews_keys: true,
         };
+        let parts = parts(kept.0.path());
         let timeline = Timeline::start();
-        let servers = Servers::prepare(&scenario, &parts, &trust, setting, &timeline).unwrap();
+        let servers = Servers::prepare(scenario, &parts, &trust, setting, &timeline).unwrap();
         let fingerprint = trust.client.as_ref().map(|client| client.fingerprint());
-        let peer = Peer {
-            fingerprint,
-            ..SocketAddrV4::new(Ipv4Addr::new(10, 42, 1, 0), 1024).into()
-        };
-        let target = match scenario.boot.transport {
-            Transport::Https => "/boot/ipxe".to_owned(),
-            Transport::Http | Transport::Tftp => format!("/boot/{MAC}/boot.ipxe"),
-        };
-        let (status, script) = get(&servers, &scenario.boot.server, &target, &peer).await;
-        let credentials = servers.credentials();
-        let mut told = format!("{status}\n{script}");
-        if scenario.boot.secrets.is_some() {
-            let (_, token) = script.split_once("/secrets/").unwrap();
-            let target = format!("/secrets/{}", &token[..32]);
-            let (status, secrets) = get(&servers, &scenario.boot.server, &target, &peer).await;
-            told += &format!("\nsecrets: {status}\n{secrets}");
+        Self {
+            boot: servers.boot.clone(),
+            host: scenario.boot.server.clone(),
+            script: match scenario.boot.transport {
+                Transport::Https => "/boot/ipxe".into(),
+                Transport::Http | Transport::Tftp => format!("/boot/{MAC}/boot.ipxe"),
+            },
+            peer: Peer {
+                fingerprint,
+                ..SocketAddrV4::new(Ipv4Addr::new(10, 42, 1, 0), 1024).into()
+            },
+            _kept: kept,
         }
-        for (random, name) in [
-            (&credentials.access_key_id, "[access key id]"),
-            (&credentials.access_key, "[access key]"),
-            (&credentials.bucket, "[bucket]"),
-            (
-                &fingerprint.map_or("none".into(), |f| f.to_string()),
-                "[fingerprint]",
-            ),
-        ] {
-            told = told.replace(random, name);
-        }
-        insta::with_settings!({
-            filters => [(r"/secrets/[0-9a-f]{32}", "/secrets/[token]")],
-            description => scenario.title.clone(),
-            omit_expression => true,
-            prepend_module_to_snapshot => false,
-        }, {
-            insta::assert_snapshot!(scenario.name.to_string(), told);
-        });
     }
+
+    async fn get(&self, target: &str) -> (StatusCode, String) {
+        let request = Request::get(target)
+            .header("host", &self.host)
+            .extension(self.peer.clone());
+        let request = request.body(Body::empty()).unwrap();
+        let response = self.boot.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    async fn script(&self) -> (StatusCode, String) {
+        self.get(&self.script).await
+    }
+}
+
+/// The paths of this server that a script names.
+fn files(script: &str) -> Vec<&str> {
+    let words = script.split_ascii_whitespace();
+    words.filter(|word| word.starts_with("/files/")).collect()
+}
+
+/// What follows in a script up to a blank.
+fn after<'a>(script: &'a str, what: &str) -> Option<&'a str> {
+    let (_, rest) = script.split_once(what)?;
+    rest.split_ascii_whitespace().next()
+}
+
+#[tokio::test]
+async fn every_board_gets_a_script_for_itself_whose_files_are_there() {
+    let boards = boards();
+    let mut kernels = 0;
+    for folder in ["scenarios", "scenarios/b2c"] {
+        for scenario in scenarios(folder, &boards) {
+            let name = &scenario.name;
+            let board = boards.iter().find(|b| scenario.boards.contains(&b.name));
+            let board = board.unwrap();
+            let asked = Asked::of(&scenario, board);
+            let (status, script) = asked.script().await;
+            if scenario.tls.client == ClientCertificate::None {
+                assert_eq!(status, StatusCode::FORBIDDEN, "{name}");
+                continue;
+            }
+            assert_eq!(status, StatusCode::OK, "{name}");
+            assert!(script.starts_with("#!ipxe\n"), "{name}: {script}");
+            for known in ["console", "arch", "mac", "arguments", "secrets_url"] {
+                let left = script.contains(&format!("${{{known}}}"));
+                assert!(!left, "{name} is told ${{{known}}}: {script}");
+            }
+            for line in script.lines().filter(|line| line.starts_with("kernel ")) {
+                let console = format!(" console={} ", board.console());
+                assert!(line.contains(&console), "{name}: {line}");
+                kernels += 1;
+            }
+            for file in files(&script) {
+                assert_eq!(asked.get(file).await.0, StatusCode::OK, "{name}: {file}");
+            }
+            let url = format!("{}/secrets/", asked.host);
+            if let Some(token) = after(&script, &url) {
+                let target = format!("/secrets/{token}");
+                assert_eq!(asked.get(&target).await.0, StatusCode::OK, "{name}");
+                assert_eq!(asked.get(&target).await.0, StatusCode::NOT_FOUND, "{name}");
+            }
+        }
+    }
+    assert!(kernels > 10, "{kernels}");
+}
+
+/// The scripts that files say themselves, with the names of the files.
+fn scripts() -> Vec<(String, String)> {
+    let folders = ["scenarios", "scenarios/b2c"].map(|folder| project().join(folder));
+    let files = folders.iter().flat_map(|f| std::fs::read_dir(f).unwrap());
+    let paths = files
+        .map(|file| file.unwrap().path())
+        .filter(|p| p.is_file());
+    let said = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let script = table.get("boot")?.get("script")?.as_str()?;
+        Some((path.display().to_string(), script.to_owned()))
+    };
+    paths.filter_map(said).collect()
+}
+
+#[test]
+fn no_boot_script_stands_twice() {
+    let boards = boards();
+    let usual = scenarios("scenarios", &boards)
+        .into_iter()
+        .find(|s| s.name == "alpine-http")
+        .unwrap();
+    let kernel = |script: &str| {
+        let lines = script
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
+        let lines: Vec<_> = lines.filter(|line| !line.starts_with("kernel ")).collect();
+        lines.join("\n")
+    };
+    let mut seen = vec![("the usual script".to_owned(), kernel(&usual.boot.script))];
+    for (file, script) in scripts() {
+        let script = kernel(&script);
+        let twice = seen.iter().find(|(_, other)| *other == script);
+        assert!(
+            twice.is_none(),
+            "{file} says what {:?} says, but for the kernel's arguments: use boot.arguments or extends",
+            twice.map(|(other, _)| other)
+        );
+        assert!(
+            !script.contains("console=tty"),
+            "{file} names a board's console: say ${{console}}"
+        );
+        seen.push((file, script));
+    }
+}
+
+/// A scenario whose script and secrets show the key of the storage.
+fn with_key(scratch: &str) -> (Scenario, Board) {
+    let mut boards = boards();
+    let mut scenario = scenarios("scenarios", &boards)
+        .into_iter()
+        .find(|s| s.name == "secrets-once")
+        .unwrap();
+    scenario.services = toml::from_str::<Services>(&format!("scratch = \"{scratch}\"")).unwrap();
+    scenario.boot.script = "#!ipxe\nset key ${s3_access_key_id}\nchain ${secrets_url}\n".into();
+    (scenario, boards.remove(0))
+}
+
+#[tokio::test]
+async fn each_script_brings_a_new_key_that_the_secrets_have_too() {
+    let (scenario, board) = with_key("played");
+    let asked = Asked::of(&scenario, &board);
+    let (_, first) = asked.script().await;
+    let (_, second) = asked.script().await;
+    let [first_key, second_key] = [&first, &second].map(|s| after(s, "set key ").unwrap());
+    assert_ne!(first_key, second_key);
+    // The secrets are those of the script that led to them.
+    let token = after(&first, "/secrets/").unwrap();
+    let (_, secrets) = asked.get(&format!("/secrets/{token}")).await;
+    assert!(secrets.contains(first_key), "{secrets}");
+}
+
+#[tokio::test]
+async fn without_storage_there_is_no_script() {
+    let (scenario, board) = with_key("absent");
+    let asked = Asked::of(&scenario, &board);
+    let (status, body) = asked.script().await;
+    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!body.contains("#!ipxe"), "{body}");
+}
+
+#[tokio::test]
+async fn without_secrets_their_url_is_none() {
+    let (mut scenario, board) = with_key("played");
+    scenario.boot.secrets = None;
+    let (status, script) = Asked::of(&scenario, &board).script().await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(script.contains("\nchain None\n"), "{script}");
 }
