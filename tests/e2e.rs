@@ -3,6 +3,8 @@
 //! The smoke tier runs by default; `SHAKEDOWN_TIER=full` adds the rest. `SHAKEDOWN_IMAGE` names a prebuilt disk image to boot instead
 //! of the generated one. A trial whose parts cannot be had fails.
 
+mod boot_script_image;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +32,9 @@ const CHECKPOINT_SCENARIO: &str = "layer-zstd";
 /// The scenario that an image with an identity of its own is booted in, in the full tier.
 const PROVISIONED_SCENARIO: &str = "alpine-https";
 
+/// The scenario that an image is booted in that has a boot script of U-Boot and no EFI system partition, in the full tier.
+const BOOT_SCRIPT_SCENARIO: &str = "tftp";
+
 /// What a trial does.
 type Run = fn(&Scenario, &Board) -> Result<()>;
 
@@ -55,6 +60,9 @@ fn main() -> Result<ExitCode> {
             };
             if scenario.name == PROVISIONED_SCENARIO {
                 add("provisioned-image", provisioned_trial, Tier::Full);
+            }
+            if scenario.name == BOOT_SCRIPT_SCENARIO {
+                add("boot-script-image", boot_script_trial, Tier::Full);
             }
             if scenario.name == CHECKPOINT_SCENARIO {
                 add("checkpoint", checkpoint_trial, Tier::Smoke);
@@ -115,6 +123,26 @@ fn provisioned_trial(scenario: &Scenario, board: &Board) -> Result<()> {
         bail!("the run has changed the image that it was given");
     }
     Ok(())
+}
+
+/// An image that boots by `boot.scr` and asks DHCP for everything.
+fn boot_script_trial(scenario: &Scenario, board: &Board) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let image = folder.path().join("port.img");
+    let prebuilt = Kit::open(KitOptions::default())?.prebuilt(board, Scheme::Mbr, Cache::Empty)?;
+    boot_script_image::write(&prebuilt, &image)?;
+    let kit = Kit::open(KitOptions {
+        image: Some(image),
+        ..KitOptions::default()
+    })?;
+    let name = "boot-script-image";
+    let again = format!("SHAKEDOWN_TIER=full cargo test -p shakedown-tests --test e2e {name}");
+    let root = records_folder().join("checkpoints");
+    let (report, _) = make_run(scenario, board, &kit, name, root, again)?;
+    match &report.failure {
+        None => Ok(()),
+        Some(failure) => bail!("{}", failure_text(&report, failure)),
+    }
 }
 
 /// A board boots in whole and leaves a checkpoint; a second run goes on from it, with a registry and a nonce of its own; a third one is
