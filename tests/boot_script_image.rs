@@ -17,7 +17,8 @@ const CARD: u32 = 64 << 11;
 /// FAT16 with LBA.
 const FAT16: u8 = 0x0e;
 /// What U-Boot runs. It knows the card as `mmc 0`.
-const SCRIPT: &str = "load mmc 0:1 ${kernel_addr_r} efi/tools/snp.efi\nbootefi ${kernel_addr_r} ${fdt_addr}\n";
+const SCRIPT: &str =
+    "load mmc 0:1 ${kernel_addr_r} efi/tools/snp.efi\nbootefi ${kernel_addr_r} ${fdt_addr}\n";
 /// The largest file of the firmware.
 const LARGEST: u64 = 16 << 20;
 
