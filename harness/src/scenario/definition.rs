@@ -147,7 +147,8 @@ pub struct Boot {
     /// the run's authority and `arguments`.
     #[serde(default = "usual_script")]
     pub script: String,
-    /// What stands in place of `${arguments}` in the script: the kernel's arguments. Line ends count as blanks.
+    /// What stands in place of `${arguments}` in the script: the kernel's arguments. Line ends count as blanks. A script without such a place has
+    /// none of them.
     #[serde(default)]
     pub arguments: String,
     /// What the boot server puts in place of `${NAME}` in script and secrets, besides what it knows itself.
@@ -309,10 +310,6 @@ impl Scenario {
             }
             (_, Some(_)) => {}
             (_, None) => Self::check_proof(document, &file, boards, &stages_of_boards)?,
-        }
-        if !file.boot.arguments.is_empty() && !file.boot.script.contains("${arguments}") {
-            let message = "the boot script has no place for `arguments`: write ${arguments} in its line `kernel`, or leave one of them out";
-            return Err(document.error_at(0..0, message));
         }
         if let Some(tls) = &file.tls {
             Tls::check(tls, file.boot.transport, document)?;
