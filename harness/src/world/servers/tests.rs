@@ -130,7 +130,8 @@ async fn every_board_gets_a_script_for_itself_whose_files_are_there() {
                 assert_eq!(asked.get(file).await.0, StatusCode::OK, "{name}: {file}");
             }
             let url = format!("{}/secrets/", asked.host);
-            if let Some(token) = after(&script, &url) {
+            if scenario.boot.secrets.is_some() {
+                let token = after(&script, &url).unwrap();
                 let target = format!("/secrets/{token}");
                 assert_eq!(asked.get(&target).await.0, StatusCode::OK, "{name}");
                 assert_eq!(asked.get(&target).await.0, StatusCode::NOT_FOUND, "{name}");
