@@ -20,7 +20,7 @@ pub struct Stage {
     /// What proves that it was reached.
     pub evidence: Evidence,
     /// What proves it where the service of a `request` is a server outside of the run, whose requests nobody sees.
-    pub forwarded: Option<Evidence>,
+    pub forwarded: Option<Box<Evidence>>,
     /// The longest that it may take after the stage before it, on the reference host.
     #[serde(with = "duration")]
     #[schemars(with = "duration::Text")]

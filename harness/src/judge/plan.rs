@@ -83,7 +83,7 @@ pub enum EndPlan {
         /// The expectation.
         expect: Expect,
         /// The stage that must not be reached.
-        forbidden: Option<Stage>,
+        forbidden: Option<Box<Stage>>,
     },
 }
 
@@ -99,7 +99,7 @@ impl JudgePlan {
         let end = match &scenario.expect {
             Some(expect) => EndPlan::Expected {
                 expect: expect.clone(),
-                forbidden: scenario.forbidden(board),
+                forbidden: scenario.forbidden(board).map(Box::new),
             },
             None => EndPlan::Chain {
                 status: Some(scenario.pipeline_status),

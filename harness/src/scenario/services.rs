@@ -135,7 +135,7 @@ impl Services {
         if self.is_unseen(&stage.evidence)
             && let Some(forwarded) = stage.forwarded.take()
         {
-            stage.evidence = forwarded;
+            stage.evidence = *forwarded;
         }
         stage
     }
