@@ -45,7 +45,7 @@ enum Command {
     /// Make a folder a project: write shakedown.toml, a scenario and a pipeline.
     Init(init::Args),
     /// Run scenarios on boards and show how far each came.
-    E2e(e2e::Args),
+    E2e(Box<e2e::Args>),
     /// Hold an initramfs to a contract, check by check, and write the table.
     Conformance(conformance::Args),
     /// Boot a scenario's board with the terminal attached to its serial port.
