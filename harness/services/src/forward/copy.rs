@@ -200,11 +200,11 @@ mod tests {
                 })
                 .collect();
             assert_eq!(handshakes, [(ServiceId::Registry, None)], "{version:?}");
-            let answers = records.iter().filter_map(|r| match &r.event {
+            let mut answers = records.iter().filter_map(|r| match &r.event {
                 Event::Answer(answer) => Some(answer),
                 _ => None,
             });
-            let last = answers.last().unwrap();
+            let last = answers.next_back().unwrap();
             assert!(
                 (100_000..110_000).contains(&last.total),
                 "{version:?}: {last:?}"
