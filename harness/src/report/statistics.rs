@@ -140,6 +140,13 @@ mod tests {
             report("once", &[("U-Boot", 2.0)], Verdict::Passed),
         ];
         let reports: Vec<_> = reports.iter().collect();
-        insta::assert_snapshot!(statistics_table(&reports), @"");
+        insta::assert_snapshot!(statistics_table(&reports), @r"
+        alpine-http on raspi3b: 2 of 3 runs without a failure
+        seconds      runs  least  median   mean   most  deviation
+        U-Boot          3   1.00    2.00   2.00   3.00       1.00
+        Linux           2  10.00   12.00  12.00  14.00       2.83
+        whole           2  11.00   13.50  13.50  16.00       3.54
+        CPU s, QEMU     2  70.25   70.25  70.25  70.25       0.00
+        ");
     }
 }
