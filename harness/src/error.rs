@@ -83,6 +83,17 @@ pub enum RunError {
     /// The emulator could not be started.
     #[error(transparent)]
     Machine(#[from] crate::machine::MachineError),
+    /// The board on the desk cannot be reached or switched.
+    #[error(transparent)]
+    Desk(#[from] crate::lab::LabError),
+    /// The scenario cannot be run on a board on a desk.
+    #[error("{scenario} cannot be run on a board on a desk: {reason}")]
+    NotOnDesk {
+        /// The scenario.
+        scenario: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A server could not be started.
     #[error(transparent)]
     Services(#[from] crate::services::Error),
@@ -107,6 +118,8 @@ impl RunError {
             Self::Stopped(_)
             | Self::Folder { .. }
             | Self::Plug
+            | Self::Desk(_)
+            | Self::NotOnDesk { .. }
             | Self::Cpio(_)
             | Self::Server(_)
             | Self::Oui { .. }

@@ -29,4 +29,4 @@ pub use shakedown_base::{digest, fingerprint, folder, input, mac, scratch, shell
 pub use shakedown_image::{self as image, boot, cpio, survey};
 pub use shakedown_net::{lan, pcapng, usb};
 pub use shakedown_services as services;
-pub use shakedown_target::{console, qemu as machine};
+pub use shakedown_target::{console, lab, qemu as machine};

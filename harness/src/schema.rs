@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Map, Value, json};
 
 use crate::board::{BoardFile, ChainFile};
+use crate::plan::LabFile;
 use crate::project::{KnownFailuresFile, ProjectFile};
 use crate::report::{Report, StreamLine};
 use crate::scenario::ScenarioFile;
@@ -17,11 +18,12 @@ pub const FOLDER: &str = "docs/schema";
 
 /// File names, and what the files hold.
 #[must_use]
-pub fn all() -> [(&'static str, String); 8] {
+pub fn all() -> [(&'static str, String); 9] {
     [
         ("board.json", extensible::<BoardFile>()),
         ("chain.json", text::<ChainFile>()),
         ("known-failures.json", text::<KnownFailuresFile>()),
+        ("lab.json", text::<LabFile>()),
         ("project.json", text::<ProjectFile>()),
         ("report.json", text::<Report>()),
         ("scenario.json", extensible::<ScenarioFile>()),

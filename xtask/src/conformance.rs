@@ -138,6 +138,7 @@ fn folders(
             board,
             parts: parts.clone(),
             checkpoints: None,
+            lab: None,
             is_given: kit.provisioned().is_some(),
             mac: None,
             reproduce: format!(

@@ -142,6 +142,7 @@ fn observe(
         board,
         parts: Arc::new(parts),
         checkpoints: None,
+        lab: None,
         is_given: defect.changes_image(),
         mac: None,
         reproduce: format!(

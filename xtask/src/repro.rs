@@ -54,6 +54,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         board: &board,
         parts: kit.parts(&board)?.into(),
         checkpoints: None,
+        lab: None,
         mac: manifest.mac,
         is_given: parts.image.is_some(),
         reproduce: format!(

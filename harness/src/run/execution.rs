@@ -32,6 +32,17 @@ pub async fn run(
     let own_cpu = cpu_seconds(std::process::id());
     let outcome = go(job, timeline, stop, &mut report).await;
     report.harness_cpu_seconds = cpu_seconds(std::process::id()) - own_cpu;
+    conclude(job, timeline, outcome, &mut report);
+    report
+}
+
+/// Says in the report what the timeline holds, and why the run could not take place if it could not; writes the run's files.
+pub(super) fn conclude(
+    job: &Job<'_>,
+    timeline: &Timeline,
+    outcome: Result<(), RunError>,
+    report: &mut Report,
+) {
     let records = timeline.snapshot();
     report.container_system = records.iter().find_map(|r| os_release(r, "PRETTY_NAME"));
     report.container_version = records.iter().find_map(|r| os_release(r, "VERSION_ID"));
@@ -44,8 +55,7 @@ pub async fn run(
         };
         report.failure = Some(Failure::new(class, error.advice(), &records));
     }
-    keep_evidence(job, timeline, &records, &mut report);
-    report
+    keep_evidence(job, timeline, &records, report);
 }
 
 /// Sets the board up, runs it, and takes everything down. What came of it is in the report.

@@ -5,6 +5,7 @@
 //! written last.
 
 mod check;
+mod desk;
 mod execution;
 mod live;
 mod outcome;
@@ -12,5 +13,6 @@ mod plug;
 mod powered_board;
 
 pub use crate::error::RunError;
+pub use desk::run_on_desk;
 pub use execution::{run, run_until};
 pub use live::Live;

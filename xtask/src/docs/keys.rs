@@ -8,7 +8,7 @@ use shakedown_harness::schema;
 use super::{head, table};
 
 /// Schemas of the page, and what their files are.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     (
         "project.json",
         "shakedown.toml",
@@ -23,6 +23,11 @@ const FILES: [(&str, &str, &str); 5] = [
         "known-failures.json",
         "known-failures.toml",
         "Failures that are known and not yet mended, beside `shakedown.toml`. They are shown and do not fail a command, until their day has passed.",
+    ),
+    (
+        "lab.json",
+        "lab.toml",
+        "A board on a desk, for `e2e --lab`: its definition, its serial port, its power, and the tap interface that leads to it.",
     ),
     ("board.json", "boards/NAME.toml", "An emulated board."),
     (

@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// Which scenarios.
     #[arg(long, default_value = "smoke")]
     pub(super) tier: TierArg,
+    /// Run on the board on a desk that this file describes (`lab.toml`), in place of an emulated one.
+    #[arg(long, value_name = "FILE")]
+    pub(super) lab: Option<PathBuf>,
     /// Of these, run only what has changed since this commit can affect, uncommitted work included; by default since the branch began.
     #[arg(long, value_name = "BASE")]
     pub(super) changed: Option<Option<String>>,

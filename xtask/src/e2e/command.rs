@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use shakedown_common::COULD_NOT_RUN;
 use shakedown_harness::host::runs_at_a_time;
-use shakedown_harness::project::{affected, fitting};
+use shakedown_harness::plan::Lab;
+use shakedown_harness::project::{Runs, affected, fitting};
 use shakedown_harness::report::{bisect_status, exit_status};
 use shakedown_harness::scenario::Tier;
-use shakedown_harness::shell::OurCommand;
+use shakedown_harness::shell::{OurCommand, word};
 
 use super::args::{Args, Command, TierArg};
 use super::results::carry_out;
@@ -45,13 +46,17 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
         TierArg::Smoke => Tier::Smoke,
         TierArg::Full => Tier::Full,
     };
-    let selected = project.select(
-        &args.filters,
-        args.board
-            .as_deref()
-            .or(project.defaults().board.as_deref()),
-        tier,
-    )?;
+    let lab = args.lab.as_deref().map(Lab::read).transpose()?;
+    let board = match &lab {
+        Some(lab) => Some(lab.board.as_str()),
+        None => args.board.as_deref(),
+    };
+    let board = board.or(project.defaults().board.as_deref());
+    let selected = project.select(&args.filters, board, tier)?;
+    let selected = match &lab {
+        Some(_) => on_desk(selected),
+        None => selected,
+    };
     let selected = match &args.changed {
         Some(base) => {
             let (affected, why) = affected(selected, project.root(), base.as_deref())?;
@@ -60,6 +65,9 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
         }
         None => selected,
     };
+    if selected.is_empty() && lab.is_some() {
+        bail!("none of these scenarios can be run on a board on a desk");
+    }
     if selected.is_empty() {
         args.run
             .say("nothing was run: nothing that has changed can affect any of these runs");
@@ -103,20 +111,28 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
             scenario,
             board,
             parts,
-            checkpoints: (!args.no_checkpoints).then(|| project.checkpoints_folder()),
+            // A board on a desk can be neither frozen nor woken.
+            checkpoints: (!args.no_checkpoints && lab.is_none())
+                .then(|| project.checkpoints_folder()),
+            lab: lab.as_ref(),
             mac: None,
             is_given: args.parts.image.is_some() || project.defaults().image.is_some(),
             reproduce: format!(
-                "{} {} --board {}{}{}",
+                "{} {} {}{}{}",
                 OurCommand("e2e"),
                 scenario.name,
-                board.name,
+                match &args.lab {
+                    Some(file) => format!("--lab {}", word(&file.to_string_lossy())),
+                    None => format!("--board {}", board.name),
+                },
                 args.servers.words(),
                 args.parts.words()
             ),
         });
     }
-    let jobs = args.jobs.or(project.defaults().jobs);
+    // There is one board.
+    let jobs = lab.as_ref().map(|_| 1).or(args.jobs);
+    let jobs = jobs.or(project.defaults().jobs);
     let jobs = jobs.unwrap_or_else(runs_at_a_time).max(1);
     let execution = Execution {
         jobs,
@@ -125,4 +141,16 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     };
     let runs = carry_out(&project, &planned, &args.run, execution)?;
     Ok(exit_status(&runs, args.series.on_flaky()))
+}
+
+/// Of these runs those that a board on a desk can make; of the others it is said why not.
+fn on_desk(selected: Runs<'_>) -> Runs<'_> {
+    let mut possible = Vec::new();
+    for (scenario, board) in selected {
+        match Lab::cannot(scenario) {
+            None => possible.push((scenario, board)),
+            Some(reason) => eprintln!("note: {} is left out: {reason}", scenario.name),
+        }
+    }
+    possible
 }

@@ -9,11 +9,11 @@ use shakedown_common::view::{RunLine, Show, View};
 use shakedown_harness::board::Board;
 use shakedown_harness::host::{Lack, when_there_is_room};
 use shakedown_harness::mac::Mac;
-use shakedown_harness::plan::{Extras, ImageCheck, Job, Parts, Start};
+use shakedown_harness::plan::{Extras, ImageCheck, Job, Lab, Parts, Start};
 use shakedown_harness::pool::{self, Load, Policy};
 use shakedown_harness::project::Project;
 use shakedown_harness::report::{Attempts, Report, Turn, Verdict, bundle};
-use shakedown_harness::run::run as run_job;
+use shakedown_harness::run::{run as run_job, run_on_desk};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::shell::OurCommand;
 use shakedown_harness::timeline::{Cursor, Event, Record, StoppedBy, Timeline};
@@ -29,6 +29,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) parts: Arc<Parts>,
     /// Where checkpoints are kept, if they may be used.
     pub(crate) checkpoints: Option<PathBuf>,
+    /// The board on a desk that the run is made on, in place of an emulated one.
+    pub(crate) lab: Option<&'a Lab>,
     /// The image is not one of ours.
     pub(crate) is_given: bool,
     /// The board's hardware address, where it is that of another run.
@@ -140,6 +142,7 @@ async fn run_one(
         board,
         parts,
         checkpoints,
+        lab,
         mac,
         reproduce,
         is_given: _,
@@ -173,8 +176,14 @@ async fn run_one(
         let by = stop.wait_for(Option::is_some).await;
         by.ok().and_then(|by| *by).unwrap_or(StoppedBy::User)
     };
+    let made = async {
+        match lab {
+            Some(lab) => run_on_desk(&job, lab, &timeline, stopped).await,
+            None => run_job(&job, &timeline, stopped).await,
+        }
+    };
     let report = tokio::select! {
-        report = run_job(&job, &timeline, stopped) => report,
+        report = made => report,
         () = line.follow(timeline.clone()) => unreachable!("the view follows for ever"),
         () = announce_hold(&timeline, &line, &folder) => unreachable!("it waits for ever after"),
     };

@@ -1,0 +1,245 @@
+//! A run on a board on a desk: the same network, script and judge as on an emulated board, with a serial port, a plug and a cable in place of the emulator.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use regex::Regex;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::execution::conclude;
+use super::outcome::identity;
+use crate::console::{Console, Expectations};
+use crate::error::RunError;
+use crate::evidence::{CAPTURE_FILE, Capture, keep_bucket};
+use crate::folder::RunFolder;
+use crate::host::{cpu_seconds, host_scale};
+use crate::judge::{JudgePlan, Source};
+use crate::lab::{OpenPort, Tap};
+use crate::lan::Direction;
+use crate::plan::{Job, Lab};
+use crate::report::{CpuSeconds, Report};
+use crate::scratch::Scratch;
+use crate::script::{Activity, Bounds, Guest, Script};
+use crate::timeline::{Cursor, Event, Power, Record, StoppedBy, TIMELINE_VERSION, Timeline};
+use crate::world::{Network, SCRATCH, Trust};
+
+/// Makes a run on the board of a desk, from its parts to its report. Whatever happens there is a report.
+///
+/// The card is not touched. `stop` completes when the run must end.
+pub async fn run_on_desk(
+    job: &Job<'_>,
+    lab: &Lab,
+    timeline: &Timeline,
+    stop: impl Future<Output = StoppedBy>,
+) -> Report {
+    let mut report = identity(job);
+    let own_cpu = cpu_seconds(std::process::id());
+    let outcome = go(job, lab, timeline, stop, &mut report).await;
+    report.harness_cpu_seconds = cpu_seconds(std::process::id()) - own_cpu;
+    conclude(job, timeline, outcome, &mut report);
+    report
+}
+
+async fn go(
+    job: &Job<'_>,
+    lab: &Lab,
+    timeline: &Timeline,
+    stop: impl Future<Output = StoppedBy>,
+    report: &mut Report,
+) -> Result<(), RunError> {
+    if let Some(reason) = Lab::cannot(job.scenario) {
+        return Err(RunError::NotOnDesk {
+            scenario: job.scenario.name.to_string(),
+            reason,
+        });
+    }
+    let in_folder = |source| RunError::Folder {
+        path: job.folder.clone(),
+        source,
+    };
+    RunFolder::create(&job.folder).map_err(in_folder)?;
+    let work = job.folder.join(RunFolder::WORK);
+    let work = Scratch::create(work, job.keep).map_err(in_folder)?;
+    let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
+    fs::write(job.folder.join(RunFolder::IDENTITY), identity).map_err(in_folder)?;
+
+    let trust = Trust::generate(job.scenario, &[])?;
+    let (scenario, board, mac) = (job.scenario, job.board, lab.mac);
+    let network = Network::start(
+        scenario,
+        board,
+        job.parts,
+        &trust,
+        mac,
+        work.path(),
+        timeline,
+    )?;
+    let tap = Tap::plug_in(&lab.tap, network.lan.attach())?;
+    let secrets = network.secrets.clone();
+    let capture_file = job.folder.join(CAPTURE_FILE);
+    let capture = Capture::start(&network.lan, secrets, &capture_file, timeline);
+    let capture = capture.map_err(in_folder)?;
+    report.nonce = Some(network.nonce.clone());
+    report.layers = network.layers.clone();
+    report.mac = Some(mac);
+    let plan = plan(job, &network);
+    report.chain = plan.labels();
+
+    let stop = stop.shared();
+    let (mut desk, expectations) = tokio::select! {
+        biased;
+        by = stop.clone() => return Err(RunError::Stopped(by)),
+        desk = Desk::switch_on(lab, &job.folder, timeline) => desk?,
+    };
+    let bounds = Bounds::new(&job.board.limits, host_scale());
+    let guest = desk.guest(&network);
+    let mut script = Script::new(&plan, timeline.clone(), expectations, bounds, guest);
+    while script.follow(std::future::pending(), stop.clone()).await {
+        desk.cut().await;
+        timeline.begin_next_boot();
+        network.boots.next();
+        let (next, expectations) = Desk::switch_on(lab, &job.folder, timeline).await?;
+        script.next_boot(expectations, next.guest(&network));
+        desk = next;
+    }
+    report.tell(&script.finish());
+    // A board that is left on would ask for its lease again in the next run.
+    let off = lab.power.off().await;
+    desk.cut().await;
+    drop(tap);
+    drop(network);
+    if let Err(e) = keep_bucket(&work.path().join(SCRATCH), &job.folder) {
+        report
+            .lost
+            .push(format!("the guest's files could not be kept: {e}"));
+    }
+    if let Err(e) = capture.finish().await {
+        timeline.note("run", format!("the capture is not whole: {e}"));
+    }
+    if report.failure.is_none() && !job.keep {
+        // It is large and tells nothing new.
+        let _ = fs::remove_file(capture_file);
+    }
+    Ok(off?)
+}
+
+/// What the run is judged by.
+fn plan(job: &Job<'_>, network: &Network) -> JudgePlan {
+    let source = Source::Run {
+        version: TIMELINE_VERSION,
+    };
+    let stages = Lab::stages(job.stages());
+    let plan = JudgePlan::of_scenario(job.scenario, job.board, stages, source);
+    plan.knowing(Some(&network.nonce), &network.layers)
+}
+
+/// A board that has been switched on.
+struct Desk {
+    console: Console,
+    port: OpenPort,
+    _shut_down: AbortOnDropHandle<()>,
+}
+
+impl Desk {
+    /// Switches the board off, whatever it does, and on.
+    async fn switch_on(
+        lab: &Lab,
+        folder: &Path,
+        timeline: &Timeline,
+    ) -> Result<(Self, Expectations), RunError> {
+        lab.power.off().await?;
+        timeline.emit(Event::Power { action: Power::Off });
+        let (socket, port) = lab.serial.open(lab.baud).await?;
+        let console = Console::start(vec![socket], folder, timeline);
+        let (console, expectations) = console.map_err(|source| RunError::Folder {
+            path: folder.into(),
+            source,
+        })?;
+        let shut_down = shut_down(timeline.clone(), lab.shut_down.clone());
+        let desk = Self {
+            console,
+            port,
+            _shut_down: AbortOnDropHandle::new(tokio::spawn(shut_down)),
+        };
+        timeline.emit(Event::Power { action: Power::On });
+        lab.power.on().await?;
+        Ok((desk, expectations))
+    }
+
+    /// The board's signs of life. Nobody knows its CPU time, and nobody keeps it from running.
+    fn guest(&self, network: &Network) -> Guest {
+        let console = Arc::new(AtomicU64::new(0));
+        let (count, mut from_board) = (Arc::clone(&console), self.console.subscribe());
+        tokio::spawn(async move {
+            loop {
+                match from_board.recv().await {
+                    Ok(chunk) => count.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed),
+                    Err(RecvError::Lagged(chunks)) => count.fetch_add(chunks, Ordering::Relaxed),
+                    Err(RecvError::Closed) => return,
+                };
+            }
+        });
+        let (frames, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let (all, bytes, mut cable) = (
+            Arc::clone(&frames),
+            Arc::clone(&sent),
+            network.lan.observe(),
+        );
+        tokio::spawn(async move {
+            loop {
+                match cable.recv().await {
+                    Ok(observed) => {
+                        all.fetch_add(1, Ordering::Relaxed);
+                        if observed.direction == Direction::FromGuest {
+                            bytes.fetch_add(observed.frame.len() as u64, Ordering::Relaxed);
+                        }
+                    }
+                    Err(RecvError::Lagged(missed)) => {
+                        all.fetch_add(missed, Ordering::Relaxed);
+                    }
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+        let activity = move || Activity {
+            console: console.load(Ordering::Relaxed),
+            frames: frames.load(Ordering::Relaxed),
+            sent: sent.load(Ordering::Relaxed),
+            lines: 0,
+            served: 0,
+        };
+        let meter = || CpuSeconds {
+            qemu: 0.0,
+            harness: cpu_seconds(std::process::id()),
+        };
+        Guest {
+            activity: Box::new(activity),
+            starved: Box::new(|| Duration::ZERO),
+            meter: Arc::new(meter),
+        }
+    }
+
+    /// The board is off: what it has said is all.
+    async fn cut(self) {
+        let Self { console, port, .. } = self;
+        // The console ends with its port.
+        drop(port);
+        console.finish().await;
+    }
+}
+
+/// Takes the board's word for it that it has shut down: nobody sees it switch itself off.
+async fn shut_down(timeline: Timeline, line: Regex) {
+    let mut cursor = Cursor::behind(&timeline.snapshot());
+    let is_it =
+        |r: &Record| matches!(&r.event, Event::Serial { line: said, .. } if line.is_match(said));
+    timeline.wait_for(&mut cursor, is_it).await;
+    timeline.emit(Event::Power {
+        action: Power::GuestShutdown,
+    });
+}
