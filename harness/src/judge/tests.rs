@@ -266,6 +266,16 @@ fn an_event_of_ours_may_overtake_a_line_but_not_by_much() {
 }
 
 #[test]
+fn an_event_that_came_long_before_its_stage_proves_nothing() {
+    let lease = |at: &str| {
+        let early = format!("{at} lease boot2container\n20.1 uart1 Run /init as init process\n");
+        judged("alpine-http", &(until("20.1", &early) + "90 budget network\n"))
+    };
+    assert!(lease("19.0").contains("after network"), "{}", lease("19.0"));
+    assert!(lease("17.0").contains("after /init"), "{}", lease("17.0"));
+}
+
+#[test]
 fn the_nonce_counts_in_the_containers_section_and_after_its_layer() {
     let said = "32.9 uart1 nonce is c0ffee\n";
     let rest = "33.0 uart1 section_end:1:container_1\n33.1 uart1 x: pipeline status: 0\n33.2 power guest-shutdown\n40 budget run\n";
