@@ -10,9 +10,8 @@ use std::fs::File;
 use shakedown_base::Untrusted;
 
 use super::binary;
-use super::fat::FatVolume;
+use super::fat::{FatError, FatVolume};
 use super::manifest::{self, Manifest};
-use super::netboot::optional;
 use super::partitions::Partition;
 use super::prebuilt::EFI_BOOT_FILE;
 use super::{Disk, ImageError, LIMITS};
@@ -195,6 +194,15 @@ pub fn efi_paths(script: &[u8]) -> Vec<String> {
         }
     }
     paths
+}
+
+/// A file that need not be there.
+pub(crate) fn optional(volume: &FatVolume<&File>, path: &str) -> Result<Option<Vec<u8>>, FatError> {
+    match volume.read(path, LIMITS.small_file) {
+        Ok(contents) => Ok(Some(contents)),
+        Err(FatError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

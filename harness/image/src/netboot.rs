@@ -4,18 +4,16 @@
 //! specification: the identity is set in the script by `set cert:…` and `set privkey:…` in one of iPXE's forms of hex digits.
 
 use std::fmt;
-use std::fs::File;
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
+use super::ImageError;
 use super::disk::Disk;
 use super::efivar::{self, VariableStore};
-use super::fat::{FatError, FatVolume};
 use super::guid::Guid;
-use super::home::IpxeHome;
+use super::home::{IpxeHome, optional};
 use super::script::{self, Identity, Server};
-use super::{ImageError, LIMITS};
 
 /// What stands in for a key wherever a script is shown.
 const NOT_SHOWN: &str = "(a private key, not shown)";
@@ -75,15 +73,6 @@ pub fn trusted(store: &[u8]) -> Result<Vec<Vec<u8>>, efivar::EfiVarError> {
     match store.get(Guid::TLS_CA_CERTIFICATE, efivar::TLS_CA_CERTIFICATE) {
         Some(variable) => efivar::x509_certificates(&variable.data),
         None => Ok(Vec::new()),
-    }
-}
-
-/// A file that need not be there.
-pub(crate) fn optional(volume: &FatVolume<&File>, path: &str) -> Result<Option<Vec<u8>>, FatError> {
-    match volume.read(path, LIMITS.small_file) {
-        Ok(contents) => Ok(Some(contents)),
-        Err(FatError::NotFound(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

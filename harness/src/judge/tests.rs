@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::board::Board;
+use crate::report::Class;
 use crate::scenario::Scenario;
 use crate::testing;
 use crate::timeline::{
@@ -266,10 +267,31 @@ fn an_event_of_ours_may_overtake_a_line_but_not_by_much() {
 }
 
 #[test]
+fn what_is_silent_before_the_network_is_of_the_image() {
+    // U-Boot's environment sends its output nowhere; the container has run all the same.
+    let silent = |stage: &str| {
+        let lines = GOOD.lines().filter(|line| !line.contains(stage));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        judge(&plan("alpine-http"), &records(&text))
+            .finding
+            .unwrap()
+    };
+    let finding = silent("U-Boot 2025");
+    assert_eq!(finding.class, Class::Image, "{}", finding.cause);
+    assert!(finding.cause.contains("the container has run all the same"));
+    // A silent kernel was told so by the server.
+    let finding = silent("Booting Linux");
+    assert_eq!(finding.class, Class::Board, "{}", finding.cause);
+}
+
+#[test]
 fn an_event_that_came_long_before_its_stage_proves_nothing() {
     let lease = |at: &str| {
         let early = format!("{at} lease boot2container\n20.1 uart1 Run /init as init process\n");
-        judged("alpine-http", &(until("20.1", &early) + "90 budget network\n"))
+        judged(
+            "alpine-http",
+            &(until("20.1", &early) + "90 budget network\n"),
+        )
     };
     assert!(lease("19.0").contains("after network"), "{}", lease("19.0"));
     assert!(lease("17.0").contains("after /init"), "{}", lease("17.0"));

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::InputError;
 use super::extends;
 use super::names::NameError;
+use super::part::Part;
 
 /// An input file as it was when it was read: a run's bundle holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +50,6 @@ struct Variants {
 #[derive(Deserialize)]
 struct VariantHead {
     name: toml::Spanned<String>,
-}
-
-/// One file of a document. Bytes of the document are counted through all of its parts.
-#[derive(Debug, Clone)]
-pub(super) struct Part {
-    /// The first byte's number in the document.
-    pub(super) start: usize,
-    pub(super) path: PathBuf,
-    pub(super) text: String,
 }
 
 impl Document {
@@ -230,16 +222,5 @@ impl Document {
         let before = self.parts.iter().take_while(|part| part.start <= at);
         // There is always one that starts at 0.
         before.last().unwrap_or(&self.parts[0])
-    }
-}
-
-impl Part {
-    fn stem(&self) -> String {
-        let stem = self.path.file_stem().unwrap_or_default();
-        stem.to_string_lossy().into_owned()
-    }
-
-    fn end(&self) -> usize {
-        self.start + self.text.len()
     }
 }

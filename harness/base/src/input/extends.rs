@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error};
 
-use super::document::Part;
+use super::part::Part;
 
 /// The key of the variants of a file.
 const VARIANT: &str = "variant";

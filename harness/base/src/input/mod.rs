@@ -7,6 +7,7 @@ mod error;
 mod extends;
 mod library;
 mod names;
+mod part;
 mod size;
 mod values;
 

@@ -1,9 +1,7 @@
 //! Entries of a directory: 32 bytes each.
 
-use super::name::LongNamePart;
+use super::name::{ENTRY, LongNamePart};
 
-/// Bytes of an entry.
-pub(super) const ENTRY: usize = 32;
 /// The attribute byte of an entry that holds a part of a long name.
 pub(super) const LONG_NAME: u8 = 0x0f;
 

@@ -1,6 +1,7 @@
 //! Names of files: the short one in the entry itself, and the long one in the entries in front of it.
 
-use super::directory::ENTRY;
+/// Bytes of an entry.
+pub(super) const ENTRY: usize = 32;
 
 /// UTF-16 units of a long name in one entry.
 const PART: usize = 13;

@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use super::boot_sector::Root;
 use super::chain::{Chain, Chains};
-use super::directory::{ENTRY, Entry, Record};
+use super::directory::{Entry, Record};
 use super::finding::Findings;
-use super::name::{LongName, is_allowed, is_allowed_short, short_text};
+use super::name::{ENTRY, LongName, is_allowed, is_allowed_short, short_text};
 use super::{FatKind, Fault};
 use crate::page_cache::is_zero;
 use crate::partitions::SECTOR;

@@ -8,7 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use super::check::check_cached;
-use super::directory::{ENTRY, LONG_NAME};
+use super::directory::LONG_NAME;
+use super::name::ENTRY;
 use super::{FatError, FatKind};
 use crate::page_cache::SharedCache;
 

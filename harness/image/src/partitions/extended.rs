@@ -6,7 +6,7 @@
 use std::io::{Read, Seek};
 
 use super::mbr::{Mbr, MbrEntry, entry_offset};
-use super::table::read_sector;
+use super::sectors::read_sector;
 use super::{Partition, PartitionType, SECTOR, TableError, TableFault, TableProblem};
 
 /// Links followed at most: more than any tool makes, and the end of a circle.

@@ -4,7 +4,7 @@
 
 use std::io::{Read, Seek};
 
-use super::table::{read_at, read_sector};
+use super::sectors::{read_at, read_sector};
 use super::{GptProblem, Partition, PartitionType, SECTOR, TableError};
 use crate::guid::Guid;
 

@@ -10,6 +10,7 @@ mod extended;
 mod gpt;
 mod mbr;
 mod partition;
+mod sectors;
 mod table;
 mod write;
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::extended;
 use super::gpt::{self, Gpt};
 use super::mbr::{Mbr, MbrEntry, entry_offset};
+use super::sectors::read_sector;
 use super::{GptProblem, Partition, PartitionType, SECTOR, TableError, TableFault, TableProblem};
 use crate::guid::Guid;
 
@@ -293,25 +294,6 @@ fn primaries(mbr: &Mbr) -> Vec<Partition> {
         entry: entry_offset(number),
     };
     mbr.used().map(partition).collect()
-}
-
-pub(super) fn read_sector<D: Read + Seek>(
-    disk: &mut D,
-    sector: u64,
-) -> Result<[u8; 512], TableError> {
-    let mut bytes = [0; 512];
-    read_at(disk, sector.saturating_mul(SECTOR), &mut bytes)?;
-    Ok(bytes)
-}
-
-pub(super) fn read_at<D: Read + Seek>(
-    disk: &mut D,
-    offset: u64,
-    bytes: &mut [u8],
-) -> Result<(), TableError> {
-    disk.seek(SeekFrom::Start(offset))
-        .and_then(|_| disk.read_exact(bytes))
-        .map_err(|source| TableError::Io { offset, source })
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 //! that understands no indexes and asks for a tag gets the manifest for linux/amd64 out of the index, and where there is nothing that it
 //! understands the answer is 404. One that says nothing, or `*/*`, gets what there is.
 
-use axum::http::header::{ACCEPT, HeaderName, HeaderValue};
+use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::error::Refusal;
+use super::headers::{CONTENT_DIGEST, with_header};
 use super::name::Reference;
-use super::routes::CONTENT_DIGEST;
 use super::service::Service;
 use super::store::Repository;
 use crate::download::download;
@@ -143,12 +143,4 @@ async fn send(
     let response = download(blob, media_type, method, headers).await;
     let response = response.map_err(|error| Refusal::storage(&error))?;
     Ok(with_header(response, CONTENT_DIGEST, &digest.to_string()))
-}
-
-/// The response with a header more.
-pub(super) fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        response.headers_mut().insert(name, value);
-    }
-    response
 }

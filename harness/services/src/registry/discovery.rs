@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::content::with_header;
 use super::error::Refusal;
+use super::headers::with_header;
 use super::service::Service;
 use super::store::Repository;
 use crate::oci::{Document, INDEX};

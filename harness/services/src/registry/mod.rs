@@ -9,16 +9,20 @@ mod content;
 mod discovery;
 mod error;
 mod fault;
+mod headers;
 mod name;
 mod push;
+
 mod routes;
 mod scope;
 mod service;
+mod setup;
 mod store;
+mod uploads;
 
 pub use auth::TokenAuth;
 pub use fault::RateLimit;
-pub use service::Registry;
+pub use setup::Registry;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,9 @@ use std::fmt;
 use axum::http::Method;
 
 use super::error::Refusal;
-use super::scope::{Action, Scope};
+use super::scope::{Action, LONGEST_NAME, Scope};
 use crate::Digest;
 
-/// Longest repository name in bytes. The specification leaves it open and says that many clients take 255 for host and name together.
-pub(super) const LONGEST_NAME: usize = 255;
 /// Longest tag in characters.
 const TAG_LENGTH: usize = 128;
 

@@ -3,65 +3,31 @@
 //! An upload is a file that grows. It gets its place among the repository's blobs when the client says which digest it should have, and
 //! it has it. Nothing is held in memory beyond the piece that just came, manifests aside, which are small.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE,
-};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, HeaderName, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
-use tokio::io::{AsyncSeekExt, AsyncWriteExt, SeekFrom};
-use tokio::time::Instant;
+use tokio::io::AsyncWriteExt;
 
-use super::content::with_header;
 use super::discovery::parse;
 use super::error::Refusal;
+use super::headers::{CONTENT_DIGEST, with_header};
 use super::name::{Reference, parse_digest};
-use super::routes::CONTENT_DIGEST;
 use super::scope::{Action, Scope};
 use super::service::Service;
 use super::store::Repository;
+use super::uploads::{Expected, Upload, Uploads, state};
 use crate::oci::Document;
 use crate::{Blob, Digest};
 
 /// Largest manifest in bytes; the specification asks registries to take manifests up to this size.
 const LARGEST_MANIFEST: usize = 4 << 20;
 
-/// Largest blob in bytes.
-const LARGEST_BLOB: u64 = 16 << 30;
-/// Uploads that are open at a time; the one that has been idle for longest gives way, since each holds a file open.
-const OPEN_UPLOADS: usize = 64;
-
-const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
-
-/// Uploads that have begun, by repository and identifier.
-#[derive(Debug)]
-pub(super) struct Uploads {
-    folder: PathBuf,
-    open: Mutex<Open>,
-}
-
-/// Uploads by repository and identifier. Each is locked while a piece of it comes.
-type Open = HashMap<(String, String), Arc<tokio::sync::Mutex<Upload>>>;
-
-/// A file that grows. The file is removed with it unless it was finished.
-#[derive(Debug)]
-struct Upload {
-    file: File,
-    path: tempfile::TempPath,
-    hash: Sha256,
-    length: u64,
-    /// When something of it came last.
-    used: Instant,
-}
 
 /// How an upload is to begin.
 #[derive(Deserialize)]
@@ -74,38 +40,6 @@ struct Beginning {
 #[derive(Deserialize)]
 struct Ending {
     digest: String,
-}
-
-impl Uploads {
-    /// Uploads whose files are in `folder`.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            open: Mutex::default(),
-        }
-    }
-
-    /// Remembers an upload that has begun.
-    fn insert(&self, name: &str, id: String, upload: Upload) {
-        let mut open = self.open();
-        if open.len() >= OPEN_UPLOADS {
-            // One that a piece is coming for is not idle.
-            let used =
-                |upload: &Arc<tokio::sync::Mutex<Upload>>| Some(upload.try_lock().ok()?.used);
-            let idle = open
-                .iter()
-                .filter_map(|(key, upload)| Some((used(upload)?, key.clone())));
-            if let Some((_, key)) = idle.min() {
-                open.remove(&key);
-            }
-        }
-        let upload = Arc::new(tokio::sync::Mutex::new(upload));
-        open.insert((name.into(), id), upload);
-    }
-
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Service {
@@ -144,13 +78,7 @@ impl Service {
         let (file, path) = tempfile::NamedTempFile::new_in(&uploads.folder)
             .map_err(|error| Refusal::storage(&error))?
             .into_parts();
-        let mut upload = Upload {
-            file: File::from_std(file),
-            path,
-            hash: Sha256::new(),
-            length: 0,
-            used: Instant::now(),
-        };
+        let mut upload = Upload::new(File::from_std(file), path);
         if let Some(digest) = beginning.digest {
             let digest = parse_digest(&digest)?;
             upload.append(body, None).await?;
@@ -338,94 +266,6 @@ impl Service {
     }
 }
 
-impl Upload {
-    /// Appends what comes, of which `expected` bytes are announced. What came before a connection broke off counts, so that the client can go
-    /// on there; a piece that is longer or shorter than announced does not.
-    async fn append(&mut self, body: Body, expected: Option<u64>) -> Result<(), Refusal> {
-        let before = (self.hash.clone(), self.length);
-        let mut pieces = body.into_data_stream();
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|error| Refusal::UploadBroken(error.to_string()))?;
-            self.used = Instant::now();
-            if self.length + piece.len() as u64 > LARGEST_BLOB {
-                return Err(Refusal::BlobTooLarge(LARGEST_BLOB));
-            }
-            self.file
-                .write_all(&piece)
-                .await
-                .map_err(|error| Refusal::storage(&error))?;
-            self.hash.update(&piece);
-            self.length += piece.len() as u64;
-        }
-        let came = self.length - before.1;
-        match expected {
-            Some(expected) if expected != came => {
-                (self.hash, self.length) = before;
-                self.cut().await.map_err(|error| Refusal::storage(&error))?;
-                Err(Refusal::SizeInvalid(format!(
-                    "{came} bytes came, {expected} were announced"
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Makes the file as long as what counts.
-    async fn cut(&mut self) -> std::io::Result<()> {
-        self.file.flush().await?;
-        self.file.set_len(self.length).await?;
-        self.file.seek(SeekFrom::Start(self.length)).await?;
-        Ok(())
-    }
-
-    /// What a piece says of where it belongs, as `0-1023`.
-    fn expected(&self, headers: &HeaderMap) -> Result<Expected, Refusal> {
-        let Some(range) = headers.get(CONTENT_RANGE) else {
-            return Ok(Expected::Here(None));
-        };
-        let text = range.to_str().unwrap_or_default();
-        let ends = text.split_once('-');
-        let ends = ends.and_then(|(start, end)| Some((number(start)?, number(end)?)));
-        let Some((start, end)) = ends.filter(|(start, end)| start <= end) else {
-            return Err(Refusal::UploadInvalid(format!("{text} is no range")));
-        };
-        if start != self.length {
-            return Ok(Expected::Elsewhere);
-        }
-        // The last byte is included.
-        let length = end - start + 1;
-        let announced = headers
-            .get(CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-        match announced {
-            Some(announced) if announced != length => Err(Refusal::SizeInvalid(format!(
-                "the range has {length} bytes and the body {announced}"
-            ))),
-            _ => Ok(Expected::Here(Some(length))),
-        }
-    }
-
-    /// The answer to a piece that does not follow what came: it says what would.
-    fn elsewhere(&self, name: &str, id: &str) -> Response {
-        let refusal = Refusal::UploadInvalid(format!("{} bytes have come", self.length));
-        with_state(refusal.into_response(), name, id, self.length)
-    }
-}
-
-/// Where a piece belongs.
-enum Expected {
-    /// After what came; so many bytes, if it says so.
-    Here(Option<u64>),
-    /// Somewhere else.
-    Elsewhere,
-}
-
-/// Digits, and nothing else.
-fn number(text: &str) -> Option<u64> {
-    let is_number = !text.is_empty() && text.len() < 20 && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number)
-}
-
 /// The parts of a manifest or index that name other content.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -476,23 +316,6 @@ struct Link {
     /// Where content is that no registry has.
     #[serde(default)]
     urls: Vec<String>,
-}
-
-/// Where an upload stands. `Range` counts from 0 and includes the last byte.
-fn state(status: StatusCode, name: &str, id: &str, length: u64) -> Response {
-    let mut response = status.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    with_state(response, name, id, length)
-}
-
-/// The response, with where an upload stands.
-fn with_state(response: Response, name: &str, id: &str, length: u64) -> Response {
-    let range = format!("0-{}", length.saturating_sub(1));
-    let location = format!("/v2/{name}/blobs/uploads/{id}");
-    let response = with_header(response, RANGE, &range);
-    let response = with_header(response, UPLOAD_ID, id);
-    with_header(response, LOCATION, &location)
 }
 
 /// Content that is there now.

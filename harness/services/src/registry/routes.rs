@@ -1,6 +1,6 @@
 //! The registry's front: who may do what, and which part of the registry answers.
 
-use std::sync::{Arc, PoisonError, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -12,9 +12,7 @@ use serde_json::json;
 use super::error::Refusal;
 use super::name::Target;
 use super::service::Service;
-use super::store::Content;
 
-pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// Answers every request.
@@ -89,14 +87,4 @@ fn unsupported(target: &Target<'_>, method: &Method, pushes: bool) -> Response {
         _ => "GET, HEAD",
     };
     ([(ALLOW, allowed)], Refusal::Unsupported(method.to_string())).into_response()
-}
-
-impl Service {
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Content> {
-        self.content.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Content> {
-        self.content.write().unwrap_or_else(PoisonError::into_inner)
-    }
 }

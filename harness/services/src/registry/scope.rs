@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::name::LONGEST_NAME;
+/// Longest repository name in bytes. The specification leaves it open and says that many clients take 255 for host and name together.
+pub(super) const LONGEST_NAME: usize = 255;
 
 /// What may be done with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

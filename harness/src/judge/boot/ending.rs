@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::evidence::{is_of_container, proves};
+use super::super::evidence::{is_of_container, is_serial, proves};
 use super::super::plan::{EndPlan, PATIENCE, Source};
 use super::super::verdict::Finding;
 use super::{BootProgress, Decision, Stop};
-use crate::board::Evidence;
+use crate::board::{Evidence, Stage};
 use crate::report::{Class, line};
 use crate::timeline::{Bound, Event, Power, Record};
 
@@ -248,6 +248,11 @@ impl BootProgress {
             }
             _ => "",
         };
+        // What is silent before the network comes from the card, though its software has gone on.
+        let class = match class {
+            Class::Board if has_run && self.is_before_network() => Class::Image,
+            class => class,
+        };
         let cause = match awaited {
             Some(stage) if class != Class::Host || !why.starts_with("stopped") => {
                 format!("stage \"{}\" was not reached: {why}{hint}", stage.name)
@@ -264,6 +269,15 @@ impl BootProgress {
             waited: at.saturating_sub(self.last),
             advice: self.reason.as_ref().map(|reason| reason.alarm.advice()),
         }));
+    }
+
+    /// Nothing of the stage that is awaited needs the network: it is software of the image.
+    fn is_before_network(&self) -> bool {
+        let is_network = |stage: &Stage| {
+            !is_serial(&stage.evidence) && !matches!(stage.evidence, Evidence::Firmware)
+        };
+        let first = self.plan.stages.iter().position(is_network);
+        first.is_some_and(|first| self.gone_by.len() < first)
     }
 
     /// What was expected and did not come, within a bound or before the board went off.

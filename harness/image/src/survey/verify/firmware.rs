@@ -6,7 +6,7 @@ use super::{Findings, VerifyOptions, volume};
 use crate::boot::{self, Stage};
 use crate::config_txt::{BoardModel, Hardware};
 use crate::fat::{FatKind, FatVolume};
-use crate::netboot::optional;
+use crate::home::optional;
 use crate::partitions::Partition;
 use crate::survey::rules;
 use crate::survey::violation::Place;
