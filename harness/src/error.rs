@@ -74,6 +74,14 @@ pub enum RunError {
     /// The power distribution unit is gone.
     #[error("the power distribution unit of the run is gone")]
     Plug,
+    /// The scenario damages a part of the card that is not there.
+    #[error("cannot damage partition {partition} of the card as the scenario says: {what}")]
+    Damage {
+        /// The partition's number.
+        partition: u32,
+        /// What is wrong.
+        what: String,
+    },
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
     Firmware(#[from] crate::image::boot::FirmwareError),
@@ -117,6 +125,7 @@ impl RunError {
             Self::Services(_) | Self::Lan(_) => Class::Server,
             Self::Stopped(_)
             | Self::Folder { .. }
+            | Self::Damage { .. }
             | Self::Plug
             | Self::Desk(_)
             | Self::NotOnDesk { .. }

@@ -25,8 +25,10 @@ mod script;
 mod testing;
 pub mod world;
 
-pub use shakedown_base::{digest, fingerprint, folder, input, mac, scratch, shell, timeline, wire};
+pub use shakedown_base::{
+    digest, fault, fingerprint, folder, input, mac, scratch, shell, timeline, wire,
+};
 pub use shakedown_image::{self as image, boot, cpio, survey};
-pub use shakedown_net::{lan, pcapng, usb};
+pub use shakedown_net::{fault as cable, lan, pcapng, usb};
 pub use shakedown_services as services;
 pub use shakedown_target::{console, lab, qemu as machine};

@@ -2,6 +2,7 @@
 
 mod class;
 pub mod digest;
+pub mod fault;
 pub mod fingerprint;
 pub mod folder;
 pub mod input;

@@ -3,6 +3,7 @@
 mod bundling;
 mod capture;
 mod guest_files;
+mod hang;
 mod hold;
 mod recording;
 mod records;
@@ -11,6 +12,7 @@ mod traffic;
 
 pub use capture::{CAPTURE_FILE, Capture};
 pub(crate) use guest_files::keep_bucket;
+pub(crate) use hang::note_hang;
 pub use hold::Attach;
 pub(crate) use hold::hold;
 pub(crate) use recording::Recording;

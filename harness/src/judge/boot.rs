@@ -197,6 +197,7 @@ impl BootProgress {
                 };
                 self.fail_of_board(at, &why);
             }
+            Event::Asleep { .. } => self.take_sleep(at),
             Event::Budget { of, seconds, .. } => self.take_budget(at, of, *seconds),
             event => self.take_event(at, event),
         }

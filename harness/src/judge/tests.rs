@@ -132,6 +132,7 @@ fn record(line: &str) -> Record {
             seconds: 60.0,
             since_power_on: details == "since power-on",
         },
+        "asleep" => Event::Asleep { pc: 0x3b36_a1c4 },
         "budget" => Event::Budget {
             of: match details {
                 "run" => Bound::Run,

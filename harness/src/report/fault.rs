@@ -32,6 +32,11 @@ pub enum Effect {
         /// The status code.
         status: u16,
     },
+    /// The fault's own event says so.
+    Fired {
+        /// The fault's name.
+        name: String,
+    },
     /// The body of an answer breaks off.
     BreakOff {
         /// Which.
@@ -44,6 +49,7 @@ impl Effect {
     #[must_use]
     pub fn is_seen_in(&self, event: &Event) -> bool {
         match (self, event) {
+            (Self::Fired { name }, Event::Fault { name: fired, .. }) => name == fired,
             (Self::Refusal { service }, Event::Tls(tls)) => {
                 tls.service == *service && tls.error.is_some()
             }

@@ -10,7 +10,7 @@ use super::outcome::{identity, os_release};
 use super::plug::Plug;
 use crate::console::Expectations;
 use crate::error::RunError;
-use crate::evidence::{Recording, full_disk, hold, keep_evidence};
+use crate::evidence::{Recording, full_disk, hold, keep_evidence, note_hang};
 use crate::folder::RunFolder;
 use crate::host::{Starvation, cpu_seconds, host_scale, own_core};
 use crate::judge::JudgePlan;
@@ -105,6 +105,10 @@ async fn go(
     let followed = script.finish();
     report.qemu_cpu_seconds = followed.cpu_seconds;
     report.tell(&followed);
+    let is_hung = |failure: &Failure| !matches!(failure.class, Class::Host | Class::Emulator);
+    if report.failure.as_ref().is_some_and(is_hung) {
+        note_hang(live.machine().monitor(), timeline).await;
+    }
     // Before a user sits down at the board.
     recording.end_of_run().await;
     let held = match &report.failure {

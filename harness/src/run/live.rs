@@ -9,10 +9,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::powered_board::{Boot, PoweredBoard};
+use crate::cable::impaired;
 use crate::checkpoint::{Checkpoint, Restored, Slot, Writer};
 use crate::console::{Console, Expectations};
 use crate::error::RunError;
 use crate::evidence::keep_bucket;
+use crate::fault::Faults;
 use crate::folder::RunFolder;
 use crate::image::boot as firmware;
 use crate::image::boot::device_tree::{self, DeviceTreeEdits};
@@ -30,7 +32,7 @@ use crate::script::Activity;
 use crate::services::Secrets;
 use crate::timeline::{Event, Timeline};
 use crate::usb;
-use crate::world::{Network, SCRATCH, Trust};
+use crate::world::{Network, SCRATCH, Trust, damage_card};
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
 const WORK: &str = RunFolder::WORK;
@@ -65,10 +67,14 @@ impl BootFiles {
         job: &Job<'_>,
         mac: Mac,
         lan: &Lan,
+        faults: &Faults,
         checkpoint: Option<&Checkpoint>,
         timeline: &Timeline,
     ) -> Result<(PoweredBoard, Expectations), RunError> {
-        let wire = lan.attach();
+        let wire = match faults.has_cable() {
+            true => impaired(lan.attach(), faults.clone()),
+            false => lan.attach(),
+        };
         if checkpoint.is_none() {
             timeline.emit(self.firmware.clone());
         }
@@ -107,9 +113,14 @@ impl Off {
     ) -> Result<(Live, Expectations), RunError> {
         timeline.begin_next_boot();
         self.network.boots.next();
-        let connected = self
-            .files
-            .connect(job, self.mac, &self.network.lan, None, timeline);
+        let connected = self.files.connect(
+            job,
+            self.mac,
+            &self.network.lan,
+            self.network.faults(),
+            None,
+            timeline,
+        );
         let (on, expectations) = connected.await?;
         let live = Live {
             on,
@@ -164,6 +175,7 @@ impl Live {
         let trust = trust.with_client_certificate_of(image);
         let card = work.join("card.img");
         provision_card(job, &trust, &card)?;
+        damage_card(&card, scenario, timeline)?;
         let overlay = work.join("card.qcow2");
         match &checkpoint {
             Some(checkpoint) => checkpoint.copy_card(&overlay)?,
@@ -229,7 +241,14 @@ impl Live {
                 device_tree: handover.device_tree_name.clone(),
             },
         };
-        let connected = files.connect(job, mac, &network.lan, checkpoint.as_ref(), timeline);
+        let connected = files.connect(
+            job,
+            mac,
+            &network.lan,
+            network.faults(),
+            checkpoint.as_ref(),
+            timeline,
+        );
         let (on, expectations) = connected.await?;
         let writer = slot.filter(|_| checkpoint.is_none()).map(|slot| {
             let writer = Writer {

@@ -12,7 +12,8 @@ use crate::error::RunError;
 use crate::folder::RunFolder;
 use crate::mac::Mac;
 use crate::machine::{
-    CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, VcpuThreads, kernel_takes_over,
+    CommandLine, Machine, Monitor, Network, QemuProgram, Sockets, VcpuThreads, falls_asleep,
+    kernel_takes_over,
 };
 use crate::plan::{Nic, Start};
 use crate::shell;
@@ -43,6 +44,8 @@ pub(super) struct PoweredBoard {
     pub(super) machine: Machine,
     pub(super) console: Console,
     pub(super) nic: usb::Control,
+    /// Says when the board has fallen asleep for good.
+    _asleep: AbortOnDropHandle<()>,
     /// The tasks of our NIC.
     _plugged_in: Option<[AbortOnDropHandle<()>; 2]>,
 }
@@ -128,7 +131,9 @@ impl PoweredBoard {
                 plug.device(Lan7800::new(StoredAddress::None))
             }
         };
+        let asleep = report_sleep(machine.monitor().clone(), timeline.clone());
         let on = Self {
+            _asleep: AbortOnDropHandle::new(tokio::spawn(asleep)),
             machine,
             console,
             nic,
@@ -193,6 +198,13 @@ async fn hand_over(monitor: Monitor, nic: usb::Control, timeline: Timeline) {
         timeline.note("run", "a kernel runs: plugging the NIC in anew");
         nic.replug();
         timeline.wait_for(&mut cursor, is_reset).await;
+    }
+}
+
+/// Says once that the board sleeps in its boot loader and will not wake.
+async fn report_sleep(monitor: Monitor, timeline: Timeline) {
+    if let Ok(pc) = falls_asleep(&monitor).await {
+        timeline.emit(Event::Asleep { pc });
     }
 }
 

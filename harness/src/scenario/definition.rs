@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expect::ExpectFile;
+use super::fault::{FaultTable, PlannedFault};
 use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
 use super::services::{Services, Surroundings};
@@ -44,6 +45,10 @@ pub struct Scenario {
     pub services: Services,
     /// What is done with the board's power, and how far each boot goes. Without steps the board is switched on once.
     pub steps: Vec<Step>,
+    /// What goes wrong on purpose.
+    pub faults: Vec<PlannedFault>,
+    /// What chance is made of where a fault has a share. The same seed does the same again.
+    pub seed: u64,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
     /// Lines on the console that look like an alarm and belong to this scenario.
@@ -99,6 +104,12 @@ pub(crate) struct ScenarioFile {
     registry: RegistryTable,
     #[schemars(with = "Option<Services>")]
     services: Option<Span<Services>>,
+    /// What goes wrong on purpose.
+    #[serde(default)]
+    fault: Vec<FaultTable>,
+    /// What chance is made of where a fault has a share, 1 by default. The same seed does the same again.
+    #[serde(default = "first_seed")]
+    seed: u64,
     #[serde(default)]
     journal: Vec<AssertionTable>,
     /// Lines on the console that look like an alarm and belong to this scenario.
@@ -115,6 +126,10 @@ pub(crate) struct ScenarioFile {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     without: Vec<Span<String>>,
+}
+
+fn first_seed() -> u64 {
+    1
 }
 
 /// A variant of a scenario: any key of the scenario, besides its name.
@@ -342,6 +357,8 @@ impl Scenario {
                 .as_ref()
                 .map(|services| services.get_ref().clone())
                 .unwrap_or_default(),
+            faults: FaultTable::read_all(file.fault, &stages_of_boards, document)?,
+            seed: file.seed,
             journal: Assertion::read_all(file.journal, document)?,
             harmless: file.harmless,
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),

@@ -14,7 +14,15 @@ pub(crate) fn faults(scenario: &Scenario) -> Vec<Fault> {
             service: ServiceId::Boot,
         },
     });
-    tls.chain(registry(&scenario.registry)).collect()
+    let planned = scenario.faults.iter().map(|planned| Fault {
+        what: planned.name().to_owned(),
+        shows: Effect::Fired {
+            name: planned.name().to_owned(),
+        },
+    });
+    tls.chain(registry(&scenario.registry))
+        .chain(planned)
+        .collect()
 }
 
 fn tls(tls: &Tls) -> Vec<String> {

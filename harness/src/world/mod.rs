@@ -3,6 +3,8 @@
 //! It lasts for the whole run. The board is switched on and off in it.
 
 mod by_boot;
+mod card;
+mod fault_plan;
 mod faults;
 mod network;
 pub(crate) mod registries;
@@ -13,6 +15,7 @@ mod trust;
 /// The folder of the scratch space among a run's working files.
 pub(crate) const SCRATCH: &str = "scratch";
 
+pub(crate) use card::damage_card;
 pub(crate) use faults::faults;
 pub(crate) use network::Network;
 pub use registries::Account;

@@ -4,12 +4,14 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::by_boot::BootNumber;
+use super::fault_plan::FaultPlan;
 use super::registries;
 use super::servers::{ServerConfig, Servers};
 use super::tftp::SCRIPT;
 use super::trust::Trust;
 use crate::board::Board;
 use crate::error::RunError;
+use crate::fault::Faults;
 use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::plan::{Parts, ProvisionedImage};
@@ -42,6 +44,7 @@ pub(crate) struct Network {
     pub(crate) nonce: String,
     pub(crate) layers: Vec<String>,
     pub(crate) boots: BootNumber,
+    plan: FaultPlan,
     /// What decrypts the connections to the servers.
     pub(crate) secrets: Secrets,
     _servers: Vec<Server>,
@@ -73,7 +76,9 @@ impl Network {
             data: DataRoot::default(),
             renews_keys: true,
         };
+        let plan = FaultPlan::start(scenario, timeline);
         let servers = Servers::prepare(scenario, parts, trust, setting, timeline)?;
+        let servers = servers.with_faults(&plan.faults);
         for (service, forward) in scenario.services.forwarded() {
             timeline.emit(Event::Forwarding {
                 service,
@@ -127,10 +132,16 @@ impl Network {
             nonce,
             boots: servers.boots(),
             layers,
+            plan,
             _servers: running,
             lan,
             secrets,
         })
+    }
+
+    /// What goes wrong on purpose.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.plan.faults
     }
 }
 

@@ -13,13 +13,14 @@ use super::registries::{Account, Registries};
 use super::tftp::BootFiles;
 use super::trust::Trust;
 use crate::error::RunError;
+use crate::fault::Faults;
 use crate::lan::TftpFiles;
 use crate::mac::Mac;
 use crate::plan::Parts;
 use crate::scenario::{self, Scenario, ServiceMode, Transport};
 use crate::services::{
     Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, Refusal,
-    ScratchSpace, Secrets, Server, Storage, TlsListener, TlsOptions, serve,
+    ScratchSpace, Secrets, Server, Storage, TlsListener, TlsOptions, serve, with_faults,
 };
 use crate::timeline::{ServiceId, Timeline};
 
@@ -161,6 +162,17 @@ impl<'a> Servers<'a> {
             digest: registries.digest(),
             nonce: registries.nonce().to_owned(),
         })
+    }
+
+    /// The same servers, with those of `faults` that are of their answers.
+    #[must_use]
+    pub fn with_faults(mut self, faults: &Faults) -> Self {
+        let with = |router, service| with_faults(router, service, faults.clone());
+        self.boot = with(self.boot, ServiceId::Boot);
+        self.registry = with(self.registry, ServiceId::Registry);
+        self.mirror = self.mirror.map(|mirror| with(mirror, ServiceId::Registry));
+        self.scratch = with(self.scratch, ServiceId::Scratch);
+        self
     }
 
     /// Starts the boot server on `listener`, over TLS if that is the scenario's transport.

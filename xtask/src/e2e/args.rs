@@ -8,6 +8,7 @@ use shakedown_common::{PartsArgs, say};
 use shakedown_harness::pool::Policy;
 use shakedown_harness::report::OnFlaky;
 
+use super::seeds::Seeds;
 use crate::servers::ServerArgs;
 use crate::{defects, repro};
 
@@ -33,6 +34,9 @@ pub(crate) struct Args {
     /// Of these, run only what has changed since this commit can affect, uncommitted work included; by default since the branch began.
     #[arg(long, value_name = "BASE")]
     pub(super) changed: Option<Option<String>>,
+    /// Run each of these once for each seed, with faults that chance makes of the seed, which the board must get over by itself: `7`, or `1..25`.
+    #[arg(long, value_name = "SEEDS")]
+    pub(super) chaos: Option<Seeds>,
     /// Run nothing: show what would be run, as JSON with `--json`.
     #[arg(long, visible_alias = "dry-run")]
     pub(super) list: bool,

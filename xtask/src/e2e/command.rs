@@ -15,6 +15,7 @@ use shakedown_harness::shell::{OurCommand, word};
 use super::args::{Args, Command, TierArg};
 use super::results::carry_out;
 use super::runs::{Execution, Planned};
+use super::seeds::Seeds;
 use crate::globals::Globals;
 use crate::{defects, list, repro};
 
@@ -100,12 +101,21 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
         }
         None => selected,
     };
+    let seeds: Vec<Option<u64>> = match &args.chaos {
+        Some(Seeds(seeds)) => seeds.clone().map(Some).collect(),
+        None => vec![None],
+    };
+    let mut meant = Vec::new();
+    for (scenario, board) in selected {
+        let scenario = args.servers.put_around(scenario, board)?;
+        meant.extend(seeds.iter().map(|seed| match seed {
+            Some(number) => (*seed, scenario.with_chaos(*number), board),
+            None => (None, scenario.clone(), board),
+        }));
+    }
     let mut planned = Vec::new();
-    let surrounded = selected
-        .iter()
-        .map(|(scenario, board)| args.servers.put_around(scenario, board));
-    let surrounded: Vec<_> = surrounded.collect::<Result<_>>()?;
-    for (scenario, (_, board)) in surrounded.iter().zip(selected) {
+    for (seed, scenario, board) in &meant {
+        let seed = seed.map(|seed| format!(" --chaos {seed}"));
         let parts = Arc::new(kit.parts(board)?);
         planned.push(Planned {
             scenario,
@@ -125,7 +135,7 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
                     Some(file) => format!("--lab {}", word(&file.to_string_lossy())),
                     None => format!("--board {}", board.name),
                 },
-                args.servers.words(),
+                format_args!("{}{}", args.servers.words(), seed.unwrap_or_default()),
                 args.parts.words()
             ),
         });

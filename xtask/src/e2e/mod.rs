@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod results;
 mod runs;
+mod seeds;
 
 pub(crate) use args::{Args, RunArgs};
 pub(crate) use command::run;

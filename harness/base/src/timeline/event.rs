@@ -105,6 +105,20 @@ pub enum Event {
         /// Who ordered it.
         by: SwitchedBy,
     },
+    /// A fault of the scenario showed: the proof that what comes of it was meant.
+    Fault {
+        /// The fault's name.
+        name: String,
+        /// Where, for example `cable to the board, DHCP frame 2` or `boot server, GET /files/kernel`.
+        place: String,
+        /// How often it has shown so far. Of many firings only some are told, see [`Faults::fires`](crate::fault::Faults::fires).
+        nth: u64,
+    },
+    /// The board's core stands in `wfi` with its interrupts masked, in a boot loader: nothing will wake it.
+    Asleep {
+        /// Where, the address of the next instruction.
+        pc: u64,
+    },
     /// What went over the NIC's cable since the last such event, a second or so ago; seconds without traffic have none.
     Traffic {
         /// Bytes that the board sent.

@@ -27,8 +27,13 @@ pub(crate) struct Guest {
 impl Guest {
     /// Plugs in a guest that has no address yet.
     pub(crate) fn plug(lan: &Lan, last_byte_of_mac: u8) -> Self {
+        Self::behind(lan.attach(), last_byte_of_mac)
+    }
+
+    /// A guest without an address at the end of a cable.
+    pub(crate) fn behind(wire: WireEnd, last_byte_of_mac: u8) -> Self {
         let mut nic = Nic {
-            wire: lan.attach(),
+            wire,
             received: VecDeque::new(),
             unread: 0,
         };

@@ -8,6 +8,7 @@
 )]
 
 mod craft;
+mod faults;
 mod foreign;
 mod frames;
 mod guest;

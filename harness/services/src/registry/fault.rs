@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::{StreamExt, future, stream};
+use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use crate::Digest;
+use crate::cut::first;
 
 /// How often manifests may be asked for.
 ///
@@ -89,15 +90,7 @@ impl BreakOff {
         if length <= self.after || !broken.insert(digest) {
             return body;
         }
-        let kept = body.into_data_stream().scan(self.after, |left, piece| {
-            let piece = piece.map(|mut piece| {
-                piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
-                *left -= piece.len() as u64;
-                piece
-            });
-            let ended = piece.as_ref().is_ok_and(|piece| piece.is_empty());
-            future::ready((!ended).then_some(piece))
-        });
+        let kept = first(body, self.after);
         // The pause lets the connection send what it holds before it learns of the end.
         let end = stream::once(async {
             tokio::task::yield_now().await;

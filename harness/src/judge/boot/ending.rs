@@ -139,6 +139,19 @@ impl BootProgress {
         }
     }
 
+    /// The board sleeps in its boot loader and will not wake. A board that is refused and has shown why may do so.
+    pub(super) fn take_sleep(&mut self, at: Duration) {
+        let is_refused =
+            self.awaited().is_none() && !matches!(self.plan.end, EndPlan::Chain { .. });
+        if is_refused && !self.is_proof_missing() {
+            return;
+        }
+        let why = "asleep at a prompt or a sleep: stock iPXE does not wake on this board, since U-Boot has no interrupt switched on; \
+                   let the script wait by a command that waits for the network, for example `ping --count 6 ${dhcp-server}` (R-SCRIPT-2)";
+        let why = self.with_reason(why);
+        self.fail(at, Class::Image, &why);
+    }
+
     pub(super) fn take_budget(&mut self, at: Duration, of: &Bound, seconds: f64) {
         match of {
             Bound::Stage(name) => {

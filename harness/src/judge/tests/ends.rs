@@ -8,6 +8,7 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
     let refused = "mtls-refused-client-expired";
     let refusal = "0 firmware\n0.1 power on\n0.5 uart0 U-Boot 2025.01\n3 uart1 iPXE initialising devices...\n\
                    3.9 lease PXEClient:Arch:00011:UNDI:003010\n4 tls received fatal alert: certificate expired\n";
+    let refused_and_asleep = format!("{refusal}5 uart1 Failed with error 0x410de18f\n15 asleep\n");
     let proof = "5 uart1 Failed with error 0x410de18f\n";
     vec![
         ("passes", http, GOOD.into()),
@@ -37,6 +38,16 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
                 "5.5",
                 "5 boot 404 /files/kernel\n5.1 uart1 /files/kernel... Not found (https://ipxe.org/2d0c618e)\n",
             ),
+        ),
+        (
+            "sleeps at a prompt of its script",
+            http,
+            until("5.5", "5 uart1 One moment\n9 asleep\n"),
+        ),
+        (
+            "sleeps after it was refused",
+            "mtls-refused-client-expired",
+            format!("{refused_and_asleep}40 budget refusal\n"),
         ),
         (
             "knows no such server",

@@ -51,6 +51,7 @@ pub(super) fn lane_event(event: &Event) -> Option<(&'static str, f64, String)> {
                 connection.to_string(),
             )
         }
+        Event::Fault { name, place, .. } => ("fault", 0.0, format!("{name}: {place}")),
         Event::Outlet { port, state, .. } => {
             ("power", 0.0, format!("port {port} switched {state}"))
         }

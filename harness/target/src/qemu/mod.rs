@@ -3,6 +3,7 @@
 //! A [`Machine`] is one power cycle: it starts when the plug is switched on and ends when the plug is switched off or the
 //! guest powers off. A run that cuts the power starts a new one on the same [`overlay`] of the card.
 
+mod asleep;
 mod command;
 mod error;
 mod memory;
@@ -13,6 +14,7 @@ mod qmp;
 mod takeover;
 mod timer_slack;
 
+pub use asleep::falls_asleep;
 pub use command::{CommandLine, Network, QemuProgram, SANDBOX, VcpuThreads};
 pub use error::MachineError;
 pub use memory::{can_be_saved, freeze, save_memory};

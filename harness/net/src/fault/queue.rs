@@ -1,0 +1,127 @@
+//! Frames that are on their way over a slow cable. Pure: the clock is an argument.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// How long a frame is held back that others are to overtake: more than a guest needs for several more.
+const HELD: Duration = Duration::from_millis(20);
+
+/// How a frame travels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Travel {
+    /// How much later it comes.
+    pub(super) delay: Duration,
+    /// Others overtake it.
+    pub(super) is_held: bool,
+    /// Bytes a second that the cable carries.
+    pub(super) rate: Option<u64>,
+}
+
+/// One direction of a cable. Times are since any beginning.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    frames: BinaryHeap<Reverse<(Duration, u64)>>,
+    contents: std::collections::HashMap<u64, Bytes>,
+    next: u64,
+    /// When the last frame comes that has not been held back.
+    last: Duration,
+    /// When the cable has carried everything that it was given.
+    free: Duration,
+}
+
+impl Queue {
+    /// A frame is sent.
+    pub(super) fn push(&mut self, now: Duration, frame: Bytes, travel: Travel) {
+        let mut due = now + travel.delay;
+        if travel.is_held {
+            due = due.max(self.last) + HELD;
+        } else {
+            due = due.max(self.last);
+        }
+        if let Some(rate) = travel.rate {
+            let takes = frame.len() as f64 / rate.max(1) as f64;
+            self.free = self.free.max(due) + Duration::from_secs_f64(takes);
+            due = self.free;
+        }
+        if !travel.is_held {
+            self.last = due;
+        }
+        self.frames.push(Reverse((due, self.next)));
+        self.contents.insert(self.next, frame);
+        self.next += 1;
+    }
+
+    /// The next frame that has come by now.
+    pub(super) fn pop(&mut self, now: Duration) -> Option<Bytes> {
+        self.due().filter(|due| *due <= now)?;
+        let Reverse((_, number)) = self.frames.pop()?;
+        self.contents.remove(&number)
+    }
+
+    /// When the next frame comes.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.frames.peek().map(|Reverse((due, _))| *due)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn come(queue: &mut Queue, at: Duration) -> Vec<Bytes> {
+        std::iter::from_fn(|| queue.pop(at)).collect()
+    }
+
+    #[test]
+    fn a_delay_keeps_the_order() {
+        let mut queue = Queue::default();
+        let travel = |ms| Travel {
+            delay: ms * MS,
+            ..Travel::default()
+        };
+        queue.push(Duration::ZERO, "first".into(), travel(30));
+        queue.push(MS, "second".into(), travel(5));
+        assert_eq!(come(&mut queue, 29 * MS), [""; 0]);
+        assert_eq!(queue.due(), Some(30 * MS));
+        assert_eq!(come(&mut queue, 30 * MS), ["first", "second"]);
+    }
+
+    #[test]
+    fn a_held_frame_is_overtaken() {
+        let mut queue = Queue::default();
+        let held = Travel {
+            is_held: true,
+            ..Travel::default()
+        };
+        queue.push(MS, "held".into(), held);
+        queue.push(2 * MS, "one".into(), Travel::default());
+        queue.push(3 * MS, "two".into(), Travel::default());
+        assert_eq!(come(&mut queue, 3 * MS), ["one", "two"]);
+        assert_eq!(come(&mut queue, 30 * MS), ["held"]);
+    }
+
+    #[test]
+    fn a_rate_spreads_frames() {
+        let mut queue = Queue::default();
+        let slow = Travel {
+            rate: Some(1_000),
+            ..Travel::default()
+        };
+        for _ in 0..3 {
+            queue.push(Duration::ZERO, vec![0; 100].into(), slow);
+        }
+        for (at, count) in [(99, 0), (100, 1), (250, 1), (300, 1)] {
+            assert_eq!(come(&mut queue, at * MS).len(), count, "{at} ms");
+        }
+        assert_eq!((queue.len(), queue.due()), (0, None));
+    }
+}

@@ -1,0 +1,17 @@
+//! The first bytes of a body.
+
+use axum::body::{Body, Bytes};
+use futures_util::{Stream, StreamExt, future};
+
+/// The first `count` bytes of a body, or all of one that has no more.
+pub(crate) fn first(body: Body, count: u64) -> impl Stream<Item = Result<Bytes, axum::Error>> {
+    body.into_data_stream().scan(count, |left, piece| {
+        let piece = piece.map(|mut piece| {
+            piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= piece.len() as u64;
+            piece
+        });
+        let ended = piece.as_ref().is_ok_and(|piece| piece.is_empty());
+        future::ready((!ended).then_some(piece))
+    })
+}

@@ -1,0 +1,248 @@
+//! `[[fault]]`: what goes wrong on purpose, where, from when on and how often.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::trigger::{Trigger, TriggerTable};
+use crate::board::Stage;
+use crate::fault::{
+    CableDefect, Defect, DhcpDefect, DnsDefect, Fault, HttpDefect, NtpDefect, TcpDefect,
+};
+use crate::input::{Document, InputError, Span};
+
+/// A fault of a scenario.
+#[derive(Debug, Clone)]
+pub enum PlannedFault {
+    /// A defect of the network or of a server.
+    Network {
+        /// The defect, and how often it shows.
+        fault: Fault,
+        /// It shows from here on; from the start of the run if `None`.
+        after: Option<Trigger>,
+        /// It shows no more from here on.
+        until: Option<Trigger>,
+    },
+    /// The card is damaged before the board is switched on.
+    Card {
+        /// What people call it.
+        name: String,
+        /// What is done to the card.
+        damage: CardDamage,
+    },
+}
+
+impl PlannedFault {
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Network { fault, .. } => &fault.name,
+            Self::Card { name, .. } => name,
+        }
+    }
+}
+
+/// What is done to a partition of the card.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CardDamage {
+    /// The partition's number.
+    pub partition: u32,
+    /// A file of its FAT file system. Without it, the partition's first 4 KiB are meant.
+    pub file: Option<String>,
+    /// What becomes of it.
+    pub does: CardAct,
+}
+
+/// What becomes of a part of a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CardAct {
+    /// It holds the pattern of a block that was never written: bytes 0xff.
+    Erase,
+    /// The second half is missing, as after a write that was cut short. Of a file alone.
+    Halve,
+    /// It is gone. Of a file alone.
+    Remove,
+}
+
+/// A fault: one of `cable`, `dhcp`, `dns`, `ntp`, `tcp`, `http` and `card`, and when it shows.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FaultTable {
+    /// What people call it.
+    #[schemars(with = "String")]
+    name: Span<String>,
+    /// What the board's cable does to frames.
+    cable: Option<CableDefect>,
+    /// What is wrong with the DHCP server's answers.
+    dhcp: Option<DhcpDefect>,
+    /// What is wrong with the DNS server's answers over UDP.
+    dns: Option<DnsDefect>,
+    /// What is wrong with the clock of the NTP servers.
+    ntp: Option<NtpDefect>,
+    /// What is wrong with the connections to a TCP port.
+    tcp: Option<TcpDefect>,
+    /// What is wrong with a server's answers over HTTP.
+    http: Option<HttpDefect>,
+    /// What is done to the card before the board is switched on.
+    card: Option<CardDamage>,
+    /// Only in this boot of the board, counted from 1; in every boot by default.
+    #[schemars(range(min = 1))]
+    boot: Option<u32>,
+    /// Frames, answers or requests that are left alone first.
+    #[serde(default)]
+    skip: u64,
+    /// How often it shows; without end by default.
+    times: Option<u64>,
+    /// It shows from here on; from the start of the run by default.
+    #[schemars(with = "Option<TriggerTable>")]
+    after: Option<Span<TriggerTable>>,
+    /// It shows no more from here on.
+    #[schemars(with = "Option<TriggerTable>")]
+    until: Option<Span<TriggerTable>>,
+}
+
+impl FaultTable {
+    /// Checks the faults against the stages of every board that the scenario is run on.
+    pub(super) fn read_all(
+        tables: Vec<Self>,
+        stages_of_boards: &[Vec<Stage>],
+        document: &Document,
+    ) -> Result<Vec<PlannedFault>, InputError> {
+        let checked = tables
+            .into_iter()
+            .map(|table| table.check(stages_of_boards, document));
+        checked.collect()
+    }
+
+    fn check(
+        self,
+        stages_of_boards: &[Vec<Stage>],
+        document: &Document,
+    ) -> Result<PlannedFault, InputError> {
+        let place = self.name.span();
+        let wrong = |text: &str| Err(document.error_at(place.clone(), text));
+        let mut defects: Vec<Defect> = Vec::new();
+        let does_nothing = self.cable.as_ref().is_some_and(|c| !c.does_something());
+        defects.extend(self.cable.map(Defect::Cable));
+        defects.extend(self.dhcp.map(Defect::Dhcp));
+        defects.extend(self.dns.map(Defect::Dns));
+        defects.extend(self.ntp.map(Defect::Ntp));
+        defects.extend(self.tcp.map(Defect::Tcp));
+        defects.extend(self.http.map(Defect::Http));
+        if does_nothing {
+            return wrong("this cable does nothing to frames: give it a loss, a delay, …");
+        }
+        let name = self.name.into_inner();
+        let has_when = self.boot.is_some()
+            || self.skip > 0
+            || self.times.is_some()
+            || self.after.is_some()
+            || self.until.is_some();
+        let defect = match (defects.pop(), self.card) {
+            (Some(defect), None) if defects.is_empty() => defect,
+            (None, Some(damage)) => {
+                if has_when {
+                    return wrong(
+                        "a card is damaged once, before the board is switched on: leave boot, skip, times, after and until out",
+                    );
+                }
+                if damage.file.is_none() && damage.does != CardAct::Erase {
+                    return wrong("say which file of the card");
+                }
+                return Ok(PlannedFault::Card { name, damage });
+            }
+            _ => {
+                return wrong("a fault is one thing: cable, dhcp, dns, ntp, tcp, http or card");
+            }
+        };
+        if self.times == Some(0) || self.boot == Some(0) {
+            return wrong("`times` and `boot` begin at 1");
+        }
+        let trigger = |table: Option<Span<TriggerTable>>| {
+            table
+                .map(|table| TriggerTable::check(table, stages_of_boards, document))
+                .transpose()
+        };
+        let after = trigger(self.after)?;
+        Ok(PlannedFault::Network {
+            fault: Fault {
+                name,
+                defect,
+                boot: self.boot.map(|boot| boot - 1),
+                skip: self.skip,
+                times: self.times,
+                at_once: after.is_none(),
+            },
+            after,
+            until: trigger(self.until)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        fault: Vec<FaultTable>,
+    }
+
+    fn read(fault: &str) -> String {
+        let document = Document::of(
+            "s.toml",
+            format!("[[fault]]\nname = \"a fault\"\n{fault}\n"),
+        );
+        let faults = document
+            .parse::<File>()
+            .and_then(|file| FaultTable::read_all(file.fault, &[Vec::new()], &document));
+        match faults {
+            Ok(faults) => format!("{:?}\n", faults[0]),
+            Err(error) => format!("{error}\n"),
+        }
+    }
+
+    #[test]
+    fn each_kind_is_read() {
+        let all = [
+            "cable = { way = \"to-board\", of = \"dhcp\", loss = 1.0 }\ntimes = 3",
+            "cable = { delay = \"30ms\", jitter = \"5ms\", rate = \"1MiB\" }\nafter = { serial = 'Linux' }\nuntil = { elapsed = \"60s\" }",
+            "dhcp = \"nak\"\nboot = 1",
+            "dns = \"truncated\"\nskip = 2",
+            "ntp = { years = -30 }",
+            "tcp = { port = 80, does = \"refuse\" }",
+            "http = { service = \"boot\", target = '^/files/kernel$', answer = { status = 404 } }",
+            "http = { service = \"registry\", answer = \"redirect-loop\" }",
+            "card = { partition = 2, file = \"ubootefi.var\", does = \"halve\" }",
+        ];
+        for fault in all {
+            let shown = read(fault);
+            assert!(
+                shown.contains("a fault") && !shown.contains("s.toml"),
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_point_at_the_place() {
+        let wrong = [
+            "",
+            "dhcp = \"nak\"\ndns = \"failed\"",
+            "dhcp = \"silent\"",
+            "cable = { loss = 1.5 }",
+            "cable = { way = \"to-board\" }",
+            "dhcp = \"nak\"\ntimes = 0",
+            "card = { partition = 2, does = \"remove\" }",
+            "card = { partition = 2, does = \"erase\" }\ntimes = 2",
+            "http = { service = \"boot\", answer = { stall = \"soon\" } }",
+            "ntp = { years = 1 }\nafter = { stage = \"iPXE\" }",
+        ];
+        for fault in wrong {
+            let shown = read(fault);
+            assert!(shown.starts_with("s.toml:"), "{fault}: {shown}");
+        }
+    }
+}

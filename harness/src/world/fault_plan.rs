@@ -1,0 +1,89 @@
+//! The faults of a run: armed before it, switched on and off by what happens in it.
+
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::fault::{Fault, Faults};
+use crate::scenario::{PlannedFault, Scenario, TriggerWatch};
+use crate::timeline::{Cursor, Timeline};
+
+/// The faults of one run of a scenario, and the task that switches them. Dropping it leaves them as they are.
+pub(crate) struct FaultPlan {
+    pub(crate) faults: Faults,
+    _switch: Option<AbortOnDropHandle<()>>,
+}
+
+/// When a fault begins and ends, in each boot.
+#[derive(Clone)]
+struct Switch {
+    index: usize,
+    after: Option<TriggerWatch>,
+    until: Option<TriggerWatch>,
+}
+
+impl FaultPlan {
+    /// Arms the faults of a scenario. Needs a tokio runtime.
+    pub(crate) fn start(scenario: &Scenario, timeline: &Timeline) -> Self {
+        let mut faults: Vec<Fault> = Vec::new();
+        let mut switches = Vec::new();
+        for planned in &scenario.faults {
+            let PlannedFault::Network {
+                fault,
+                after,
+                until,
+            } = planned
+            else {
+                continue;
+            };
+            if after.is_some() || until.is_some() {
+                switches.push(Switch {
+                    index: faults.len(),
+                    after: after.clone().map(TriggerWatch::new),
+                    until: until.clone().map(TriggerWatch::new),
+                });
+            }
+            faults.push(fault.clone());
+        }
+        let faults = Faults::new(scenario.seed, faults, timeline.clone());
+        let switch = (!switches.is_empty())
+            .then(|| tokio::spawn(follow(faults.clone(), switches, timeline.clone())));
+        Self {
+            faults,
+            _switch: switch.map(AbortOnDropHandle::new),
+        }
+    }
+}
+
+/// Switches faults by the records of each boot. A trigger of time alone fires at the first record after its time.
+async fn follow(faults: Faults, switches: Vec<Switch>, timeline: Timeline) {
+    let mut cursor = Cursor::default();
+    let (mut boot, mut watches) = (0, switches.clone());
+    loop {
+        let record = timeline.wait_for(&mut cursor, |_| true).await;
+        if record.boot != boot {
+            boot = record.boot;
+            watches.clone_from(&switches);
+            for switch in &switches {
+                match switch.after {
+                    Some(_) => faults.end(switch.index),
+                    None => faults.begin(switch.index),
+                }
+            }
+        }
+        for switch in &mut watches {
+            if switch
+                .after
+                .as_mut()
+                .is_some_and(|watch| watch.take(&record))
+            {
+                faults.begin(switch.index);
+            }
+            if switch
+                .until
+                .as_mut()
+                .is_some_and(|watch| watch.take(&record))
+            {
+                faults.end(switch.index);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Notices that a boot loader has put the core to sleep for good, without a word from the guest.
+//!
+//! iPXE executes `wfi` while it waits for time or a key. It wakes when an interrupt is pending; U-Boot has none switched on. So a core that
+//! stands behind a `wfi` in the lower half of the address space, with interrupts masked, and does not move, never will. Source: Arm Architecture
+//! Reference Manual, D1.6.2 (WFI), C6.2 (its encoding), C5.2.18 (PSTATE). What QEMU prints: `info registers`, `xp`.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{MachineError, Monitor};
+
+/// How often the core is looked at, and how many times it must not have moved.
+const LOOK: Duration = Duration::from_secs(2);
+const LOOKS: u32 = 4;
+/// The instruction `wfi`.
+const WFI: u32 = 0xd503_207f;
+const INSTRUCTION: u64 = 4;
+/// PSTATE's bit that masks interrupts.
+const MASKED: u32 = 1 << 7;
+
+/// Waits until the first core has fallen asleep for good. Returns where it stands, the address behind the `wfi`.
+///
+/// # Errors
+/// The monitor's connection has ended.
+pub async fn falls_asleep(monitor: &Monitor) -> Result<u64, MachineError> {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut last, mut same) = (None, 0);
+    loop {
+        looks.tick().await;
+        let registers = monitor.human("info registers").await?;
+        let place = standing(&registers);
+        same = if place.is_some() && place == last {
+            same + 1
+        } else {
+            0
+        };
+        last = place;
+        let Some(pc) = place.filter(|_| same >= LOOKS) else {
+            continue;
+        };
+        let memory = monitor
+            .human(&format!("xp /1xw {:#x}", pc - INSTRUCTION))
+            .await?;
+        if word(&memory) == Some(WFI) {
+            return Ok(pc);
+        }
+    }
+}
+
+/// The program counter, if it is one of a boot loader with interrupts masked.
+fn standing(registers: &str) -> Option<u64> {
+    let hex = |name: &str, digits| {
+        let (_, rest) = registers.split_once(name)?;
+        u64::from_str_radix(rest.get(..digits)?, 16).ok()
+    };
+    let pc = hex(" PC=", 16)?;
+    let state = u32::try_from(hex("PSTATE=", 8)?).ok()?;
+    (pc >= INSTRUCTION && pc >> 63 == 0 && state & MASKED != 0).then_some(pc)
+}
+
+/// The word in the monitor's text, as in `000000003b36a1c0: 0xd503207f`.
+fn word(memory: &str) -> Option<u32> {
+    let (_, word) = memory.trim().split_once(": 0x")?;
+    u32::from_str_radix(word.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_loader_with_masked_interrupts_may_stand() {
+        let registers = |pc: &str, state: &str| {
+            format!("\nCPU#0\n PC={pc} X00=0000000000000001 X01=0\nPSTATE={state} -ZC- EL2h\n")
+        };
+        let place = |pc, state| standing(&registers(pc, state));
+        assert_eq!(place("000000003b36a1c4", "600003c9"), Some(0x3b36_a1c4));
+        assert_eq!(
+            place("000000003b36a1c4", "60000349"),
+            None,
+            "interrupts are not masked"
+        );
+        assert_eq!(place("ffff800080012345", "600003c9"), None, "a kernel");
+        assert_eq!(standing("R15=00008000 PSR=600001d3"), None);
+    }
+
+    #[test]
+    fn an_instruction_is_read_from_the_monitors_text() {
+        assert_eq!(word("000000003b36a1c0: 0xd503207f\r\n"), Some(WFI));
+        assert_eq!(word("Cannot access memory"), None);
+    }
+}
