@@ -2,17 +2,13 @@
 //!
 //! This program starts itself again in a network namespace of its own, where it needs no rights, and where the LAN is on a tap interface.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
-use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
 use libtest_mimic::{Arguments, Failed};
-use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
+use shakedown_harness::lab::Tap;
 use shakedown_harness::lan::{Config, Lan};
 use shakedown_harness::timeline::{Event, Timeline};
 use shakedown_tests::{Tool, trial_with};
@@ -21,8 +17,6 @@ use shakedown_tests::{Tool, trial_with};
 const INSIDE: &str = "SHAKEDOWN_DHCP_CLIENT";
 /// The interface.
 const TAP: &str = "tap0";
-/// A frame with its VLAN tag.
-const FRAME: usize = 1518;
 
 const UNSHARE: Tool = tool("unshare", "util-linux");
 const IP: Tool = tool("ip", "iproute2");
@@ -75,7 +69,7 @@ fn inside(client: &str) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let _guard = runtime.enter();
     let lan = Lan::start(config, timeline.clone())?;
-    plug(&lan, open_tap()?)?;
+    let _tap = Tap::plug_in(TAP, lan.attach())?;
     checked(Command::new(IP.program).args(["link", "set", TAP, "up"]))?;
     let mut command = Command::new(client);
     if client == UDHCPC.program {
@@ -118,59 +112,6 @@ fn write_script(script: &Path, told: &Path) -> Result<()> {
     std::fs::write(script, text)?;
     std::fs::set_permissions(script, PermissionsExt::from_mode(0o755))?;
     Ok(())
-}
-
-/// Joins the LAN and the interface, for as long as the process lives.
-fn plug(lan: &Lan, tap: File) -> Result<()> {
-    let (wire, mut frames) = lan.attach().split();
-    let (mut from_client, mut to_client) = (tap.try_clone()?, tap);
-    thread::spawn(move || {
-        let mut frame = [0; FRAME];
-        while let Ok(length) = from_client.read(&mut frame) {
-            wire.send(Bytes::copy_from_slice(
-                frame.get(..length).unwrap_or_default(),
-            ));
-        }
-    });
-    thread::spawn(move || {
-        while let Some(frame) = frames.blocking_recv() {
-            // An interface that is down drops it, as a cable that is not plugged in would.
-            let _ = to_client.write(&frame);
-        }
-    });
-    Ok(())
-}
-
-/// The part of `struct ifreq` that `TUNSETIFF` reads (netdevice(7), the kernel's tuntap documentation).
-#[repr(C)]
-struct InterfaceRequest {
-    name: [u8; 16],
-    flags: u16,
-    rest: [u8; 22],
-}
-
-/// A new tap interface: whole frames, nothing before them.
-fn open_tap() -> Result<File> {
-    const TUNSETIFF: Opcode = opcode::write::<i32>(b'T', 202);
-    const IFF_TAP: u16 = 0x0002;
-    const IFF_NO_PI: u16 = 0x1000;
-    let tap = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/net/tun");
-    let tap = tap.context("cannot open /dev/net/tun")?;
-    let mut request = InterfaceRequest {
-        name: [0; 16],
-        flags: IFF_TAP | IFF_NO_PI,
-        rest: [0; 22],
-    };
-    request.name[..TAP.len()].copy_from_slice(TAP.as_bytes());
-    // SAFETY: the kernel reads, and writes the name back into, a whole `struct ifreq` of 40 bytes, which the request is.
-    unsafe {
-        let update = Updater::<TUNSETIFF, InterfaceRequest>::new(&mut request);
-        ioctl(&tap, update).context("cannot make a tap interface")?;
-    }
-    Ok(tap)
 }
 
 /// The command's output, if it succeeds.
