@@ -15,7 +15,7 @@ pub(crate) fn faults(scenario: &Scenario) -> Vec<Fault> {
         },
     });
     let planned = scenario.faults.iter().map(|planned| Fault {
-        what: planned.name().to_owned(),
+        what: format!("{} (seed {})", planned.name(), scenario.seed),
         shows: Effect::Fired {
             name: planned.name().to_owned(),
         },
