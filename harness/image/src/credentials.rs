@@ -8,7 +8,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use shakedown_base::Untrusted;
+
 use super::script::Identity;
+use super::survey::{Certificate, CertificateError};
 
 /// What stands in front of an RSA key in PKCS #8: version 0 and the algorithm identifier `rsaEncryption` without parameters.
 const PKCS8_RSA: &[u8] = &[
@@ -41,6 +44,28 @@ pub enum CredentialError {
     Mismatch,
 }
 
+/// Why a CA is of no use to iPXE.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorityError {
+    /// There is not one certificate.
+    #[error(transparent)]
+    Pem(#[from] CredentialError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// It may not sign others.
+    #[error("the certificate of {} is not one of a CA: give that of the CA which has signed the boot server's", Untrusted::new(&.0[..]))]
+    NotAnAuthority(String),
+    /// iPXE knows RSA only.
+    #[error("the CA {} has {key}, and iPXE checks RSA signatures only: the boot server's certificate has to come from a CA with an RSA key", Untrusted::new(&.subject[..]))]
+    Key {
+        /// The CA.
+        subject: String,
+        /// Kind and size of its key.
+        key: String,
+    },
+}
+
 /// The certificate of a PEM file that holds one, in DER.
 ///
 /// # Errors
@@ -52,6 +77,25 @@ pub fn certificate(pem: &[u8]) -> Result<Vec<u8>, CredentialError> {
         [one] => Ok(one.to_vec()),
         several => Err(CredentialError::Several(several.len())),
     }
+}
+
+/// The certificate of a CA that iPXE can trust: one PEM file that holds one certificate, of a CA, with an RSA key.
+///
+/// # Errors
+/// [`AuthorityError`].
+pub fn authority(pem: &[u8]) -> Result<Vec<u8>, AuthorityError> {
+    let der = certificate(pem)?;
+    let certificate = Certificate::of(&der)?;
+    if !certificate.authority {
+        return Err(AuthorityError::NotAnAuthority(certificate.subject));
+    }
+    if !certificate.is_rsa {
+        return Err(AuthorityError::Key {
+            subject: certificate.subject,
+            key: certificate.key,
+        });
+    }
+    Ok(der)
 }
 
 /// The identity that two PEM files make: a certificate and the RSA key that belongs to it.
@@ -134,6 +178,29 @@ mod tests {
         // RFC 5958: the octet string behind the fixed part is the key of PKCS #1.
         let pkcs1 = &pkcs8_der[4 + PKCS8_RSA.len() + 4..];
         assert_eq!(pkcs8(pkcs1), pkcs8_der);
+    }
+
+    #[test]
+    fn only_an_authority_that_ipxe_can_check_is_one() {
+        let rsa = PKI.authority.certificate_pem();
+        assert_eq!(
+            authority(rsa.as_bytes()).unwrap(),
+            PKI.authority.certificate_der().to_vec()
+        );
+        let client = PKI.client.certificate_pem();
+        let refused = |pem: &str| authority(pem.as_bytes()).unwrap_err().to_string();
+        assert!(refused(client).contains("is not one of a CA"));
+        assert!(refused("").contains("BEGIN CERTIFICATE"));
+        let with = |algorithm, expected: &str| {
+            let mut params = rcgen::CertificateParams::default();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let said = refused(&params.self_signed(&key).unwrap().pem());
+            assert!(said.contains(expected) && said.contains("RSA"), "{said}");
+        };
+        with(&rcgen::PKCS_ECDSA_P256_SHA256, "EC 256");
+        with(&rcgen::PKCS_ECDSA_P384_SHA384, "EC 384");
+        with(&rcgen::PKCS_ED25519, "another kind of key");
     }
 
     #[test]

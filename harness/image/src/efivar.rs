@@ -3,7 +3,9 @@
 //! U-Boot reads the file once when its EFI subsystem starts. Provisioning decodes it, replaces one variable and encodes it again.
 //! Formats: U-Boot, `include/efi_variable.h` (the file); UEFI specification 2.10, section 32.4.1 "Signature Database".
 
-use std::collections::HashSet;
+use std::fmt;
+
+use shakedown_base::Untrusted;
 
 use super::guid::Guid;
 
@@ -22,6 +24,9 @@ const LIST_HEADER_LENGTH: u32 = 28;
 /// Bytes of the GUID in front of each signature.
 const OWNER_LENGTH: usize = 16;
 
+/// The attribute without which U-Boot does not take a variable from a file, `EFI_VARIABLE_NON_VOLATILE`.
+const NON_VOLATILE: u32 = 1;
+
 /// Survives a reset, and is seen by boot services and by the operating system: the attributes that U-Boot loads from a file.
 pub const NON_VOLATILE_BOOT_RUNTIME: u32 = 7;
 
@@ -36,13 +41,35 @@ impl Guid {
 /// Name of the variable with the certificates that iPXE trusts as roots.
 pub const TLS_CA_CERTIFICATE: &str = "TlsCaCertificate";
 
+/// The name of a variable as it is stored, which need not be UTF-16.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VariableName(Vec<u16>);
+
+impl From<&str> for VariableName {
+    fn from(name: &str) -> Self {
+        Self(name.encode_utf16().collect())
+    }
+}
+
+impl PartialEq<str> for VariableName {
+    fn eq(&self, other: &str) -> bool {
+        self.0.iter().copied().eq(other.encode_utf16())
+    }
+}
+
+impl fmt::Display for VariableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Untrusted::new(String::from_utf16_lossy(&self.0)).fmt(f)
+    }
+}
+
 /// An EFI variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Who defines the variable.
     pub vendor: Guid,
     /// Its name.
-    pub name: String,
+    pub name: VariableName,
     /// `EFI_VARIABLE_*` bits.
     pub attributes: u32,
     /// Seconds since 1970; 0 for variables that are not authenticated.
@@ -89,25 +116,11 @@ pub enum EfiVarError {
         /// Where it starts in the file.
         offset: usize,
     },
-    /// A name is empty or not UTF-16.
-    #[error("the variable at byte {offset} has no name, or one that is not UTF-16")]
-    Name {
-        /// Where it starts in the file.
-        offset: usize,
-    },
     /// A signature list in a variable is cut off, or its sizes contradict each other.
     #[error("the signature list at byte {offset} of {TLS_CA_CERTIFICATE} is damaged")]
     SignatureList {
         /// Where it starts in the variable.
         offset: usize,
-    },
-    /// A variable is there twice, and which one counts is anybody's guess.
-    #[error("the variable at byte {offset}, {name}, is in the file twice")]
-    Duplicate {
-        /// Where the second one starts in the file.
-        offset: usize,
-        /// Its name.
-        name: String,
     },
     /// The variables do not fit into a file of 4 GiB.
     #[error("the variables are too large for one file")]
@@ -115,10 +128,11 @@ pub enum EfiVarError {
 }
 
 impl VariableStore {
-    /// Reads a file.
+    /// Reads a file, as U-Boot's `efi_var_restore()` does. What U-Boot passes over in a file that it takes is kept here, so that nothing
+    /// is lost when the file is written again; [`Self::get`] says what counts.
     ///
     /// # Errors
-    /// What [`EfiVarError`] lists; U-Boot ignores a file with any of these faults.
+    /// What [`EfiVarError`] lists; U-Boot ignores a file with any of these faults, or reads beyond the end of one that is cut off.
     pub fn decode(file: &[u8]) -> Result<Self, EfiVarError> {
         let (header, entries) = file
             .split_first_chunk::<HEADER_LENGTH>()
@@ -147,15 +161,10 @@ impl VariableStore {
             });
         }
         let mut variables = Vec::new();
-        let mut seen = HashSet::new();
         let mut rest = entries;
         while !rest.is_empty() {
             let offset = file.len() - rest.len();
             let (variable, length) = decode_entry(rest, offset)?;
-            if !seen.insert((variable.vendor, variable.name.clone())) {
-                let name = variable.name;
-                return Err(EfiVarError::Duplicate { offset, name });
-            }
             variables.push(variable);
             // The last entry may go without its padding.
             rest = rest
@@ -178,13 +187,8 @@ impl VariableStore {
             entries.extend(variable.attributes.to_le_bytes());
             entries.extend(variable.time.to_le_bytes());
             entries.extend(variable.vendor.0);
-            entries.extend(
-                variable
-                    .name
-                    .encode_utf16()
-                    .chain([0])
-                    .flat_map(u16::to_le_bytes),
-            );
+            let name = variable.name.0.iter().copied().chain([0]);
+            entries.extend(name.flat_map(u16::to_le_bytes));
             entries.extend(&variable.data);
             entries.resize(entries.len().next_multiple_of(ALIGNMENT), 0);
         }
@@ -202,26 +206,61 @@ impl VariableStore {
         Ok(file)
     }
 
-    /// The variable `name` of `vendor`.
+    /// The variable `name` of `vendor` that U-Boot takes: the first that is not volatile and not empty.
     #[must_use]
     pub fn get(&self, vendor: Guid, name: &str) -> Option<&Variable> {
-        self.0
-            .iter()
-            .find(|variable| variable.vendor == vendor && variable.name == name)
+        self.named(vendor, name)
+            .find(|variable| variable.is_taken())
     }
 
-    /// Puts a variable in, in place of one of the same vendor and name. All others stay as they are.
+    /// What U-Boot passes over in a file that it takes, for people to read.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        for (index, variable) in self.0.iter().enumerate() {
+            let Variable { vendor, name, .. } = variable;
+            let mut before = self.0.iter().take(index).filter(|other| other.is_taken());
+            if !variable.is_taken() {
+                let why = match variable.data.is_empty() {
+                    true => "is empty",
+                    false => "has not the attribute NON_VOLATILE",
+                };
+                remarks.push(format!("{name} {why}, so that U-Boot does not take it"));
+            } else if before.any(|other| (other.vendor, &other.name) == (*vendor, name)) {
+                remarks.push(format!(
+                    "{name} is there more than once; U-Boot takes the first"
+                ));
+            }
+        }
+        remarks
+    }
+
+    fn named(&self, vendor: Guid, name: &str) -> impl Iterator<Item = &Variable> {
+        let all = self.0.iter();
+        all.filter(move |variable| variable.vendor == vendor && variable.name == *name)
+    }
+
+    /// Puts a variable in, in place of all of the same vendor and name. All others stay as they are.
     pub fn set(&mut self, variable: Variable) {
-        self.remove(variable.vendor, &variable.name);
+        let Variable { vendor, name, .. } = &variable;
+        self.0
+            .retain(|other| (other.vendor, &other.name) != (*vendor, name));
         self.0.push(variable);
     }
 
-    /// Takes a variable out; `false` when there was none.
+    /// Takes a variable out, as often as it is there; `false` when there was none.
     pub fn remove(&mut self, vendor: Guid, name: &str) -> bool {
         let before = self.0.len();
         self.0
-            .retain(|variable| variable.vendor != vendor || variable.name != name);
+            .retain(|variable| variable.vendor != vendor || variable.name != *name);
         self.0.len() != before
+    }
+}
+
+impl Variable {
+    /// Whether U-Boot takes it from a file.
+    fn is_taken(&self) -> bool {
+        self.attributes & NON_VOLATILE != 0 && !self.data.is_empty()
     }
 }
 
@@ -310,12 +349,9 @@ fn decode_entry(bytes: &[u8], offset: usize) -> Result<(Variable, usize), EfiVar
     let data_length = usize::try_from(data_length).map_err(|_| cut_off())?;
     let data_end = data_offset.checked_add(data_length).ok_or_else(cut_off)?;
     let data = rest.get(data_offset..data_end).ok_or_else(cut_off)?;
-    if name_units.is_empty() {
-        return Err(EfiVarError::Name { offset });
-    }
     let variable = Variable {
         vendor: Guid(*vendor),
-        name: String::from_utf16(&name_units).map_err(|_| EfiVarError::Name { offset })?,
+        name: VariableName(name_units),
         attributes,
         time,
         data: data.to_vec(),

@@ -3,6 +3,8 @@
 //! Life cycle: [`Netboot::read`] once per image. Images that other generators have made are read too, as far as they keep to the
 //! specification: the identity is set in the script by `set cert:…` and `set privkey:…` in one of iPXE's forms of hex digits.
 
+mod syntax;
+
 use std::fmt;
 
 use x509_parser::certificate::X509Certificate;
@@ -21,10 +23,10 @@ const NOT_SHOWN: &str = "(a private key, not shown)";
 const NAPS: &[&str] = &[
     "sleep", "prompt", "shell", "choose", "login", "read", "config",
 ];
-/// What ends a command in a line (iPXE's `core/exec.c`).
-const SEPARATORS: &[&str] = &["||", "&&", ";"];
 /// iPXE's name for it.
 const PRIVATE_KEY: &str = "privkey";
+/// Commands that show text to people.
+const SHOWN: [&str; 5] = ["echo", "prompt", "menu", "item", "choose"];
 /// Digits that may be a piece of a key.
 const LONG_HEX: usize = 32;
 const LONG_BASE64: usize = 40;
@@ -69,7 +71,11 @@ impl Netboot {
 /// # Errors
 /// The store or the signature list in it is damaged.
 pub fn trusted(store: &[u8]) -> Result<Vec<Vec<u8>>, efivar::EfiVarError> {
-    let store = VariableStore::decode(store)?;
+    trusted_in(&VariableStore::decode(store)?)
+}
+
+/// The certificates of the variable that U-Boot takes.
+pub(crate) fn trusted_in(store: &VariableStore) -> Result<Vec<Vec<u8>>, efivar::EfiVarError> {
     match store.get(Guid::TLS_CA_CERTIFICATE, efivar::TLS_CA_CERTIFICATE) {
         Some(variable) => efivar::x509_certificates(&variable.data),
         None => Ok(Vec::new()),
@@ -169,11 +175,15 @@ impl BootScript {
     #[must_use]
     pub fn servers(&self) -> Vec<Server> {
         let mut servers: Vec<Server> = Vec::new();
-        for (_, line) in self.commands() {
-            for (start, _) in line.match_indices("https://") {
-                let url = line.get(start..).unwrap_or_default();
+        let commands = syntax::commands(&self.text);
+        let commands = commands
+            .iter()
+            .filter(|command| !SHOWN.contains(&command.name()));
+        for word in commands.flat_map(syntax::Command::arguments) {
+            for (start, _) in word.match_indices("https://") {
+                let url = word.get(start..).unwrap_or_default();
                 let end = url
-                    .match_indices(['/', ' ', '\t', '?', '"'])
+                    .match_indices(['/', '?', '"'])
                     .map(|(end, _)| end)
                     .find(|end| *end >= "https://".len());
                 let server = url.get(..end.unwrap_or(url.len()));
@@ -187,27 +197,31 @@ impl BootScript {
         servers
     }
 
-    /// Whether it sets the clock, which iPXE otherwise believes to stand at 1970.
+    /// Whether it may set the clock, which iPXE otherwise believes to stand at 1970.
     #[must_use]
     pub fn sets_clock(&self) -> bool {
-        self.commands()
-            .any(|(_, line)| line.split_whitespace().next() == Some("ntp"))
+        let commands = syntax::commands(&self.text);
+        commands.iter().any(|command| command.name() == "ntp")
+    }
+
+    /// The lines, from 1, of commands that end it. iPXE is left then, and the board goes on with what comes behind it.
+    #[must_use]
+    pub fn exits(&self) -> Vec<usize> {
+        let commands = syntax::commands(&self.text).into_iter();
+        commands
+            .filter(|command| command.name() == "exit")
+            .map(|command| command.line)
+            .collect()
     }
 
     /// The commands in it that wait for time or a key, with the numbers of their lines from 1.
     #[must_use]
-    pub fn naps(&self) -> Vec<(usize, &str)> {
-        let naps = self.commands().flat_map(|(number, line)| {
-            let words = line
-                .split_whitespace()
-                .take_while(|word| !word.starts_with('#'));
-            let mut begins = true;
-            words.filter_map(move |word| {
-                let is_command = std::mem::replace(&mut begins, SEPARATORS.contains(&word));
-                (is_command && NAPS.contains(&word)).then_some((number, word))
-            })
-        });
-        naps.collect()
+    pub fn naps(&self) -> Vec<(usize, String)> {
+        let commands = syntax::commands(&self.text).into_iter();
+        commands
+            .filter(|command| NAPS.contains(&command.name()))
+            .map(|command| (command.line, command.name().to_owned()))
+            .collect()
     }
 
     /// The text for people: without anything that may be a key. Of lines that mention one, and of those that they go on in, only
@@ -229,27 +243,26 @@ impl BootScript {
         text
     }
 
-    /// Lines that are no comment, with their numbers from 1.
-    fn commands(&self) -> impl Iterator<Item = (usize, &str)> {
-        (1..)
-            .zip(self.text.lines())
-            .map(|(number, line)| (number, line.trim_start()))
-            .filter(|(_, line)| !line.starts_with('#'))
-    }
-
     /// The value of `set SETTING:hexraw …` or one of iPXE's other forms of hex.
     fn setting(&self, setting: &'static str) -> Result<Option<Vec<u8>>, ScriptIdentityError> {
         let mut value = None;
-        for (line, text) in self.commands() {
-            let mut words = text.split_whitespace();
-            let (Some("set"), Some(name)) = (words.next(), words.next()) else {
-                continue;
-            };
+        for command in syntax::commands(&self.text) {
+            let mut arguments = command.arguments();
+            let name = arguments.next().unwrap_or_default();
             let (name, kind) = name.split_once(':').unwrap_or((name, ""));
             if name != setting {
                 continue;
             }
-            let digits = words.next().unwrap_or_default();
+            match command.name() {
+                "set" => {}
+                "clear" => {
+                    value = None;
+                    continue;
+                }
+                _ => continue,
+            }
+            let line = command.line;
+            let digits = arguments.next().unwrap_or_default();
             let digits = match kind {
                 "hexraw" => digits.to_owned(),
                 "hex" => digits.replace(':', ""),
@@ -333,8 +346,9 @@ mod tests {
             "#!ipxe\n:again\nprompt --timeout 5000 Press a key || goto on\n# sleep 1\necho sleep well\n:on\n  isset ${x} && sleep 5 ||\nset shell sleep\n\
              chain a || echo b ; shell\n",
         );
-        assert_eq!(foreign.naps(), [(3, "prompt"), (7, "sleep"), (9, "shell")]);
-        assert_eq!(script(&autoexec(&BootSource::Dhcp, None)).naps(), []);
+        let naps = [(3, "prompt"), (7, "sleep"), (9, "shell")];
+        assert_eq!(foreign.naps(), naps.map(|(line, name)| (line, name.to_owned())));
+        assert!(script(&autoexec(&BootSource::Dhcp, None)).naps().is_empty());
     }
 
     #[test]
@@ -379,6 +393,48 @@ mod tests {
         let servers: Vec<_> = script.servers().iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["https://a", "https://a:1"]);
         assert!(script.sets_clock());
+    }
+
+    #[test]
+    fn commands_are_found_wherever_they_stand_in_a_line() {
+        for sets in [
+            "ifopen && ntp pool",
+            "isset ${x} || ntp pool",
+            ":again ntp pool ||",
+            "ntp \\\n pool",
+            "ifopen ; ntp pool",
+        ] {
+            assert!(script(sets).sets_clock(), "{sets}");
+        }
+        for sets_not in [
+            "# ntp pool",
+            "echo a # && ntp pool",
+            "echo ntp pool",
+            ":ntp pool",
+            "ntpd",
+        ] {
+            assert!(!script(sets_not).sets_clock(), "{sets_not}");
+        }
+        let servers = |text| {
+            let servers = script(text).servers().into_iter();
+            servers.map(|server| server.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            servers("echo https://a && chain https://b/x # https://c"),
+            ["https://b"]
+        );
+        assert_eq!(
+            servers("prompt https://a\nset u https://b:1\nchain ${u}"),
+            ["https://b:1"]
+        );
+        let set = "isset ${cert} || set cert:hexraw 01 && set privkey:hexraw 02";
+        assert!(script(set).identity().unwrap().is_some());
+        let cleared = format!("{set}\nclear cert ; clear privkey");
+        assert_eq!(script(&cleared).identity(), Ok(None));
+        assert_eq!(
+            script("chain x || exit 1\n#exit\necho exit\n:a exit").exits(),
+            [1, 4]
+        );
     }
 
     #[test]

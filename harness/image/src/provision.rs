@@ -18,7 +18,7 @@ use super::home::IpxeHome;
 use super::home::optional;
 use super::key_material::Traces;
 use super::netboot::Netboot;
-use super::script::{self, BootSource};
+use super::script::{self, BootSource, CustomScript};
 use super::source::Source;
 use super::sparse::{self, Output};
 use super::{Disk, ImageError};
@@ -30,7 +30,7 @@ use super::{Disk, ImageError};
 pub fn provision(
     source: &Source,
     boot: &BootSource,
-    custom_script: Option<&str>,
+    custom_script: Option<&CustomScript>,
     output: &Path,
 ) -> Result<(), ImageError> {
     let script = script::autoexec(boot, custom_script);

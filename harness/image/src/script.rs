@@ -98,6 +98,52 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// A boot script in place of the usual one, without the line `#!ipxe`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomScript(String);
+
+/// Why a file is no boot script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadScript {
+    /// UTF-16.
+    #[error("it is UTF-16, and iPXE reads ASCII; save it as UTF-8")]
+    Utf16,
+    /// Another encoding, or no text.
+    #[error("it is not text in UTF-8")]
+    NotText,
+    /// Nothing that iPXE would do.
+    #[error("it has no command in it")]
+    Empty,
+}
+
+impl CustomScript {
+    /// The script in a file. A byte order mark, behind which iPXE would not see `#!ipxe`, is left out.
+    ///
+    /// # Errors
+    /// [`BadScript`].
+    pub fn parse(file: &[u8]) -> Result<Self, BadScript> {
+        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = file {
+            return Err(BadScript::Utf16);
+        }
+        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
+        let text = std::str::from_utf8(file).map_err(|_| BadScript::NotText)?;
+        // UTF-16 of ASCII text without a mark.
+        if text.contains('\0') {
+            return Err(match text.trim_matches('\0').contains('\0') {
+                true => BadScript::Utf16,
+                false => BadScript::NotText,
+            });
+        }
+        let commands = text.strip_prefix("#!ipxe").unwrap_or(text).trim_start();
+        let is_command =
+            |line: &str| !line.trim_start().starts_with('#') && !line.trim().is_empty();
+        match commands.lines().any(is_command) {
+            true => Ok(Self(commands.to_owned())),
+            false => Err(BadScript::Empty),
+        }
+    }
+}
+
 /// Where a machine gets its boot script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BootSource {
@@ -116,7 +162,7 @@ pub enum BootSource {
 
 /// The script for `source`. With `custom`, that script follows the identity in place of the usual loop.
 #[must_use]
-pub fn autoexec(source: &BootSource, custom: Option<&str>) -> String {
+pub fn autoexec(source: &BootSource, custom: Option<&CustomScript>) -> String {
     let mut script = String::from("#!ipxe\n");
     if let BootSource::Https {
         identity: Some(identity),
@@ -133,9 +179,7 @@ pub fn autoexec(source: &BootSource, custom: Option<&str>) -> String {
         );
     }
     match (custom, source) {
-        (Some(custom), _) => {
-            script.push_str(custom.strip_prefix("#!ipxe").unwrap_or(custom).trim_start())
-        }
+        (Some(custom), _) => script.push_str(&custom.0),
         (None, BootSource::Https { server, .. }) => {
             let url = format!(
                 "{server}/boot/ipxe?mac=${{net0/mac}}&platform=${{platform}}&buildarch=${{buildarch}}"
@@ -245,7 +289,8 @@ mod tests {
 
     #[test]
     fn a_custom_script_follows_the_identity() {
-        let script = autoexec(&https(), Some("#!ipxe\necho mine\nshell\n"));
+        let custom = CustomScript::parse(b"#!ipxe\necho mine\nshell\n").unwrap();
+        let script = autoexec(&https(), Some(&custom));
         insta::assert_snapshot!(script, @r"
         #!ipxe
         set cert:hexraw 6365727469666963617465
@@ -253,6 +298,42 @@ mod tests {
         echo mine
         shell
         ");
+    }
+
+    #[test]
+    fn custom_scripts_are_text() {
+        let commands = |file: &[u8]| CustomScript::parse(file).map(|script| script.0);
+        for same in [
+            &b"#!ipxe\ndhcp\n"[..],
+            b"dhcp\n",
+            b"\xef\xbb\xbf#!ipxe\r\ndhcp\n",
+            b"\xef\xbb\xbfdhcp\n",
+        ] {
+            assert_eq!(commands(same), Ok("dhcp\n".into()), "{same:?}");
+        }
+        let utf16 = |mark: &[u8], order: fn(u16) -> [u8; 2]| {
+            let text = "#!ipxe\ndhcp\n".encode_utf16().flat_map(order);
+            [mark.to_vec(), text.collect()].concat()
+        };
+        for file in [
+            utf16(&[0xff, 0xfe], u16::to_le_bytes),
+            utf16(&[0xfe, 0xff], u16::to_be_bytes),
+            utf16(&[], u16::to_le_bytes),
+            utf16(&[], u16::to_be_bytes),
+        ] {
+            assert_eq!(commands(&file), Err(BadScript::Utf16));
+        }
+        for noise in [&b"\xff\xd8\xff\xe0"[..], b"dhcp\0"] {
+            assert_eq!(commands(noise), Err(BadScript::NotText));
+        }
+        for nothing in [
+            &b""[..],
+            b"#!ipxe\n",
+            b"#!ipxe\n# dhcp\n \n",
+            b"\xef\xbb\xbf",
+        ] {
+            assert_eq!(commands(nothing), Err(BadScript::Empty));
+        }
     }
 
     #[test]

@@ -1,3 +1,5 @@
+#[path = "cases.rs"]
+mod cases;
 #[path = "layouts.rs"]
 mod layouts;
 

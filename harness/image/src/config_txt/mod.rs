@@ -142,7 +142,7 @@ impl Parser<'_> {
             return Err(ConfigError::TooMuchText { file: name.into() });
         }
         let file = || name.to_owned();
-        if UTF_16.iter().any(|mark| text.starts_with(mark)) {
+        if UTF_16.iter().any(|mark| text.starts_with(mark)) || has_half_zeros(text) {
             return Err(ConfigError::Utf16 { file: file() });
         }
         if text.contains(&b'\r') && !text.contains(&b'\n') {
@@ -240,6 +240,12 @@ impl Parser<'_> {
         let at = at.clone();
         self.config.notes.push(Sourced { value: text, at });
     }
+}
+
+/// Whether every second byte is zero, as of ASCII text in UTF-16 without a mark; a few may be others.
+fn has_half_zeros(text: &[u8]) -> bool {
+    let zeros = text.iter().filter(|byte| **byte == 0).count();
+    text.len() >= 4 && zeros * 5 >= text.len() * 2 && zeros * 5 <= text.len() * 3
 }
 
 #[cfg(test)]

@@ -112,15 +112,40 @@ fn well_formed_files_that_u_boot_does_not_take_are_refused() {
         VariableStore(vec![large, other]).encode(),
         Err(EfiVarError::FileTooLarge { .. })
     ));
-    assert_eq!(
-        refused(&[variable("", b"x")]),
-        EfiVarError::Name { offset: 24 }
-    );
-    let twice = EfiVarError::Duplicate {
-        offset: 64,
-        name: "A".into(),
+}
+
+/// U-Boot, `efi_var_restore()`: of two the first, none that is volatile or empty, and it looks at no name.
+#[test]
+fn odd_files_that_u_boot_takes_are_taken_as_it_takes_them() {
+    let volatile = Variable {
+        attributes: 6,
+        ..variable("A", b"volatile")
     };
-    assert_eq!(refused(&[variable("A", b"1"), variable("A", b"2")]), twice);
+    let not_utf16 = Variable {
+        name: VariableName(vec![0xd800]),
+        ..variable("", b"x")
+    };
+    let all = [
+        volatile,
+        variable("A", b""),
+        variable("A", b"first"),
+        variable("A", b"second"),
+        variable("", b"nameless"),
+        not_utf16,
+    ];
+    let store = VariableStore(all.to_vec());
+    let mut read = VariableStore::decode(&store.encode().unwrap()).unwrap();
+    assert_eq!(read, store, "nothing is lost");
+    assert_eq!(read.get(Guid([3; 16]), "A").unwrap().data, b"first");
+    insta::assert_snapshot!(read.remarks().join("\n"), @r"
+    A has not the attribute NON_VOLATILE, so that U-Boot does not take it
+    A is empty, so that U-Boot does not take it
+    A is there more than once; U-Boot takes the first
+    ");
+    read.set(variable("A", b"new"));
+    assert_eq!(read.0.len(), 3);
+    assert_eq!(read.get(Guid([3; 16]), "A").unwrap().data, b"new");
+    assert_eq!(read.remarks(), [""; 0]);
 }
 
 /// A file with correct header around arbitrary entries.
@@ -138,7 +163,7 @@ proptest! {
         (any::<[u8; 16]>(), "[^\0]{1,20}", any::<u32>(), any::<u64>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..6
     )) {
         let store = VariableStore(variables.into_iter().map(|(vendor, name, attributes, time, data)| Variable {
-            vendor: Guid(vendor), name, attributes, time, data,
+            vendor: Guid(vendor), name: name.as_str().into(), attributes, time, data,
         }).collect());
         prop_assert_eq!(VariableStore::decode(&store.encode().unwrap()), Ok(store));
     }

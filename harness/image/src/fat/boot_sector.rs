@@ -51,6 +51,8 @@ pub(super) struct Geometry {
     pub(super) data: u64,
     /// First byte behind the last sector.
     pub(super) end: u64,
+    /// The media byte, which entry 0 of the tables has too.
+    pub(super) media: u8,
     /// The status byte and where it is.
     pub(super) status: (u8, u64),
     /// What only FAT32 has.
@@ -134,7 +136,7 @@ impl Geometry {
         if (root_entries == 0) != is_fat32 {
             return misfit(ROOT_ENTRIES, Fault::RootEntries(root_entries));
         }
-        let sectors = total_sectors(sector, is_fat32)?;
+        let sectors = total_sectors(sector)?;
         if sectors * SECTOR > room {
             let room = room / SECTOR;
             return misfit(TOTAL_SECTORS_32, Fault::BehindPartition { sectors, room });
@@ -151,8 +153,15 @@ impl Geometry {
             _ => FatKind::Fat32,
         };
         if (kind == FatKind::Fat32) != is_fat32 {
-            let by_count = kind;
-            return misfit(table_sectors_at, Fault::Kind { clusters, by_count });
+            let fault = Fault::Kind {
+                clusters,
+                by_count: kind,
+                laid_out: match is_fat32 {
+                    true => FatKind::Fat32,
+                    false => FatKind::Fat16,
+                },
+            };
+            return misfit(table_sectors_at, fault);
         }
         let entries = (table_bytes * 8 / kind.bits()).saturating_sub(2);
         let too_small = Fault::TableTooSmall { clusters, entries };
@@ -183,6 +192,7 @@ impl Geometry {
             },
             data: data * SECTOR,
             end: sectors * SECTOR,
+            media,
             status: (sector[status_at], status_at as u64),
             fat32,
         })
@@ -210,13 +220,15 @@ impl Geometry {
     }
 }
 
-fn total_sectors(sector: &[u8; SECTOR as usize], is_fat32: bool) -> Result<u64, Misfit> {
+/// The number of sectors, from whichever of its two fields is in use. A FAT32 volume has so many that the smaller field cannot hold
+/// them; one that uses it has too few clusters, which is what is said of it then.
+fn total_sectors(sector: &[u8; SECTOR as usize]) -> Result<u64, Misfit> {
     let small = u16_at(sector, TOTAL_SECTORS_16);
     let large = u32_at(sector, TOTAL_SECTORS_32);
     match (small, large) {
         (0, 0) => Err((TOTAL_SECTORS_32 as u64, Fault::SectorCount)),
         (0, large) => Ok(large.into()),
-        (small, 0) if !is_fat32 => Ok(small.into()),
+        (small, 0) => Ok(small.into()),
         _ => Err((TOTAL_SECTORS_16 as u64, Fault::SectorCount)),
     }
 }

@@ -108,6 +108,15 @@ fn run<D: Read + Write + Seek>(
         findings.add(geometry.status.1, None, Fault::Dirty);
     }
     let table = Table::new(&geometry, 0);
+    for number in 0..geometry.tables {
+        // What both tables say is said once.
+        let state = Table::new(&geometry, number).state(volume, geometry.media)?;
+        for (at, fault) in state {
+            if !findings.has(&fault) {
+                findings.add(at, None, fault);
+            }
+        }
+    }
     if geometry.tables == 2
         && let Some((cluster, entries)) = table.differences(Table::new(&geometry, 1), volume)?
     {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use shakedown_base::Untrusted;
+
 use super::FatKind;
 
 /// Findings kept of one volume.
@@ -31,7 +33,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "byte {}: ", self.offset)?;
         if let Some(file) = &self.file {
-            write!(f, "{file}: ")?;
+            write!(f, "{}: ", Untrusted::new(&file[..]))?;
         }
         self.fault.fmt(f)
     }
@@ -71,6 +73,11 @@ impl Findings {
         } else {
             self.omitted += 1;
         }
+    }
+
+    /// Whether this fault is among the findings.
+    pub(super) fn has(&self, fault: &Fault) -> bool {
+        self.list.iter().any(|finding| finding.fault == *fault)
     }
 
     /// Whether the volume is damaged.
@@ -135,13 +142,16 @@ pub enum Fault {
     NoClusters,
     /// The number of clusters says one width, the layout of the boot sector another.
     #[error(
-        "{clusters} clusters make this {by_count}, but the boot sector is laid out otherwise: readers disagree"
+        "{clusters} clusters make this {by_count}, but the boot sector is laid out as {laid_out}: those who count the clusters read other files \
+         than those who look at the layout; format it as {by_count}, or with {} clusters", wanted(*.laid_out)
     )]
     Kind {
         /// Clusters.
         clusters: u64,
         /// The kind that has so many.
         by_count: FatKind,
+        /// How the boot sector is laid out, as far as that tells: FAT32, or one of the others.
+        laid_out: FatKind,
     },
     /// The tables have no entries for the last clusters.
     #[error("{clusters} clusters, but the allocation tables have entries for {entries}")]
@@ -187,6 +197,19 @@ pub enum Fault {
     /// The volume was in use when the image was taken.
     #[error("the file system is marked as in use or faulty: it was not unmounted")]
     Dirty,
+    /// Entry 1 of a table has a bit cleared that is set on a volume in order (`ClnShutBitMask`, `HrdErrBitMask`).
+    #[error("entry 1 of the allocation table says that {0}")]
+    Unclean(&'static str),
+    /// Entry 0 of a table has not the media byte of the boot sector.
+    #[error(
+        "entry 0 of the allocation table has the media byte {table:#04x}, the boot sector {boot:#04x}"
+    )]
+    TableMedia {
+        /// `BPB_Media`.
+        boot: u8,
+        /// What the table has.
+        table: u8,
+    },
     /// The tables differ.
     #[error(
         "the allocation tables differ, first for cluster {cluster}, in {entries} entries in all"
@@ -262,6 +285,9 @@ pub enum Fault {
     /// A subdirectory does not begin with `.` and `..`, or they are wrong.
     #[error("the directory does not begin with . and .. that lead where they should")]
     Dots,
+    /// The root directory has an entry `.` or `..`; readers pass it over.
+    #[error("the root directory has an entry . or .., which only other directories have")]
+    DotInRoot,
     /// A name with characters that no name may have.
     #[error("the name {0} has characters that are not allowed")]
     Name(String),
@@ -279,6 +305,14 @@ pub enum Fault {
     Attributes(u8),
 }
 
+/// The number of clusters that makes a volume of this kind, in words.
+fn wanted(kind: FatKind) -> &'static str {
+    match kind {
+        FatKind::Fat32 => "65525 or more",
+        FatKind::Fat12 | FatKind::Fat16 => "fewer than 65525",
+    }
+}
+
 impl Fault {
     /// How bad it is.
     #[must_use]
@@ -292,6 +326,9 @@ impl Fault {
             | Self::TooLong { .. }
             | Self::DirectorySize(_)
             | Self::Dots
+            | Self::DotInRoot
+            | Self::Unclean(_)
+            | Self::TableMedia { .. }
             | Self::OrphanedLongName => Severity::Blemish,
             _ => Severity::Damage,
         }

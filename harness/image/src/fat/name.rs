@@ -122,7 +122,12 @@ pub(super) fn short_text(name: &[u8; 11]) -> String {
         let bytes = bytes.trim_ascii_end().iter();
         bytes.map(|byte| char::from(*byte)).collect()
     };
-    let (base, extension) = (text(&name[..8]), text(&name[8..]));
+    // 0x05 stands for 0xe5 in first place.
+    let base = match name {
+        [0x05, rest @ ..] => text(&[&[0xe5], &rest[..7]].concat()),
+        _ => text(&name[..8]),
+    };
+    let extension = text(&name[8..]);
     if extension.is_empty() {
         base
     } else {
@@ -184,5 +189,6 @@ mod tests {
         assert!(!is_allowed_short(b"A/B     TXT") && !is_allowed_short(b" A      TXT"));
         assert_eq!(short_text(b"CONFIG  TXT"), "CONFIG.TXT");
         assert_eq!(short_text(b"BOOT       "), "BOOT");
+        assert_eq!(short_text(b"\x05BCDEFGHTXT"), "\u{e5}BCDEFGH.TXT");
     }
 }

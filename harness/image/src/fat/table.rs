@@ -5,8 +5,8 @@
 use std::io::{self, Read, Seek, Write};
 use std::ops::Range;
 
-use super::FatKind;
 use super::boot_sector::Geometry;
+use super::{FatKind, Fault};
 use crate::page_cache::{SharedCache, is_zero};
 
 /// Read at once when the whole table is gone through: a whole number of entries of every width.
@@ -33,6 +33,20 @@ impl FatKind {
             Self::Fat16 => 16,
             Self::Fat32 => 32,
         }
+    }
+
+    /// The bits of entry 1 that say of a volume, when they are cleared: it was not unmounted; a disk error was met. Specification,
+    /// section "FAT Data Structure". FAT12 has none.
+    fn status_bits(self) -> [(u32, &'static str); 2] {
+        let (clean, no_error) = match self {
+            Self::Fat12 => (0, 0),
+            Self::Fat16 => (0x8000, 0x4000),
+            Self::Fat32 => (0x0800_0000, 0x0400_0000),
+        };
+        [
+            (clean, "the file system was not unmounted"),
+            (no_error, "reading or writing it failed"),
+        ]
     }
 
     /// What an entry means; the upper four bits of a FAT32 entry mean nothing.
@@ -73,6 +87,28 @@ impl Table {
     /// Where the entry of `cluster` begins, in bytes from the start of the volume.
     pub(super) fn offset(self, cluster: u32) -> u64 {
         self.start + u64::from(cluster) * self.kind.bits() / 8
+    }
+
+    /// What the entries 0 and 1, which belong to no cluster, say of the volume: where in it, and what is wrong.
+    pub(super) fn state<D: Read + Write + Seek>(
+        self,
+        volume: &SharedCache<D>,
+        media: u8,
+    ) -> io::Result<Vec<(u64, Fault)>> {
+        let mut bytes = [0; 8];
+        let length = 2 * self.kind.bits() as usize / 8;
+        volume.read_at(self.start, &mut bytes[..length])?;
+        let [table, ..] = bytes;
+        let entries = u64::from_le_bytes(bytes);
+        let entry = (entries >> self.kind.bits()) as u32;
+        let media =
+            (table != media).then_some((self.start, Fault::TableMedia { boot: media, table }));
+        let at = self.offset(1);
+        let bits = self.kind.status_bits().into_iter();
+        let unclean = bits
+            .filter(|(bit, _)| entry & bit != *bit)
+            .map(|(_, what)| (at, Fault::Unclean(what)));
+        Ok(media.into_iter().chain(unclean).collect())
     }
 
     /// The entry of `cluster`.
@@ -162,6 +198,7 @@ impl Table {
             }
             let differing = clusters
                 .enumerate()
+                .filter(|(_, cluster)| *cluster >= 2)
                 .filter(|(index, _)| self.entry(bytes, *index) != self.entry(copy, *index));
             for (_, cluster) in differing {
                 found.get_or_insert((cluster, 0)).1 += 1;

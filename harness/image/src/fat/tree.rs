@@ -194,6 +194,10 @@ impl<'a, D: Read + Write + Seek> Tree<'a, D> {
         entry: &Entry,
     ) -> io::Result<()> {
         let long_name = contents.long_name.take(&entry.short_name);
+        if self.ancestors.is_empty() && matches!(&entry.short_name, DOT | DOT_DOT) {
+            self.findings.add(at, Some(""), Fault::DotInRoot);
+            return Ok(());
+        }
         if self.is_dot(contents, entry) {
             return Ok(());
         }

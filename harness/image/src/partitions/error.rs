@@ -3,6 +3,7 @@
 use std::io;
 
 use super::PartitionType;
+use crate::guid::Guid;
 
 /// Why there is no usable partition table.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,41 @@ pub enum TableProblem {
     /// There is a GPT, but the MBR does not protect it.
     #[error("the MBR's protective entry {0}")]
     Protective(&'static str),
+    /// The protective entry does not reach to the end of the disk.
+    #[error("the MBR's protective entry ends at sector {last}, and the disk at {disk}")]
+    ProtectiveEnd {
+        /// The last sector that it protects.
+        last: u64,
+        /// The last sector of the disk.
+        disk: u64,
+    },
+    /// A GPT of another revision than 1.0.
+    #[error("the GPT's revision is {0:#010x}, not 0x00010000")]
+    Revision(u32),
+    /// UEFI reserves 16 KiB for entries.
+    #[error("{sectors} sectors are reserved for the entries of the GPT; UEFI wants {reserved}")]
+    LittleRoom {
+        /// From the first entry to the first sector for partitions.
+        sectors: u64,
+        /// 16 KiB.
+        reserved: u64,
+    },
+    /// Two partitions cannot be told apart by their GUID.
+    #[error("partitions {first} and {second} have the same GUID, {id}")]
+    SameGuid {
+        /// Partition number.
+        first: u32,
+        /// Partition number.
+        second: u32,
+        /// Their GUID.
+        id: Guid,
+    },
+    /// A partition of a GPT without a GUID.
+    #[error("partition {number} has no GUID")]
+    NoGuid {
+        /// Partition number.
+        number: u32,
+    },
     /// An MBR entry of a hybrid table that the GPT does not know.
     #[error("MBR entry {number} (sectors {first} to {last}) is no partition of the GPT")]
     HybridStray {

@@ -5,6 +5,8 @@
 
 use std::io::{Read, Seek};
 
+use crate::guid::Guid;
+
 use super::mbr::{Mbr, MbrEntry, entry_offset};
 use super::sectors::read_sector;
 use super::{Partition, PartitionType, SECTOR, TableError, TableFault, TableProblem};
@@ -68,6 +70,7 @@ fn logical_partition(entry: &MbrEntry, number: u32, link: u64, offset: u64) -> P
         bootable: entry.bootable,
         first: link + u64::from(entry.first),
         sectors: entry.sectors.into(),
+        id: Guid::NIL,
         name: String::new(),
         entry: offset + entry_offset(1),
     }

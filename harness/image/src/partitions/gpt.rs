@@ -5,7 +5,7 @@
 use std::io::{Read, Seek};
 
 use super::sectors::{read_at, read_sector};
-use super::{GptProblem, Partition, PartitionType, SECTOR, TableError};
+use super::{GptProblem, Partition, PartitionType, SECTOR, TableError, TableProblem};
 use crate::guid::Guid;
 
 const SIGNATURE: &[u8; 8] = b"EFI PART";
@@ -36,6 +36,8 @@ pub(super) struct Gpt {
 /// The fields of a header that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
+    /// The version of the specification, 0x0001_0000.
+    revision: u32,
     /// Where this copy's header is.
     pub(super) own: u64,
     /// Where the other copy's header is.
@@ -80,6 +82,22 @@ pub(super) fn read<D: Read + Seek>(
 }
 
 impl Header {
+    /// What the specification has otherwise in section 5.3.2, and no known reader minds.
+    pub(super) fn blemishes(&self) -> Vec<TableProblem> {
+        let room = self.first_usable.saturating_sub(self.entries);
+        let is_before = self.entries < self.first_usable;
+        [
+            (self.revision != REVISION).then_some(TableProblem::Revision(self.revision)),
+            (is_before && room < ENTRIES_SECTORS).then_some(TableProblem::LittleRoom {
+                sectors: room,
+                reserved: ENTRIES_SECTORS,
+            }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     fn entries_bytes(&self) -> u64 {
         u64::from(self.count) * u64::from(self.entry_length)
     }
@@ -93,6 +111,7 @@ impl Header {
     /// A header of 128 entries for the copy at `own`.
     pub(super) fn new(own: u64, alternate: u64, entries: u64, disk_id: Guid) -> Self {
         Self {
+            revision: REVISION,
             own,
             alternate,
             first_usable: 2 + ENTRIES_SECTORS,
@@ -135,7 +154,7 @@ fn parse_header(sector: &[u8; 512], at: u64, disk_sectors: u64) -> Result<Header
     if fields.array() != *SIGNATURE {
         return Err(GptProblem::NoHeader);
     }
-    let _revision = fields.u32();
+    let revision = fields.u32();
     let length = fields.u32();
     let checksum = fields.u32();
     let _reserved = fields.u32();
@@ -143,6 +162,7 @@ fn parse_header(sector: &[u8; 512], at: u64, disk_sectors: u64) -> Result<Header
     let (first_usable, last_usable) = (fields.u64(), fields.u64());
     let disk_id = Guid(fields.array());
     let header = Header {
+        revision,
         own,
         alternate,
         first_usable,
@@ -203,7 +223,7 @@ fn parse_entry(entry: &[u8], number: u32, header: &Header) -> Option<Partition> 
     if kind == Guid::NIL {
         return None;
     }
-    let _id: [u8; 16] = fields.array();
+    let id = Guid(fields.array());
     let (first, last, attributes) = (fields.u64(), fields.u64(), fields.u64());
     let name: [u8; 2 * NAME_UNITS] = fields.array();
     let units = name.as_chunks::<2>().0.iter();
@@ -218,6 +238,7 @@ fn parse_entry(entry: &[u8], number: u32, header: &Header) -> Option<Partition> 
         bootable: attributes & BOOTABLE != 0,
         first,
         sectors: last.saturating_add(1).saturating_sub(first),
+        id,
         name: String::from_utf16_lossy(&units),
         entry: header.entries * SECTOR + offset,
     })

@@ -105,6 +105,8 @@ pub struct Partition {
     pub first: u64,
     /// Number of sectors.
     pub sectors: u64,
+    /// Its own GUID in a GPT; [`Guid::NIL`] in an MBR.
+    pub id: Guid,
     /// The name in a GPT; empty in an MBR.
     pub name: String,
     /// Byte offset of its table entry on the disk.

@@ -1,5 +1,6 @@
 //! The partition table of a disk, of whichever kind.
 
+use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 
 use schemars::JsonSchema;
@@ -54,6 +55,8 @@ pub struct PartitionTable {
     pub mbr: Vec<Partition>,
     /// What is wrong with the table, by the order of reading.
     pub faults: Vec<TableFault>,
+    /// What the UEFI specification has otherwise and no known reader minds.
+    pub blemishes: Vec<TableFault>,
 }
 
 impl PartitionTable {
@@ -79,6 +82,7 @@ impl PartitionTable {
             partitions: Vec::new(),
             mbr: primaries(&mbr),
             faults: Vec::new(),
+            blemishes: Vec::new(),
         };
         if size % SECTOR != 0 {
             table.faults.push(truncated);
@@ -182,6 +186,10 @@ impl PartitionTable {
             );
             self.fault(entry_offset(number), problem);
         }
+        let at = gpt.header.own * SECTOR;
+        let blemishes = gpt.header.blemishes().into_iter();
+        self.blemishes
+            .extend(blemishes.map(|problem| TableFault::new(at, problem)));
         self.disk_id = Some(gpt.header.disk_id);
         self.partitions = gpt.partitions;
         self.check(
@@ -192,6 +200,20 @@ impl PartitionTable {
         );
         self.check_overlaps();
         self.check_hybrid();
+        self.check_identifiers();
+        let reaches = u64::from(protective.first) + u64::from(protective.sectors);
+        if self.scheme == Scheme::Gpt
+            && protective.sectors != u32::MAX
+            && reaches != self.disk_sectors
+        {
+            let last = reaches.saturating_sub(1);
+            let problem = TableProblem::ProtectiveEnd {
+                last,
+                disk: self.disk_sectors - 1,
+            };
+            self.blemishes
+                .push(TableFault::new(entry_offset(number), problem));
+        }
         Ok(())
     }
 
@@ -251,6 +273,29 @@ impl PartitionTable {
         self.faults.extend(faults);
     }
 
+    /// Every partition of a GPT has a GUID of its own.
+    fn check_identifiers(&mut self) {
+        let mut seen: HashMap<Guid, u32> = HashMap::new();
+        for Partition {
+            number, id, entry, ..
+        } in &self.partitions
+        {
+            let problem = match seen.get(id) {
+                _ if *id == Guid::NIL => TableProblem::NoGuid { number: *number },
+                Some(first) => TableProblem::SameGuid {
+                    first: *first,
+                    second: *number,
+                    id: *id,
+                },
+                None => {
+                    seen.insert(*id, *number);
+                    continue;
+                }
+            };
+            self.blemishes.push(TableFault::new(*entry, problem));
+        }
+    }
+
     /// Every MBR entry beside the protective one stands for a partition of the GPT.
     fn check_hybrid(&mut self) {
         let is_known = |entry: &Partition| {
@@ -290,6 +335,7 @@ fn primaries(mbr: &Mbr) -> Vec<Partition> {
         bootable: entry.bootable,
         first: entry.first.into(),
         sectors: entry.sectors.into(),
+        id: Guid::NIL,
         name: String::new(),
         entry: entry_offset(number),
     };

@@ -47,7 +47,8 @@ fn provision_file(
     custom_script: Option<&str>,
     output: &Path,
 ) -> Result<(), ImageError> {
-    provision(&source::open(image)?, boot, custom_script, output)
+    let script = custom_script.map(|text| CustomScript::parse(text.as_bytes()).unwrap());
+    provision(&source::open(image)?, boot, script.as_ref(), output)
 }
 
 fn https(secret: &str) -> BootSource {

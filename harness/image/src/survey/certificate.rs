@@ -33,7 +33,7 @@ pub struct Certificate {
     pub key: String,
     /// The key is an RSA key, the only kind that iPXE has.
     #[serde(skip)]
-    pub(super) is_rsa: bool,
+    pub(crate) is_rsa: bool,
     /// The same as `not_before`, in seconds since 1970.
     #[serde(skip)]
     pub(super) valid_from: i64,

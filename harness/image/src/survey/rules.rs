@@ -40,6 +40,7 @@ rules! {
     TABLE_5 "R-TABLE-5" Must "write the backup GPT again at the end of the disk: sgdisk -e";
     TABLE_6 "R-TABLE-6" Must "make the hybrid MBR again from the GPT, as for R-ROM-1";
     TABLE_7 "R-TABLE-7" Should "start every partition at a multiple of 1 MiB, better 4 MiB";
+    TABLE_8 "R-TABLE-8" Should "give every partition a GUID of its own (sgdisk -G gives all new ones), and write the GPT again: in sgdisk, -e";
     ROM_1 "R-ROM-1" Must "name the firmware partition in the MBR too, with a FAT type: build with --table mbr or --table hybrid; or sgdisk -h 1:EE IMAGE, and, since sgdisk gives it type 0x07, sfdisk --label-nested dos --part-type IMAGE 1 c";
     FW_1 "R-FW-1" Must "make the first FAT partition hold a FAT file system with the board's firmware";
     FW_2 "R-FW-2" Should "format the firmware partition as FAT16: mkfs.vfat -F 16";

@@ -215,6 +215,55 @@ fn a_hybrid_mbr_agrees_with_its_gpt() {
     insta::assert_snapshot!(faults(&unprotected).join("\n"), @"the MBR's protective entry does not begin at sector 1, so the GPT counts for nothing (byte 462)");
 }
 
+/// Changes the entries of the primary GPT and of its backup, and makes all checksums right again.
+fn patch_entries(disk: &mut [u8], change: impl Fn(&mut [u8])) {
+    let last = disk.len() as u64 / SECTOR - 1;
+    for (header, entries) in [(1, 2), (last, last - 32)] {
+        let bytes = &mut disk[(entries * SECTOR) as usize..][..128 * 128];
+        change(bytes);
+        let checksum = crc32fast::hash(bytes).to_le_bytes();
+        patch_header(disk, header, 88, &checksum);
+    }
+}
+
+#[test]
+fn what_uefi_has_otherwise_is_told_apart_from_faults() {
+    let told = |disk: &[u8]| {
+        let table = read(disk);
+        assert_eq!(table.faults, []);
+        let texts: Vec<_> = table.blemishes.iter().map(ToString::to_string).collect();
+        texts.join("\n")
+    };
+    assert_eq!(told(&disk(Scheme::Gpt)), "");
+    assert_eq!(told(&disk(Scheme::Hybrid)), "");
+    let mut same = disk(Scheme::Gpt);
+    patch_entries(&mut same, |entries| {
+        entries.copy_within(16..32, 2 * 128 + 16);
+        entries[128 + 16..128 + 32].fill(0);
+    });
+    insta::assert_snapshot!(told(&same), @r"
+    partition 2 has no GUID (byte 1152)
+    partitions 1 and 3 have the same GUID, 51bf1831-a723-8aab-ab5a-16daaea3a7cc (byte 1280)
+    ");
+    let mut odd = disk(Scheme::Gpt);
+    let last = odd.len() as u64 / SECTOR - 1;
+    for header in [1, last] {
+        // 16 entries, and the partitions right behind them.
+        let entries = if header == 1 { 2 } else { last - 32 };
+        let sum = crc32fast::hash(&odd[(entries * SECTOR) as usize..][..16 * 128]);
+        patch_header(&mut odd, header, 8, &0x0002_0000_u32.to_le_bytes());
+        patch_header(&mut odd, header, 40, &6_u64.to_le_bytes());
+        patch_header(&mut odd, header, 80, &16_u32.to_le_bytes());
+        patch_header(&mut odd, header, 88, &sum.to_le_bytes());
+    }
+    put_entry(&mut odd, 0, 1, (0xee, 1, 1000));
+    insta::assert_snapshot!(told(&odd), @r"
+    the GPT's revision is 0x00020000, not 0x00010000 (byte 512)
+    4 sectors are reserved for the entries of the GPT; UEFI wants 32 (byte 512)
+    the MBR's protective entry ends at sector 1000, and the disk at 65535 (byte 446)
+    ");
+}
+
 /// A damage that leaves the checksums right where `patch_header` is used.
 #[derive(Debug, Clone)]
 enum Damage {

@@ -4,6 +4,7 @@ use std::fs::File;
 
 use super::{Findings, volume};
 use crate::binary::{self, MACHINE_AARCH64};
+use crate::efivar::VariableStore;
 use crate::fat::{FatError, FatVolume};
 use crate::home::{IpxeHome, loader_name};
 use crate::manifest::{self, Manifest};
@@ -146,7 +147,13 @@ impl Esp<'_> {
 
     fn read_variables(&mut self, found: &mut Findings) {
         if let Some(store) = self.optional(efivar::FILE_NAME, LIMITS.small_file, found) {
-            match netboot::trusted(&store) {
+            let store = VariableStore::decode(&store);
+            if let Ok(store) = &store {
+                let remarks = store.remarks().into_iter();
+                let remarks = remarks.map(|remark| format!("/{}: {remark}", efivar::FILE_NAME));
+                found.remarks.extend(remarks);
+            }
+            match store.and_then(|store| netboot::trusted_in(&store)) {
                 Ok(trusted) => self.trusted = trusted,
                 Err(error) => {
                     let place = Place::file(self.partition, efivar::FILE_NAME);
@@ -176,6 +183,13 @@ impl Esp<'_> {
             );
             let place = Place::file(self.partition, script::FILE_NAME);
             found.add(rules::SCRIPT_2, place, what);
+        }
+        if let Some(line) = script.exits().first() {
+            found.remarks.push(format!(
+                "/{}: line {line}: `exit` leaves iPXE; the board then goes on with what U-Boot has next, and asks the boot server again \
+                 only after a power cycle",
+                script::FILE_NAME
+            ));
         }
         if !script.servers().is_empty() && !self.has_https {
             let what = "the boot script needs HTTPS, which iPXE does not name among its features";

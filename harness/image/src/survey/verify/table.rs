@@ -14,6 +14,13 @@ pub(super) fn check(disk: &Disk, options: &VerifyOptions<'_>, found: &mut Findin
     for fault in &table.faults {
         found.add(rule_of(fault), Place::byte(fault.offset), &fault.problem);
     }
+    for blemish in &table.blemishes {
+        found.add(
+            rules::TABLE_8,
+            Place::byte(blemish.offset),
+            &blemish.problem,
+        );
+    }
     for partition in &table.partitions {
         let start = partition.bytes().start;
         if start % ALIGNMENT != 0 {
@@ -54,5 +61,10 @@ pub(super) fn rule_of(fault: &TableFault) -> Rule {
         TableProblem::Primary(_) => rules::TABLE_4,
         TableProblem::Backup(_) | TableProblem::Disagree(_) => rules::TABLE_5,
         TableProblem::Protective(_) | TableProblem::HybridStray { .. } => rules::TABLE_6,
+        TableProblem::ProtectiveEnd { .. }
+        | TableProblem::Revision(_)
+        | TableProblem::LittleRoom { .. }
+        | TableProblem::SameGuid { .. }
+        | TableProblem::NoGuid { .. } => rules::TABLE_8,
     }
 }

@@ -261,12 +261,16 @@ pub(crate) const CASES: &[Case] = &[
             i.put_esp(efivar::FILE_NAME, &store);
         }
     ),
-    case!("variable store: a variable twice", mbr, |i| {
-        let mut store = store();
-        store.extend_from_within(24..);
-        seal_store(&mut store);
-        i.put_esp(efivar::FILE_NAME, &store);
-    }),
+    case!(
+        "variable store: a list that is longer than its variable",
+        mbr,
+        |i| {
+            let mut store = store();
+            store[106..110].fill(0xff);
+            seal_store(&mut store);
+            i.put_esp(efivar::FILE_NAME, &store);
+        }
+    ),
     case!("variable store: more than U-Boot reads", mbr, |i| {
         let mut store = store();
         store.resize(200_000, 0);
