@@ -12,7 +12,7 @@ use shakedown_harness::board::Board;
 use shakedown_harness::image::config_txt::BoardModel;
 use shakedown_harness::image::partitions::Scheme;
 use shakedown_harness::image::prebuilt::Cache;
-use shakedown_harness::image::script::{BootSource, Server};
+use shakedown_harness::image::script::{BootSource, CustomScript, Server};
 use shakedown_harness::image::{credentials, provision, source};
 use shakedown_harness::survey::{ImageKind, Level, Verification, VerifyOptions, inspect, verify};
 
@@ -168,10 +168,14 @@ fn show(args: &InspectArgs) -> Result<ExitCode> {
 }
 
 fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
-    let script = args.script.as_deref().map(read_text).transpose()?;
-    let pem =
+    let read =
         |path: &Path| fs::read(path).with_context(|| format!("cannot read {}", path.display()));
-    let identity = credentials::identity(&pem(&args.client_cert)?, &pem(&args.client_key)?);
+    let script = args.script.as_deref().map(|path| {
+        let script = CustomScript::parse(&read(path)?);
+        script.with_context(|| format!("{} is no boot script", path.display()))
+    });
+    let script = script.transpose()?;
+    let identity = credentials::identity(&read(&args.client_cert)?, &read(&args.client_key)?);
     let identity = identity.with_context(|| {
         format!(
             "{} and {}",
@@ -179,14 +183,17 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
             args.client_key.display()
         )
     })?;
-    let trusted_ca = credentials::certificate(&pem(&args.ca)?);
+    let trusted_ca = credentials::authority(&read(&args.ca)?);
     let boot = BootSource::Https {
         server: args.server.clone(),
         identity: Some(identity),
         trusted_ca: trusted_ca.with_context(|| args.ca.display().to_string())?,
     };
     let image = source::open(&args.image)?;
-    provision::provision(&image, &boot, script.as_deref(), &args.output)?;
+    provision::provision(&image, &boot, script.as_ref(), &args.output)?;
+    for note in doubts(&args.output)? {
+        eprintln!("note: {note}");
+    }
     println!(
         "{}: a netboot image that boots from {}; it holds a private key",
         args.output.display(),
@@ -195,8 +202,19 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+/// What is wrong with identity, trust or script of an image that was just made, or should be known.
+fn doubts(image: &Path) -> Result<Vec<String>> {
+    let options = VerifyOptions {
+        models: &[],
+        rom_reads_mbr_only: false,
+        now: SystemTime::now(),
+    };
+    let found = verify(&source::open(image)?, &options)?;
+    let chapters = ["R-IPXE", "R-VAR", "R-SCRIPT", "R-ID", "R-TRUST"];
+    let violations = found.violations.into_iter();
+    let violations = violations.filter(|v| chapters.iter().any(|name| v.rule.starts_with(name)));
+    let violations = violations.map(|violation| violation.to_string());
+    Ok(violations.chain(found.notes).collect())
 }
 
 fn check(args: &VerifyArgs, globals: &Globals) -> Result<ExitCode> {

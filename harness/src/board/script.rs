@@ -2,6 +2,7 @@
 
 use super::Board;
 use super::definition::Loader;
+use crate::image::boot::HeaderUart;
 
 /// The speed of every console, in bauds.
 const SPEED: u32 = 115_200;
@@ -16,11 +17,41 @@ impl Board {
         format!("{device},{SPEED}")
     }
 
+    /// The same for a board whose header has this UART, as its firmware has set it up.
+    #[must_use]
+    pub fn console_on(&self, header: HeaderUart) -> String {
+        let driver = match header {
+            HeaderUart::Mini => "ttyS",
+            HeaderUart::Pl011 => "ttyAMA",
+        };
+        let mut uarts = self.uarts.iter();
+        match uarts.find(|uart| uart.linux.starts_with(driver)) {
+            Some(uart) => format!("{},{SPEED}", uart.linux),
+            None => self.console(),
+        }
+    }
+
     /// The processor architecture, by the name that iPXE has for it (`buildarch`).
     #[must_use]
     pub fn arch(&self) -> &'static str {
         match self.firmware.loader {
             Loader::Videocore => "arm64",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn linux_gets_the_uart_that_the_firmware_has_put_on_the_header() {
+        let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards");
+        let board = Board::read(&boards, "raspi3b").unwrap();
+        assert_eq!(board.console(), "ttyS1,115200");
+        assert_eq!(board.console_on(HeaderUart::Mini), "ttyS1,115200");
+        assert_eq!(board.console_on(HeaderUart::Pl011), "ttyAMA0,115200");
     }
 }

@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
     use crate::image::prebuilt::{self, EFI_BOOT_FILE, PrebuiltSpec, SourceFile};
-    use crate::image::script::{BootSource, Identity};
+    use crate::image::script::{BootSource, CustomScript, Identity};
     use crate::image::{Sizes, provision, source};
 
     fn prebuilt(directory: &Path) -> Source {
@@ -136,7 +136,8 @@ mod tests {
         let prebuilt = prebuilt(directory.path());
         assert!(ProvisionedImage::of(&prebuilt).unwrap().is_none());
         let path = directory.path().join("netboot.img");
-        provision::provision(&prebuilt, boot, script, &path).unwrap();
+        let script = script.map(|text| CustomScript::parse(text.as_bytes()).unwrap());
+        provision::provision(&prebuilt, boot, script.as_ref(), &path).unwrap();
         ProvisionedImage::of(&source::open(&path).unwrap())
     }
 

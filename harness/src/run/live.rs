@@ -16,8 +16,8 @@ use crate::error::RunError;
 use crate::evidence::keep_bucket;
 use crate::fault::Faults;
 use crate::folder::RunFolder;
-use crate::image::boot as firmware;
 use crate::image::boot::device_tree::{self, DeviceTreeEdits};
+use crate::image::boot::{self as firmware, HeaderUart};
 use crate::image::config_txt::Hardware;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
@@ -192,6 +192,10 @@ impl Live {
                 timeline.note("firmware", note);
             }
         }
+        if checkpoint.is_none() && handover.uart == HeaderUart::Pl011 {
+            let text = "the overlay puts the PL011 on the header: Linux gets ttyAMA0, and what the mini UART says cannot be seen on a board";
+            timeline.note("firmware", text);
+        }
         // With a boot server of the user's own, all of this is tested.
         let untested = image.filter(|_| scenario.services.boot.is_played());
         for untested in untested.map(ProvisionedImage::untested).unwrap_or_default() {
@@ -223,7 +227,10 @@ impl Live {
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let network = Network::start(scenario, job.board, job.parts, &trust, mac, work, timeline)?;
+        let console = job.board.console_on(handover.uart);
+        let network = Network::start(
+            scenario, job.board, console, job.parts, &trust, mac, work, timeline,
+        )?;
         let files = BootFiles {
             kernel: match job.start {
                 Start::Card => handover.kernel.clone(),

@@ -51,10 +51,11 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Starts the LAN and everything on it. What its servers write for this run alone goes to `folder`.
+    /// Starts the LAN and everything on it. `console` is what boot scripts give to Linux. What its servers write for this run alone goes to `folder`.
     pub(crate) fn start(
         scenario: &Scenario,
         board: &Board,
+        console: String,
         parts: &Parts,
         trust: &Trust,
         mac: Mac,
@@ -66,7 +67,7 @@ impl Network {
         let secrets = Secrets::default();
         let setting = ServerConfig {
             mac,
-            console: board.console(),
+            console,
             arch: board.arch(),
             scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
             token_realm: registries::REALM.into(),
