@@ -347,7 +347,10 @@ mod tests {
              chain a || echo b ; shell\n",
         );
         let naps = [(3, "prompt"), (7, "sleep"), (9, "shell")];
-        assert_eq!(foreign.naps(), naps.map(|(line, name)| (line, name.to_owned())));
+        assert_eq!(
+            foreign.naps(),
+            naps.map(|(line, name)| (line, name.to_owned()))
+        );
         assert!(script(&autoexec(&BootSource::Dhcp, None)).naps().is_empty());
     }
 
