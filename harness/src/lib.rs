@@ -26,7 +26,8 @@ mod testing;
 pub mod world;
 
 pub use shakedown_base::{
-    digest, fault, fingerprint, folder, input, mac, scratch, shell, timeline, wire,
+    Untrusted, digest, fault, fingerprint, folder, input, mac, scratch, shell, timeline, untrusted,
+    untrusted_json, untrusted_lines, wire,
 };
 pub use shakedown_image::{self as image, boot, cpio, survey};
 pub use shakedown_net::{fault as cable, lan, pcapng, usb};

@@ -19,6 +19,13 @@ mod targets;
 )]
 mod images;
 
+#[path = "../fuzz/src/services.rs"]
+#[expect(
+    unreachable_pub,
+    reason = "the fuzz targets are another crate, this one has only tests"
+)]
+mod services;
+
 use std::path::Path;
 
 /// Runs the seeds of a target, of which there must be some.
@@ -84,4 +91,49 @@ fn config_txt() {
 #[test]
 fn uboot_env() {
     replay("uboot_env", targets::uboot_env);
+}
+
+#[test]
+fn registry() {
+    replay("registry", services::registry);
+}
+
+#[test]
+fn boot_server() {
+    replay("boot_server", services::boot_server);
+}
+
+#[test]
+fn bundle() {
+    replay("bundle", services::bundle);
+}
+
+#[test]
+fn transcript() {
+    replay("transcript", services::transcript);
+}
+
+#[test]
+fn qmp() {
+    replay("qmp", services::qmp);
+}
+
+#[test]
+fn tls() {
+    replay("tls", services::tls);
+}
+
+#[test]
+fn x509() {
+    replay("x509", services::x509);
+}
+
+#[test]
+fn ext() {
+    replay("ext", services::ext);
+}
+
+#[test]
+fn manifest() {
+    replay("manifest", services::manifest);
 }

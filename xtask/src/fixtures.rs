@@ -37,6 +37,9 @@ struct UpdateArgs {
     /// Where the lock is written; by default `fixtures/parts.lock` of the project, which must be Shakedown's own.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Only these sets of `fixtures/parts.toml`; the others stay as they are.
+    #[arg(long = "set", value_name = "SET")]
+    sets: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -106,7 +109,7 @@ fn update(args: &UpdateArgs, globals: &Globals) -> Result<ExitCode> {
     };
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let now = now.replace(['-', ':'], "");
-    let (text, changes) = Fixtures::open(Options::default())?.update_lock(&now)?;
+    let (text, changes) = Fixtures::open(Options::default())?.update_lock(&now, &args.sets)?;
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     for change in &changes {
         println!("{change}");

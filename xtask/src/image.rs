@@ -16,6 +16,8 @@ use shakedown_harness::image::script::{BootSource, CustomScript, Server};
 use shakedown_harness::image::{credentials, provision, source};
 use shakedown_harness::survey::{ImageKind, Level, Verification, VerifyOptions, inspect, verify};
 
+use shakedown_harness::{untrusted, untrusted_json};
+
 use crate::globals::Globals;
 
 /// Permissions of an image that holds no key; the umask narrows them.
@@ -161,7 +163,7 @@ fn build(args: &BuildArgs, globals: &Globals) -> Result<ExitCode> {
 fn show(args: &InspectArgs) -> Result<ExitCode> {
     let found = inspect::inspect(&source::open(&args.image)?)?;
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&found)?),
+        true => println!("{}", untrusted_json(&serde_json::to_string_pretty(&found)?)),
         false => print!("{found}"),
     }
     Ok(ExitCode::SUCCESS)
@@ -192,7 +194,7 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
     let image = source::open(&args.image)?;
     provision::provision(&image, &boot, script.as_ref(), &args.output)?;
     for note in doubts(&args.output)? {
-        eprintln!("note: {note}");
+        eprintln!("note: {}", untrusted(&note));
     }
     println!(
         "{}: a netboot image that boots from {}; it holds a private key",
@@ -232,7 +234,7 @@ fn check(args: &VerifyArgs, globals: &Globals) -> Result<ExitCode> {
     };
     let found = verify(&source::open(&args.image)?, &options)?;
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&found)?),
+        true => println!("{}", untrusted_json(&serde_json::to_string_pretty(&found)?)),
         false => print_verification(&found, board, &args.image),
     }
     Ok(match found.conforms() {
@@ -252,7 +254,7 @@ fn print_verification(found: &Verification, board: Option<&Board>, image: &Path)
         println!("           -> {}", violation.remedy);
     }
     for note in &found.notes {
-        println!("note       {note}");
+        println!("note       {}", untrusted(note));
     }
     let kind = match found.kind {
         Some(ImageKind::Prebuilt) => "a prebuilt image",

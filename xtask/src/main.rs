@@ -11,6 +11,7 @@ mod docs;
 mod doctor;
 mod e2e;
 mod fixtures;
+mod fuzz;
 mod globals;
 mod image;
 mod init;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use shakedown_common::COULD_NOT_RUN;
-use shakedown_harness::shell;
+use shakedown_harness::{shell, untrusted_lines};
 
 /// Boots netboot images of single-board computers in emulation and proves that they reach their container.
 #[derive(Parser)]
@@ -60,6 +61,8 @@ enum Command {
     Image(image::Args),
     /// Fetch, list and check the foreign parts.
     Fixtures(fixtures::Args),
+    /// Feed the parsers of foreign bytes inputs that nobody thought of; for a clone of Shakedown.
+    Fuzz(fuzz::Args),
     /// Judge a recorded run again: a bundle, or a serial log from anywhere.
     Replay(replay::Args),
     /// Say what this machine has and lacks for runs.
@@ -95,6 +98,7 @@ fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => shakedown_bench::run(args, &globals.project()?),
         Command::Image(args) => image::run(args, globals),
         Command::Fixtures(args) => fixtures::run(args, globals),
+        Command::Fuzz(args) => fuzz::run(args, globals),
         Command::Replay(args) => replay::run(args, globals),
         Command::Doctor(args) => doctor::run(args, globals),
         Command::Docs(args) => docs::run(args, globals),
@@ -115,7 +119,8 @@ fn explained(error: &anyhow::Error) -> String {
             text.push_str(&cause);
         }
     }
-    text
+    // A cause may quote what somebody else wrote.
+    untrusted_lines(&text)
 }
 
 #[cfg(test)]
@@ -130,6 +135,11 @@ mod tests {
         assert_eq!(
             explained(&wrapped),
             "the image: cannot unpack a.xz: premature end"
+        );
+        let foreign = anyhow::anyhow!("no \x1b]0;x\x07\n  at \u{202e}line 1");
+        assert_eq!(
+            explained(&foreign),
+            "no \\x1b]0;x\\x07\n  at \\u{202e}line 1"
         );
     }
 }

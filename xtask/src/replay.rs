@@ -15,6 +15,7 @@ use shakedown_harness::replay::{Recording, Replay, replay};
 use shakedown_harness::report::bundle::Bundle;
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::timeline::Event;
+use shakedown_harness::{untrusted, untrusted_lines};
 
 use crate::globals::Globals;
 
@@ -139,7 +140,8 @@ fn text(replay: &Replay, clock: Clock) -> String {
             (StageOutcome::NotReached, _) => "   not reached".into(),
             (StageOutcome::NotJudged, _) => "   not judged".into(),
         };
-        let _ = writeln!(out, "  {:width$}  {outcome}", stage.name);
+        let name = untrusted(&stage.name).to_string();
+        let _ = writeln!(out, "  {name:width$}  {outcome}");
     }
     let Some(failure) = &replay.failure else {
         if replay.verdict.outcome == Outcome::Passed {
@@ -148,13 +150,18 @@ fn text(replay: &Replay, clock: Clock) -> String {
         let _ = writeln!(
             out,
             "\nnothing in the record speaks against the run; it cannot show: {}",
-            replay.verdict.not_judged.join(", ")
+            untrusted(&replay.verdict.not_judged.join(", "))
         );
         return out;
     };
-    let _ = writeln!(out, "\n{}\nclass: {}", failure.cause, failure.class.name());
+    let _ = writeln!(
+        out,
+        "\n{}\nclass: {}",
+        untrusted_lines(&failure.cause),
+        failure.class.name()
+    );
     if let Some(awaited) = &failure.awaited {
-        let _ = writeln!(out, "awaited: {awaited}");
+        let _ = writeln!(out, "awaited: {}", untrusted(awaited));
     }
     out += "last serial lines:\n";
     for line in &failure.last_serial {
@@ -163,7 +170,7 @@ fn text(replay: &Replay, clock: Clock) -> String {
             (Clock::Lines, Some((_, said))) => said,
             _ => line,
         };
-        let _ = writeln!(out, "  {line}");
+        let _ = writeln!(out, "  {}", untrusted(line));
     }
     out
 }
@@ -193,7 +200,7 @@ mod tests {
         };
         let finding = Finding {
             class: Class::Board,
-            cause: "stage \"/init\" was not reached: no".into(),
+            cause: "stage \"/init\" was not reached: \x1b]0;no\u{9b}".into(),
             at,
             stage_reached: None,
             awaited: None,
@@ -201,7 +208,7 @@ mod tests {
             advice: None,
         };
         let mut failure = Failure::of(&finding, &[]);
-        failure.last_serial = vec!["[   14.00] uart0: hm".into()];
+        failure.last_serial = vec!["[   14.00] uart0: hm\x1b[2J\u{202e}".into()];
         let replay = Replay {
             verdict: Verdict {
                 outcome: Outcome::Failed,
@@ -221,10 +228,10 @@ mod tests {
           DHCP       not judged
           /init      not reached
 
-        stage "/init" was not reached: no
+        stage "/init" was not reached: \x1b]0;no\u{9b}
         class: board
         last serial lines:
-          hm
+          hm\x1b[2J\u{202e}
         "#);
     }
 }

@@ -12,7 +12,7 @@ use shakedown_harness::plan::Parts;
 use shakedown_harness::replay::{Recording, replay};
 use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
 use shakedown_harness::report::{OnFlaky, comparison, exit_status};
-use shakedown_harness::shell;
+use shakedown_harness::{shell, untrusted};
 
 use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
@@ -94,6 +94,7 @@ fn differences(then: &Manifest, now: &Parts) -> Result<String> {
     let mut out = String::new();
     let mut differs = |what: &str, then: &str, now: &str| {
         if then != now {
+            let (then, now) = (untrusted(then), untrusted(now));
             out += &format!("note: {what} differs: {then} then, {now} now\n");
         }
     };

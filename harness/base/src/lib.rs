@@ -2,6 +2,7 @@
 
 mod class;
 pub mod digest;
+pub mod encoding;
 pub mod fault;
 pub mod fingerprint;
 pub mod folder;
@@ -16,4 +17,4 @@ pub mod wire;
 
 pub use class::Class;
 pub use syntax::SyntaxError;
-pub use untrusted::Untrusted;
+pub use untrusted::{Untrusted, untrusted, untrusted_json, untrusted_lines};

@@ -38,6 +38,44 @@ impl<'t> Untrusted<'t> {
     }
 }
 
+/// The same as [`Untrusted::new`] of a borrowed text, for format strings.
+#[must_use]
+pub fn untrusted(text: &str) -> Untrusted<'_> {
+    Untrusted::new(text)
+}
+
+/// Foreign text of several lines: each line is safe to show, and the line ends stay. For text whose lines mean nothing to who reads it, as in
+/// an error that shows the place of a mistake; where a line of its own says something, [`Untrusted`] is the one to take.
+#[must_use]
+pub fn untrusted_lines(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|line| {
+        let (line, end) = match line.strip_suffix('\n') {
+            Some(line) => (line, "\n"),
+            None => (line, ""),
+        };
+        format!("{}{end}", Untrusted::new(line))
+    });
+    lines.collect()
+}
+
+/// JSON text, which has foreign text in its strings, for a terminal: what [`Untrusted`] escapes stands in it as `\u` escapes, which read back
+/// as the same characters.
+#[must_use]
+pub fn untrusted_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\u{7f}' || is_deceptive(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 impl Display for Untrusted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut chars = self.text.chars();
@@ -93,7 +131,21 @@ mod tests {
         assert_eq!(Untrusted::new("abc").at_most(3).to_string(), "abc");
     }
 
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(untrusted_lines("a\x1b\nb\r\n\nc"), "a\\x1b\nb\\r\n\nc");
+        assert_eq!(untrusted_lines(""), "");
+    }
+
     proptest! {
+        #[test]
+        fn json_says_the_same_and_harms_no_terminal(text: String) {
+            let hostile = format!("{text}\u{202e}\u{9b}\u{7f}\u{e0041}\x1b");
+            let shown = untrusted_json(&serde_json::to_string(&hostile).unwrap());
+            prop_assert!(!shown.chars().any(|c| c.is_control() || is_deceptive(c)), "{shown:?}");
+            prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), hostile);
+        }
+
         #[test]
         fn whatever_comes_is_one_line_without_controls(text: String, bytes: Vec<u8>) {
             for shown in [Untrusted::new(text.clone()).to_string(), Untrusted::bytes(&bytes).to_string()] {

@@ -3,4 +3,5 @@
 
 pub mod images;
 pub mod network;
+pub mod services;
 pub mod targets;

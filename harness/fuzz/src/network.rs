@@ -1,11 +1,12 @@
 //! One function for each target of the network: what a guest sends, as bytes. Each panics when a promise is broken; that it ends is for the
 //! fuzzer to watch.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use shakedown_base::mac::Mac;
-use shakedown_base::timeline::Timeline;
+use shakedown_base::timeline::{ServiceId, Timeline};
 use shakedown_base::wire;
 use shakedown_net::lan::{Config, Lan};
 use shakedown_net::stream;
@@ -79,28 +80,32 @@ fn send(nic: &mut impl Nic, on: &[(u16, u32)], mut input: &[u8], longest: usize)
     }
 }
 
-/// Frames for the gateway: a kind (u8), a length (u16, little endian) and that many bytes, which are a frame, an IPv4 packet, or a datagram for DHCP, DNS or
-/// NTP. The gateway answers afterwards.
+/// Frames for the gateway: a kind (u8), a length (u16, little endian) and that many bytes, which are a frame, an IPv4 packet, or a datagram for DHCP, DNS, TFTP
+/// or NTP. The gateway answers afterwards.
 pub fn lan(mut input: &[u8]) {
     run(async {
         let lan = match Lan::start(Config::default(), Timeline::start()) {
             Ok(lan) => lan,
             Err(error) => panic!("{error}"),
         };
-        let mut cable = lan.attach();
         let config = Config::default();
+        let files = BTreeMap::from([("file".to_owned(), Bytes::from_static(&[7; 5000]))]);
+        let tftp = lan.serve_tftp(config.gateway, ServiceId::Boot, files);
+        assert!(tftp.is_ok(), "{tftp:?}");
+        let mut cable = lan.attach();
         let gateway = config.gateway.octets();
         let ntp = config.ntp.first().map_or(gateway, |ntp| ntp.octets());
         while let Some((&[kind, low, high], rest)) = input.split_first_chunk() {
             let length = usize::from(u16::from_le_bytes([low, high])).min(rest.len());
             let (bytes, rest) = rest.split_at(length);
             input = rest;
-            let frame = match kind % 5 {
+            let frame = match kind % 6 {
                 0 => bytes.to_vec(),
                 1 => ethernet([0x08, 0x00], bytes),
                 2 => udp([255; 4], 67, bytes),
                 3 => udp(gateway, 53, bytes),
-                _ => udp(ntp, 123, bytes),
+                4 => udp(ntp, 123, bytes),
+                _ => udp(gateway, 69, bytes),
             };
             cable.send(frame.into());
             tokio::task::yield_now().await;

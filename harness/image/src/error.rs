@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use shakedown_base::untrusted;
+
 use super::config_txt::ConfigError;
 use super::efivar::EfiVarError;
 use super::fat::FatError;
@@ -99,8 +101,9 @@ pub enum ImageError {
     Sizes(String),
     /// The given image is not a prebuilt image.
     #[error(
-        "{} is not a prebuilt image: there is no {missing} with iPXE; if iPXE is elsewhere, say so in {}",
+        "{} is not a prebuilt image: there is no {} with iPXE; if iPXE is elsewhere, say so in {}",
         path.display(),
+        untrusted(.missing),
         super::manifest::FILE_NAME
     )]
     NotPrebuilt {
@@ -138,7 +141,7 @@ pub enum ImageError {
         byte: u64,
     },
     /// A former private key cannot be read, and so its pieces not be looked for.
-    #[error("{}: the private key that it had cannot be looked for, since {what}; provision a prebuilt image instead", path.display())]
+    #[error("{}: the private key that it had cannot be looked for, since {}; provision a prebuilt image instead", path.display(), untrusted(.what))]
     UnknownKey {
         /// The image.
         path: PathBuf,

@@ -3,6 +3,8 @@
 //! Without the file everything is where the specification has it. Rules R-MAN-1 and R-IPXE-1 of docs/image-spec.md.
 
 use serde::Deserialize;
+use shakedown_base::encoding::decode;
+use shakedown_base::untrusted_lines;
 
 use super::prebuilt::EFI_BOOT_FILE;
 
@@ -30,7 +32,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     /// It is not TOML of this form.
-    #[error("{}", .0.trim_end())]
+    #[error("{}", untrusted_lines(.0.trim_end()))]
     Syntax(String),
     /// It keeps to another specification.
     #[error(
@@ -57,10 +59,7 @@ impl Manifest {
     /// # Errors
     /// [`ManifestError`].
     pub fn parse(file: &[u8]) -> Result<Self, ManifestError> {
-        // What some editors put in front of UTF-8.
-        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-        let text = std::str::from_utf8(file)
-            .map_err(|_| ManifestError::Syntax("it is not UTF-8 text".into()))?;
+        let text = decode(file).map_err(|error| ManifestError::Syntax(error.to_string()))?;
         let manifest: Self =
             toml::from_str(text).map_err(|error| ManifestError::Syntax(error.to_string()))?;
         if manifest.specification != SPECIFICATION {
@@ -123,7 +122,7 @@ mod tests {
         "#);
         assert_eq!(
             Manifest::parse(&[0xff]).unwrap_err().to_string(),
-            "it is not UTF-8 text"
+            "it is not text in UTF-8"
         );
     }
 }

@@ -23,8 +23,6 @@ struct PageCache<D> {
     length: u64,
     position: u64,
     pages: BTreeMap<u64, Page>,
-    /// Position of the first read since it was asked for.
-    watched: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -42,7 +40,6 @@ impl<D: Read + Write + Seek> PageCache<D> {
             length: window.end.saturating_sub(window.start),
             position: 0,
             pages: BTreeMap::new(),
-            watched: None,
         }
     }
 
@@ -101,7 +98,6 @@ pub(super) fn is_zero(bytes: &[u8]) -> bool {
 
 impl<D: Read + Write + Seek> Read for PageCache<D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.watched.get_or_insert(self.position);
         let Some((page, offset)) = self.page()? else {
             return Ok(0);
         };
@@ -163,11 +159,6 @@ impl<D: Read + Write + Seek> SharedCache<D> {
     /// Writes every changed page to the disk.
     pub(super) fn write_back(&self) -> io::Result<()> {
         self.0.borrow_mut().write_back()
-    }
-
-    /// The position of the first read since the last call.
-    pub(super) fn take_first_read(&self) -> Option<u64> {
-        self.0.borrow_mut().watched.take()
     }
 }
 

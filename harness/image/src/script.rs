@@ -13,6 +13,8 @@
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
+use shakedown_base::encoding::{NotText, decode};
+
 /// Name of the script in the root directory of the EFI system partition.
 pub const FILE_NAME: &str = "autoexec.ipxe";
 
@@ -105,12 +107,9 @@ pub struct CustomScript(String);
 /// Why a file is no boot script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadScript {
-    /// UTF-16.
-    #[error("it is UTF-16, and iPXE reads ASCII; save it as UTF-8")]
-    Utf16,
     /// Another encoding, or no text.
-    #[error("it is not text in UTF-8")]
-    NotText,
+    #[error(transparent)]
+    NotText(#[from] NotText),
     /// Nothing that iPXE would do.
     #[error("it has no command in it")]
     Empty,
@@ -122,18 +121,7 @@ impl CustomScript {
     /// # Errors
     /// [`BadScript`].
     pub fn parse(file: &[u8]) -> Result<Self, BadScript> {
-        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = file {
-            return Err(BadScript::Utf16);
-        }
-        let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
-        let text = std::str::from_utf8(file).map_err(|_| BadScript::NotText)?;
-        // UTF-16 of ASCII text without a mark.
-        if text.contains('\0') {
-            return Err(match text.trim_matches('\0').contains('\0') {
-                true => BadScript::Utf16,
-                false => BadScript::NotText,
-            });
-        }
+        let text = decode(file)?;
         let commands = text.strip_prefix("#!ipxe").unwrap_or(text).trim_start();
         let is_command =
             |line: &str| !line.trim_start().starts_with('#') && !line.trim().is_empty();
@@ -321,10 +309,10 @@ mod tests {
             utf16(&[], u16::to_le_bytes),
             utf16(&[], u16::to_be_bytes),
         ] {
-            assert_eq!(commands(&file), Err(BadScript::Utf16));
+            assert_eq!(commands(&file), Err(NotText::Utf16.into()));
         }
         for noise in [&b"\xff\xd8\xff\xe0"[..], b"dhcp\0"] {
-            assert_eq!(commands(noise), Err(BadScript::NotText));
+            assert_eq!(commands(noise), Err(NotText::Other.into()));
         }
         for nothing in [
             &b""[..],

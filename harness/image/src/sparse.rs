@@ -4,10 +4,11 @@ use std::cell::Cell;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::SeekFrom;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, SeekFrom};
 use tempfile::NamedTempFile;
 
 use super::ImageError;
@@ -18,42 +19,86 @@ const CHUNK: usize = 64 * 1024;
 /// Of a stream, zeros as long as a block of the usual file systems become a hole.
 const BLOCK: usize = 4096;
 
-/// A file that becomes `path` by [`Output::commit`], and vanishes when dropped before.
+/// A file that becomes `path` by [`Output::commit`], and vanishes when dropped before, or when the process is killed.
 pub(super) struct Output<'a> {
     path: &'a Path,
-    file: NamedTempFile,
+    file: Unfinished,
+}
+
+/// A file that is not in its place yet.
+enum Unfinished {
+    /// It has no name, and so leaves nothing behind (`O_TMPFILE`).
+    Nameless(File),
+    /// On file systems that have no files without a name.
+    Named(NamedTempFile),
 }
 
 impl<'a> Output<'a> {
-    /// An empty file of `size` bytes, all of them a hole, beside `path`. The system's umask narrows `mode`.
+    /// An empty file of `size` bytes, all of them a hole, in the folder of `path`. The system's umask narrows `mode`.
     pub(super) fn create(path: &'a Path, size: u64, mode: u32) -> Result<Self, ImageError> {
         let failed = ImageError::io("create", path);
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(directory(path), flags, Mode::from_raw_mode(mode)) {
+            Ok(nameless) => Unfinished::Nameless(nameless.into()),
+            Err(_) => {
+                let mut builder = builder();
+                builder.permissions(Permissions::from_mode(mode));
+                let named = builder.tempfile_in(directory(path)).map_err(&failed)?;
+                Unfinished::Named(named)
+            }
         };
-        let mut builder = tempfile::Builder::new();
-        builder
-            .prefix(".image-")
-            .permissions(Permissions::from_mode(mode));
-        let file = builder.tempfile_in(directory).map_err(&failed)?;
-        file.as_file().set_len(size).map_err(&failed)?;
-        Ok(Self { path, file })
+        let output = Self { path, file };
+        output.file().set_len(size).map_err(&failed)?;
+        Ok(output)
     }
 
     /// The file to write to.
     pub(super) fn file(&self) -> &File {
-        self.file.as_file()
+        match &self.file {
+            Unfinished::Nameless(file) => file,
+            Unfinished::Named(file) => file.as_file(),
+        }
     }
 
-    /// Moves the file to its place, over one that was there.
+    /// Moves the file to its place. Where it takes the place of another, it is written to the disk first: after a power cut there is the old
+    /// one or the new one, and no empty one.
     pub(super) fn commit(self) -> Result<(), ImageError> {
         let path = self.path;
-        let persisted = self.file.persist(path);
-        persisted
-            .map(drop)
-            .map_err(|error| ImageError::io("write", path)(error.error))
+        let failed = ImageError::io("write", path);
+        if path.exists() {
+            self.file().sync_all().map_err(&failed)?;
+        }
+        match self.file {
+            Unfinished::Named(file) => {
+                let persisted = file.persist(path).map(drop);
+                persisted.map_err(|error| failed(error.error))
+            }
+            Unfinished::Nameless(file) => {
+                let nameless = format!("/proc/self/fd/{}", file.as_raw_fd());
+                // A link cannot take the place of another file, a file with a name can.
+                let named = builder().make_in(directory(path), |name| {
+                    let follow = AtFlags::SYMLINK_FOLLOW;
+                    Ok(rustix::fs::linkat(CWD, &nameless, CWD, name, follow)?)
+                });
+                let persisted = named.map_err(&failed)?.persist(path).map(drop);
+                persisted.map_err(|error| failed(error.error))
+            }
+        }
     }
+}
+
+/// The folder of a file.
+fn directory(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn builder() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".image-");
+    builder
 }
 
 /// Copies `source` into `target` from byte `offset` on, except for zeros, which `target` must have there already.
@@ -231,6 +276,33 @@ mod tests {
         assert!(limits(&much).check(8 << 30, 2 << 30).is_ok());
         assert!(limits(&much).check(20 << 30, 17 << 30).is_err());
         assert!(limits(&much).check(65 << 30, 0).is_err());
+    }
+
+    #[test]
+    fn what_is_not_finished_has_no_name_and_what_is_takes_the_place_of_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("image");
+        let entries = || std::fs::read_dir(&directory).unwrap().count();
+        for contents in [b"one", b"two"] {
+            let before = entries();
+            let output = Output::create(&path, 3, 0o600).unwrap();
+            output.file().write_all_at(contents, 0).unwrap();
+            let has_no_name = matches!(output.file, Unfinished::Nameless(_));
+            assert!(
+                !has_no_name || entries() == before,
+                "a killed process leaves it"
+            );
+            output.commit().unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), contents);
+            assert_eq!(entries(), 1);
+        }
+        drop(Output::create(&path, 3, 0o600).unwrap());
+        assert_eq!(
+            (entries(), std::fs::read(&path).unwrap()),
+            (1, b"two".to_vec())
+        );
+        let nowhere = directory.path().join("gone/image");
+        assert!(Output::create(&nowhere, 3, 0o600).is_err());
     }
 
     #[test]

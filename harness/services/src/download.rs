@@ -71,13 +71,16 @@ pub(crate) async fn download(
     Ok(response)
 }
 
-/// The answer when a blob cannot be read: a fault of the host, said in full since the client is ours.
+/// A fault of the host that an answer is about: all of it, paths included. It goes into the journal and to no client.
+#[derive(Debug, Clone)]
+pub(crate) struct HostFault(pub(crate) String);
+
+/// The answer when a blob cannot be read.
 pub(crate) fn unreadable(error: &Error) -> Response {
-    (
-        StatusCode::INTERNAL_SERVER_ERROR,
-        format!("{}\n", chain(error)),
-    )
-        .into_response()
+    let text = format!("{}\n", error.for_clients());
+    let mut response = (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
+    response.extensions_mut().insert(HostFault(chain(error)));
+    response
 }
 
 /// An error and its causes on one line.

@@ -4,6 +4,7 @@ use shakedown_base::timeline::ServiceId;
 use std::io;
 use std::path::PathBuf;
 
+use super::download::chain;
 use super::oci::{Digest, Platform};
 
 /// An error of the services room.
@@ -175,4 +176,29 @@ pub enum Error {
         /// Number of layers in the manifest.
         manifest: usize,
     },
+}
+
+impl Error {
+    /// What clients are told: as much as helps, without the paths of this machine. The journal has all of it.
+    pub(crate) fn for_clients(&self) -> String {
+        match self {
+            Self::File { source, .. } => {
+                format!("a file of the server cannot be used: {}", source.kind())
+            }
+            Self::FileChanged {
+                expected, found, ..
+            } => format!(
+                "a file of the server had {expected} bytes when the service was set up and has {found} now"
+            ),
+            Self::Outside { .. } => "the path leads out of the data root".into(),
+            Self::ScratchSpace { .. }
+            | Self::Layer { .. }
+            | Self::NotALayout { .. }
+            | Self::Document { .. }
+            | Self::DigestMismatch { .. }
+            | Self::SizeMismatch { .. }
+            | Self::NoPlatform { .. } => "the server cannot use its files".into(),
+            other => chain(other),
+        }
+    }
 }

@@ -18,6 +18,7 @@ use http_body::{Frame, SizeHint};
 use tower::ServiceExt;
 
 use super::Peer;
+use super::download::HostFault;
 use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 
 /// Characters of a request's target that are written down. A head may have 64 KiB, and the timeline keeps every request.
@@ -97,6 +98,9 @@ impl Journal {
                 response
             }
         };
+        if let Some(HostFault(text)) = response.extensions().get() {
+            self.note(text.clone());
+        }
         entry.event.status = response.status().as_u16();
         entry.event.offset = part_offset(&response);
         let expected = if head {

@@ -42,7 +42,7 @@ pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock, Storage};
 pub use certificates::{Authority, Identity, KeySize, ServerProfile, Validity};
 pub use error::Error;
 pub use fault::with_faults;
-pub use forward::forward;
+pub use forward::{forward, sniffed};
 pub use journal::Journal;
 pub use oci::{Compression, ConfigSpec, Digest, Document, Layer, Nonce, OciImage, Platform};
 pub use pdu::{PowerError, PowerUnit, Switching, serve_pdu};

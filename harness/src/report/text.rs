@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use shakedown_base::{untrusted, untrusted_lines};
+
 use super::{Ending, Failure, Report, SincePassed, Verdict};
 
 /// The verdict in a sentence.
@@ -12,7 +14,7 @@ pub fn verdict_sentence(report: &Report) -> String {
         report
             .failure
             .as_ref()
-            .map_or("no reason given", |failure| failure.cause.as_str())
+            .map_or("no reason given".into(), |f| untrusted_lines(&f.cause))
     };
     // What another run went through is not passed off as this one's.
     let restored = report.last_restored();
@@ -33,20 +35,22 @@ pub fn verdict_sentence(report: &Report) -> String {
                 .container_system
                 .as_deref()
                 .unwrap_or("the container");
+            let system = untrusted(system);
             let stand_in = if report.stand_in {
                 " (a stand-in, not Alpine)"
             } else {
                 ""
             };
             let version = report.container_version.as_ref();
-            let version = version.map(|v| format!(", VERSION_ID={v},"));
+            let version = version.map(|v| format!(", VERSION_ID={},", untrusted(v)));
             // The whole of it is among the report's data.
             let nonce = report.nonce.as_deref().unwrap_or_default();
             let start = nonce.get(..8).map(|start| format!("{start}…"));
             let nonce = start.as_deref().unwrap_or(nonce);
             format!(
-                "passed{from}: {system}{stand_in}{} said its nonce {nonce}",
-                version.unwrap_or_default()
+                "passed{from}: {system}{stand_in}{} said its nonce {}",
+                version.unwrap_or_default(),
+                untrusted(nonce)
             )
         }
         Verdict::Failed => format!("failed{from}: {}", cause()),
@@ -64,7 +68,7 @@ pub fn ending_text(report: &Report, ending: &Ending) -> String {
     };
     let mut out = format!("{} on {}: {end}\n", report.scenario, report.board);
     for proof in &ending.proofs {
-        let _ = writeln!(out, "    {proof}");
+        let _ = writeln!(out, "    {}", untrusted(proof));
     }
     out
 }
@@ -83,10 +87,12 @@ pub fn limitations_text<'a>(reports: impl IntoIterator<Item = &'a Report>) -> St
 pub fn failure_text(report: &Report, failure: &Failure) -> String {
     let mut out = format!(
         "{} on {}: {}\n",
-        report.scenario, report.board, failure.cause
+        report.scenario,
+        report.board,
+        untrusted_lines(&failure.cause)
     );
     let mut field = |name: &str, value: &str| {
-        let _ = writeln!(out, "  {name:13} {value}");
+        let _ = writeln!(out, "  {name:13} {}", untrusted(value));
     };
     field("class", failure.class.name());
     if let Some(advice) = &failure.advice {
@@ -122,7 +128,7 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
     }
     out += "  last serial lines:\n";
     for line in &failure.last_serial {
-        let _ = writeln!(out, "    {line}");
+        let _ = writeln!(out, "    {}", untrusted(line));
     }
     out
 }

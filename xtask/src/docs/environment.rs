@@ -67,6 +67,7 @@ const VARIABLES: &[(&str, &str)] = &[
 #[cfg(test)]
 const OTHERS: &[&str] = &[
     "SHAKEDOWN_BUSYBOX",
+    "SHAKEDOWN_CASES",
     "SHAKEDOWN_COUNTED_WORK",
     "SHAKEDOWN_DHCP_CLIENT",
     "SHAKEDOWN_LAB_INSIDE",

@@ -183,7 +183,15 @@ fn emulator(fixtures: &Fixtures) -> Finding {
                 .map(|why| format!("; the host's will not do: {why}"));
             Finding::good(
                 what,
-                format!("{}, {origin}{}", qemu.version, instead.unwrap_or_default()),
+                format!(
+                    "{}, {origin}{}{}",
+                    qemu.version,
+                    match qemu.sandbox {
+                        true => "",
+                        false => ", without a sandbox",
+                    },
+                    instead.unwrap_or_default()
+                ),
             )
         }
         Err(shakedown_fixtures::Error::Offline { .. }) => Finding::lacking(

@@ -1,11 +1,14 @@
 //! A text file that somebody wrote, and what later checks point into.
 
 use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::encoding::decode;
 
 use super::error::InputError;
 use super::extends;
@@ -58,10 +61,12 @@ impl Document {
     /// # Errors
     /// The file cannot be read or is not UTF-8.
     pub fn read(path: &Path) -> Result<Self, InputError> {
-        let text = fs::read_to_string(path).map_err(|source| InputError::Unreadable {
+        let failed = |source| InputError::Unreadable {
             path: path.into(),
             source,
-        })?;
+        };
+        let bytes = fs::read(path).map_err(failed)?;
+        let text = decode(&bytes).map_err(|error| failed(io::Error::other(error)))?;
         Ok(Self::of(path, text))
     }
 

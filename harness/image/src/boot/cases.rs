@@ -87,6 +87,14 @@ fn cases() -> Vec<(&'static str, String)> {
             ),
         ),
         ("utf8-bom", format!("\u{feff}{}", with(""))),
+        ("kernel8-by-name", REST.replace("u-boot.bin", "kernel8.img")),
+        ("include-large", with("include large.txt")),
+        (
+            "newer-filters",
+            with(
+                "[partition=2]\nkernel=other.bin\n[pi3]\nkernel=other.bin\n[all]\n[boot_arg1=5]\nkernel=other.bin\n[all]",
+            ),
+        ),
         (
             "utf16",
             with("")
@@ -112,6 +120,7 @@ fn settings_of_people_are_followed_as_the_firmware_follows_them() {
     std::io::Write::write_all(&mut encoder, U_BOOT).unwrap();
     let packed = encoder.finish().unwrap();
     let overlay = dtoolkit::model::DeviceTree::new().to_dtb();
+    let large = b"# nothing\n".repeat(7000);
     let mut said = String::new();
     for (name, config) in cases() {
         let mut files: Vec<(&str, &[u8])> = vec![
@@ -126,6 +135,11 @@ fn settings_of_people_are_followed_as_the_firmware_follows_them() {
             ("start_cd.elf", b"cut down"),
             ("fixup_cd.dat", b"cut down"),
         ];
+        match name {
+            "kernel8-by-name" => files.push(("kernel8.img", U_BOOT)),
+            "include-large" => files.push(("large.txt", &large)),
+            _ => {}
+        }
         if name == "autoboot.txt" {
             files.push((
                 "autoboot.txt",

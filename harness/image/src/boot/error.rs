@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use shakedown_base::untrusted;
+
 use super::{CONFIG_TXT, KernelKind};
 use crate::ImageError;
 use crate::boot::device_tree::DeviceTreeError;
@@ -25,7 +27,7 @@ pub enum FirmwareError {
         source: ConfigError,
     },
     /// `autoboot.txt` names a partition that cannot be started from.
-    #[error("{file} names partition {number}: {what}; the real firmware would stop here")]
+    #[error("{file} names partition {number}: {}; the real firmware would stop here", untrusted(.what))]
     BootPartition {
         /// The file.
         file: &'static str,
@@ -35,7 +37,7 @@ pub enum FirmwareError {
         what: String,
     },
     /// A file is missing.
-    #[error("partition {partition} has no {file} ({reason}); the real firmware would stop here")]
+    #[error("partition {partition} has no {} ({}); the real firmware would stop here", untrusted(.file), untrusted(.reason))]
     Missing {
         /// Partition number.
         partition: u32,
@@ -46,7 +48,7 @@ pub enum FirmwareError {
     },
     /// A file is there and holds nothing.
     #[error(
-        "{file} in partition {partition} is empty ({reason}); the real firmware would stop here"
+        "{} in partition {partition} is empty ({}); the real firmware would stop here", untrusted(.file), untrusted(.reason)
     )]
     Empty {
         /// Partition number.
@@ -58,7 +60,8 @@ pub enum FirmwareError {
     },
     /// No device tree is on the card, and none is in the boot loader.
     #[error(
-        "partition {partition} has no {file} ({reason}), and {kernel} brings no device tree of its own; the board would start it without one"
+        "partition {partition} has no {} ({}), and {} brings no device tree of its own; the board would start it without one",
+        untrusted(.file), untrusted(.reason), untrusted(.kernel)
     )]
     NoDeviceTree {
         /// Partition number.
@@ -71,7 +74,7 @@ pub enum FirmwareError {
         kernel: String,
     },
     /// The firmware would start this file, and it is not a program for the board.
-    #[error("{file} is {kind}, which the firmware does not start: {what}")]
+    #[error("{} is {kind}, which the firmware does not start: {}", untrusted(.file), untrusted(.what))]
     NotAKernel {
         /// The file's path.
         file: String,
@@ -81,7 +84,7 @@ pub enum FirmwareError {
         what: String,
     },
     /// The processor would be in the wrong mode.
-    #[error("the board starts {file} in {mode} mode ({reason}), and it is {kind}; {}", consequence(.kind, .mode))]
+    #[error("the board starts {} in {mode} mode ({}), and it is {kind}; {}", untrusted(.file), untrusted(.reason), consequence(.kind, .mode))]
     Mode {
         /// The file's path.
         file: String,
@@ -93,7 +96,7 @@ pub enum FirmwareError {
         reason: String,
     },
     /// A device tree cannot be used.
-    #[error("{file}: {source}")]
+    #[error("{}: {source}", untrusted(.file))]
     DeviceTree {
         /// The file's path.
         file: String,
@@ -102,7 +105,7 @@ pub enum FirmwareError {
     },
     /// A device tree is that of another board.
     #[error(
-        "{file} is the device tree of another board: its `compatible` is {found}, and a {model} is {expected}"
+        "{} is the device tree of another board: its `compatible` is {}, and a {model} is {expected}", untrusted(.file), untrusted(.found)
     )]
     OtherBoard {
         /// The file's path.
@@ -115,7 +118,7 @@ pub enum FirmwareError {
         expected: &'static str,
     },
     /// A file is named twice among the RAM file systems.
-    #[error("{reason}: {file} is named more than once")]
+    #[error("{}: {} is named more than once", untrusted(.reason), untrusted(.file))]
     Twice {
         /// The file's path.
         file: String,
@@ -126,7 +129,7 @@ pub enum FirmwareError {
     #[error("nothing turns the serial console on and fixes its clock")]
     NoConsole,
     /// The settings ask for something that has no counterpart under QEMU.
-    #[error("{reason}: {what} is not emulated; take the line out to run this image here")]
+    #[error("{}: {} is not emulated; take the line out to run this image here", untrusted(.reason), untrusted(.what))]
     Unsupported {
         /// What is asked for.
         what: String,

@@ -1,6 +1,7 @@
 //! What a board makes of an image: the one evaluation that `verify`, `inspect` and a run share.
 
 use shakedown_base::Untrusted;
+use shakedown_base::encoding::is_utf16;
 
 use super::files::{BootPartition, Wanted};
 use super::kernel::{self, KernelKind};
@@ -117,15 +118,34 @@ impl Evaluation {
         }
         let joined = joined(at, &names.initramfs(at, &config));
         self.initramfs = self.checked(Stage::Kernel, joined).flatten();
-        self.cmdline = self
-            .checked(Stage::Kernel, cmdline(at, &names.cmdline(&config)))
-            .flatten();
+        let wanted = names.cmdline(&config);
+        let text = at.read_optional(&wanted.name, TEXT_LIMIT);
+        let text = self.checked(Stage::Kernel, text).flatten();
+        self.cmdline = text.and_then(|text| self.cmdline(&wanted.name, &text));
         self.config = Some(config);
     }
 
     /// The value, or nothing and one stop more.
     fn checked<T>(&mut self, stage: Stage, result: Result<T, FirmwareError>) -> Option<T> {
         result.map_err(|error| self.stops.push((stage, error))).ok()
+    }
+
+    /// The first line of the file, which is all that the firmware takes.
+    fn cmdline(&mut self, name: &str, text: &[u8]) -> Option<String> {
+        let what = match text {
+            text if is_utf16(text) => Some("is UTF-16, and the kernel reads ASCII"),
+            [0xef, 0xbb, 0xbf, ..] => Some(
+                "begins with a byte order mark, which the kernel takes for part of the first word",
+            ),
+            _ => None,
+        };
+        if let Some(what) = what {
+            let note = format!("{name} {what}: save it as UTF-8 without a byte order mark");
+            self.notes.push(note);
+        }
+        let text = String::from_utf8_lossy(text);
+        let line = text.lines().next().unwrap_or_default().trim().to_owned();
+        (!line.is_empty()).then_some(line)
     }
 
     fn refuse(&mut self, what: &str, Sourced { at, .. }: &Sourced<String>) {
@@ -376,18 +396,4 @@ fn joined(at: &BootPartition<'_>, all: &[Wanted]) -> Result<Option<BootFile>, Fi
         joined.name.push_str(&wanted.name);
     }
     Ok((!all.is_empty()).then_some(joined))
-}
-
-/// The command line; the firmware does without when the file is not there.
-fn cmdline(at: &BootPartition<'_>, wanted: &Wanted) -> Result<Option<String>, FirmwareError> {
-    let text = at.read_optional(&wanted.name, TEXT_LIMIT)?;
-    let first_line = text.map(|text| {
-        String::from_utf8_lossy(&text)
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
-    });
-    Ok(first_line.filter(|line| !line.is_empty()))
 }

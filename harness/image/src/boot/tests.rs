@@ -132,6 +132,27 @@ fn without_names_the_firmware_has_its_own() {
 }
 
 #[test]
+fn a_command_line_in_another_encoding_is_told() {
+    let tree = tree();
+    let with = |cmdline: &[u8]| {
+        let files: [(&str, &[u8]); 3] = [
+            ("k", U_BOOT),
+            ("bcm2710-rpi-3-b.dtb", &tree),
+            ("cmdline.txt", cmdline),
+        ];
+        started(BASE, &files).1.notes.join("\n")
+    };
+    assert_eq!(with(b"quiet\n"), "");
+    let utf16: Vec<u8> = "\u{feff}quiet\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert!(with(&utf16).starts_with("cmdline.txt is UTF-16"));
+    assert!(with(&utf16[2..]).starts_with("cmdline.txt is UTF-16"));
+    assert!(with(b"\xef\xbb\xbfquiet").starts_with("cmdline.txt begins with a byte order mark"));
+}
+
+#[test]
 fn a_prefix_counts_when_the_files_are_there() {
     let tree = tree();
     let files: [(&str, &[u8]); 5] = [

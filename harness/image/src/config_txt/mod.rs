@@ -10,6 +10,9 @@ mod settings;
 
 use std::fmt;
 
+use shakedown_base::encoding::is_utf16;
+use shakedown_base::untrusted;
+
 pub use filter::{BoardModel, Conditions, Hardware};
 pub use settings::{Config, DeviceTreeSetting, Initramfs, Sourced};
 
@@ -24,8 +27,6 @@ const INCLUDES: usize = 64;
 /// Bytes of all files together. Real ones have a few thousand.
 const TEXT_LIMIT: usize = 256 * 1024;
 
-/// What editors put in front of UTF-16, in either byte order.
-const UTF_16: [&[u8]; 2] = [&[0xff, 0xfe], &[0xfe, 0xff]];
 /// What editors put in front of UTF-8. The firmware takes it for part of the first line.
 const UTF_8: &[u8] = &[0xef, 0xbb, 0xbf];
 
@@ -40,7 +41,7 @@ pub struct Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
+        write!(f, "{}:{}", untrusted(&self.file), self.line)
     }
 }
 
@@ -54,7 +55,7 @@ pub enum ConfigError {
         at: Location,
     },
     /// A section name without its closing bracket.
-    #[error("{at}: the filter {text} has no closing bracket")]
+    #[error("{at}: the filter {} has no closing bracket", untrusted(.text))]
     OpenFilter {
         /// Where.
         at: Location,
@@ -62,7 +63,7 @@ pub enum ConfigError {
         text: String,
     },
     /// Files include each other without end.
-    #[error("{at}: files are included more than {INCLUDE_DEPTH} deep; does {file} include itself?")]
+    #[error("{at}: files are included more than {INCLUDE_DEPTH} deep; does {} include itself?", untrusted(.file))]
     IncludeDepth {
         /// Where.
         at: Location,
@@ -70,7 +71,7 @@ pub enum ConfigError {
         file: String,
     },
     /// Files are included over and over.
-    #[error("{at}: more than {INCLUDES} files are included, {file} is one too many")]
+    #[error("{at}: more than {INCLUDES} files are included, {} is one too many", untrusted(.file))]
     TooManyIncludes {
         /// Where.
         at: Location,
@@ -79,7 +80,7 @@ pub enum ConfigError {
     },
     /// The firmware reads ASCII.
     #[error(
-        "{file} is UTF-16, and the firmware reads ASCII: save it as UTF-8 without a byte order mark"
+        "{} is UTF-16, and the firmware reads ASCII: save it as UTF-8 without a byte order mark", untrusted(.file)
     )]
     Utf16 {
         /// The file.
@@ -87,14 +88,14 @@ pub enum ConfigError {
     },
     /// Every line ends in a carriage return alone.
     #[error(
-        "{file} has no line feeds, so that the firmware reads one long line: let its lines end in LF"
+        "{} has no line feeds, so that the firmware reads one long line: let its lines end in LF", untrusted(.file)
     )]
     CarriageReturns {
         /// The file.
         file: String,
     },
     /// There is more text than any board has.
-    #[error("{file}: with this file there are more than {TEXT_LIMIT} bytes of settings")]
+    #[error("{}: with this file there are more than {TEXT_LIMIT} bytes of settings", untrusted(.file))]
     TooMuchText {
         /// The file that went over the limit.
         file: String,
@@ -142,7 +143,7 @@ impl Parser<'_> {
             return Err(ConfigError::TooMuchText { file: name.into() });
         }
         let file = || name.to_owned();
-        if UTF_16.iter().any(|mark| text.starts_with(mark)) || has_half_zeros(text) {
+        if is_utf16(text) {
             return Err(ConfigError::Utf16 { file: file() });
         }
         if text.contains(&b'\r') && !text.contains(&b'\n') {
@@ -240,12 +241,6 @@ impl Parser<'_> {
         let at = at.clone();
         self.config.notes.push(Sourced { value: text, at });
     }
-}
-
-/// Whether every second byte is zero, as of ASCII text in UTF-16 without a mark; a few may be others.
-fn has_half_zeros(text: &[u8]) -> bool {
-    let zeros = text.iter().filter(|byte| **byte == 0).count();
-    text.len() >= 4 && zeros * 5 >= text.len() * 2 && zeros * 5 <= text.len() * 3
 }
 
 #[cfg(test)]

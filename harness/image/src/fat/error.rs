@@ -2,6 +2,8 @@
 
 use std::io;
 
+use shakedown_base::untrusted;
+
 use super::{FatKind, Finding};
 
 /// What can go wrong in a FAT file system.
@@ -30,10 +32,10 @@ pub enum FatError {
         size: u64,
     },
     /// A file is not there.
-    #[error("{0} does not exist")]
+    #[error("{} does not exist", untrusted(.0))]
     NotFound(String),
     /// Reading or writing a file failed.
-    #[error("cannot {action} {file}: {source}")]
+    #[error("cannot {action} {}: {source}", untrusted(.file))]
     Io {
         /// What was being done.
         action: &'static str,
@@ -43,7 +45,7 @@ pub enum FatError {
         source: io::Error,
     },
     /// A file is larger than the caller wants to hold in memory.
-    #[error("{file} has {size} bytes, more than the {limit} it may have")]
+    #[error("{} has {size} bytes, more than the {limit} it may have", untrusted(.file))]
     TooLarge {
         /// The file, by its path in the volume.
         file: String,

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod finding;
 mod format;
+mod lookup;
 mod name;
 mod table;
 mod tree;

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::check::check_cached;
 use super::directory::LONG_NAME;
 use super::name::ENTRY;
-use super::{FatError, FatKind};
+use super::{FatError, FatKind, lookup};
 use crate::page_cache::SharedCache;
 
 /// A mounted volume on a disk `D`.
@@ -89,17 +89,11 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     /// # Errors
     /// [`FatError::NotFound`], [`FatError::Io`].
     pub(crate) fn first_byte(&self, path: &str) -> Result<Option<u64>, FatError> {
-        let failed = io_error("read", path);
-        let mut file = self
-            .file_system
-            .root_dir()
-            .open_file(path)
-            .map_err(&failed)?;
-        // Whoever reads a file begins at its first cluster, which the library tells nobody in another way.
-        let cache = self.cache.clone();
-        cache.take_first_read();
-        let length = file.read(&mut [0]).map_err(&failed)?;
-        Ok(cache.take_first_read().filter(|_| length != 0))
+        let found = lookup::find(&self.cache, path).map_err(io_error("read", path))?;
+        match found.filter(|found| !found.is_directory) {
+            Some(file) => Ok(file.start),
+            None => Err(FatError::NotFound(path.into())),
+        }
     }
 
     /// The contents of a file of at most `limit` bytes. Paths are separated by `/`, case does not matter.
@@ -167,13 +161,9 @@ impl<D: Read + Write + Seek> FatVolume<D> {
     /// first two entries, and `..` has no cluster where it stands for the root directory; file system checkers take anything else
     /// for damage.
     fn straighten_directory(&self, path: &str) -> io::Result<()> {
-        let directory = self.file_system.root_dir().open_dir(path)?;
         let mut cache = self.cache.clone();
-        cache.take_first_read();
-        // Whoever reads a directory begins at its first cluster, which the library tells nobody in another way.
-        directory.iter().next().transpose()?;
-        let start = cache.take_first_read();
-        let start = start.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let found = lookup::find(&cache, path)?.and_then(|found| found.start);
+        let start = found.ok_or(io::ErrorKind::UnexpectedEof)?;
         let mut entries = [[0; ENTRY]; 4];
         cache.seek(SeekFrom::Start(start))?;
         cache.read_exact(entries.as_flattened_mut())?;

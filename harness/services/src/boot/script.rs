@@ -6,7 +6,6 @@ use super::path::FilePath;
 use super::template::render;
 use super::{Client, DataRoot};
 use crate::Error;
-use crate::download::chain;
 
 /// The longest template in bytes. It is held in memory, here and in iPXE.
 const LIMIT: u64 = 256 * 1024;
@@ -50,7 +49,7 @@ pub(super) fn error_script(error: &Error) -> String {
             ' '
         }
     };
-    let text: String = chain(error).chars().map(plain).collect();
+    let text: String = error.for_clients().chars().map(plain).collect();
     format!("#!ipxe\n\necho The boot server cannot render boot.ipxe: {text}\n")
 }
 

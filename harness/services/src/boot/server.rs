@@ -264,7 +264,9 @@ async fn file(
             let reason = format!("there is no file {path} in the client's folder");
             return refuse(StatusCode::NOT_FOUND, reason);
         }
-        Err(error @ Error::Outside { .. }) => return refuse(StatusCode::FORBIDDEN, error),
+        Err(error @ Error::Outside { .. }) => {
+            return refuse(StatusCode::FORBIDDEN, error.for_clients());
+        }
         Err(error) => Err(error),
     };
     answer.unwrap_or_else(|error| unreadable(&error))

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::testing::{Client as HttpClient, PKI, Service, collect};
 use crate::{Blob, ScratchKeys, ScratchSpace, TlsOptions};
-use shakedown_base::timeline::{Cursor, ServiceId};
+use shakedown_base::timeline::{Cursor, Event, Record, ServiceId};
 
 use super::*;
 
@@ -308,7 +308,15 @@ async fn a_file_that_changed_under_the_server_is_a_500_that_says_so() {
     initramfs.as_file().set_len(5).unwrap();
     let answer = client.get("/files/b2c/initramfs").await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(str::from_utf8(answer.body()).unwrap().contains("300000"));
+    assert_eq!(
+        answer.body(),
+        "a file of the server had 300000 bytes when the service was set up and has 5 now\n"
+    );
+    // Where the file is, the journal says and nobody else.
+    let path = initramfs.path().display().to_string();
+    let is_told =
+        |record: &Record| matches!(&record.event, Event::Note { text, .. } if text.contains(&path));
+    assert!(service.timeline.snapshot().iter().any(is_told));
 }
 
 /// The URL that a script announces, without scheme and host.

@@ -9,3 +9,4 @@ mod observer;
 mod sniff;
 
 pub use copy::forward;
+pub use sniff::sniffed;

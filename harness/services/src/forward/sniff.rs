@@ -49,6 +49,15 @@ struct Record {
     left: usize,
 }
 
+/// What can be seen of one direction of a TLS connection, whose bytes come in these pieces: the server name of a client hello, and the number
+/// of the first alert that is not encrypted.
+#[must_use]
+pub fn sniffed<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> (Option<String>, Option<u8>) {
+    let mut sniffer = Sniffer::default();
+    pieces.into_iter().for_each(|piece| sniffer.feed(piece));
+    (sniffer.server_name, sniffer.alert)
+}
+
 impl Sniffer {
     /// The server name of the client hello, once it has been seen.
     pub(super) fn server_name(&self) -> Option<&str> {

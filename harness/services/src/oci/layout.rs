@@ -99,6 +99,11 @@ impl Layout<'_> {
                 continue;
             }
             let manifest: Manifest = document.parse()?;
+            // An artefact such as a signature or a bill of materials has a config of its own kind, or an empty one.
+            if !is_config(&manifest.config.media_type) {
+                others.push(format!("a {}", manifest.config.media_type));
+                continue;
+            }
             let config = self.document(&manifest.config)?;
             let described: Config = config.parse()?;
             if platform.runs(&described.platform) {
@@ -188,6 +193,11 @@ impl Layout<'_> {
     }
 }
 
+fn is_config(media_type: &str) -> bool {
+    media_type == super::document::CONFIG
+        || media_type == "application/vnd.docker.container.image.v1+json"
+}
+
 fn is_index(media_type: &str) -> bool {
     media_type == super::document::INDEX
         || media_type == "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -267,6 +277,52 @@ mod tests {
             error.contains("no image for linux/riscv64, only for: linux/arm64"),
             "{error}"
         );
+    }
+
+    /// As `docker buildx` pushes an image, and `cosign` and others add to it: an index of the image and of manifests that say something of
+    /// it, in front of it and behind it.
+    #[test]
+    fn attestations_and_other_artefacts_are_passed_over() {
+        let directory = layout();
+        let path = directory.path().join("index.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let index: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let put = |media_type: &str, value: &serde_json::Value| {
+            let bytes = value.to_string().into_bytes();
+            let digest = super::super::Digest::of(&bytes);
+            std::fs::write(blob_path(&directory, digest), &bytes).unwrap();
+            serde_json::json!({ "mediaType": media_type, "digest": digest.to_string(), "size": bytes.len() })
+        };
+        let artefact = |config: &str, contents: &serde_json::Value| {
+            let layer = put(
+                "application/vnd.in-toto+json",
+                &serde_json::json!({ "_type": "statement" }),
+            );
+            let config = put(config, contents);
+            let manifest =
+                serde_json::json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
+            put("application/vnd.oci.image.manifest.v1+json", &manifest)
+        };
+        let unknown = serde_json::json!({ "architecture": "unknown", "os": "unknown", "config": {}, "rootfs": { "type": "layers", "diff_ids": [] } });
+        let mut attestation = artefact("application/vnd.oci.image.config.v1+json", &unknown);
+        let unnamed = attestation.clone();
+        attestation["platform"] = serde_json::json!({ "architecture": "unknown", "os": "unknown" });
+        let empty = artefact("application/vnd.oci.empty.v1+json", &serde_json::json!({}));
+        let manifests = [attestation, unnamed, empty];
+        let with = |manifests: &[&serde_json::Value]| {
+            let nested = serde_json::json!({ "schemaVersion": 2, "manifests": manifests });
+            let top = put("application/vnd.oci.image.index.v1+json", &nested);
+            let top = serde_json::json!({ "schemaVersion": 2, "manifests": [top] });
+            std::fs::write(&path, top.to_string()).unwrap();
+            read(&directory)
+        };
+        let image = &index["manifests"][0];
+        let [attestation, unnamed, empty] = &manifests;
+        let found = with(&[attestation, unnamed, empty, image, attestation]).unwrap();
+        assert_eq!(found.manifest(), super::tests::image().manifest());
+        let error = with(&[attestation, empty]).unwrap_err().to_string();
+        let expected = "only for: unknown/unknown, a application/vnd.oci.empty.v1+json";
+        assert!(error.contains(expected), "{error}");
     }
 
     #[test]

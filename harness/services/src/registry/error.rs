@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::Digest;
-use crate::download::chain;
+use crate::download::{HostFault, chain};
 
 /// Why a request gets no content. Each carries what the client asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) enum Refusal {
     Unauthorized(Option<String>),
     /// Come again in so many seconds.
     TooManyRequests(u64),
-    /// A file of the registry cannot be used: a fault of the host, said in full since the client is ours.
+    /// A file of the registry cannot be used: a fault of the host, which the client is told of and the journal is told.
     Storage(String),
 }
 
@@ -125,8 +125,8 @@ impl Refusal {
             | Self::SizeInvalid(text)
             | Self::UploadBroken(text)
             | Self::DigestInvalid(text)
-            | Self::Unsupported(text)
-            | Self::Storage(text) => Some(text),
+            | Self::Unsupported(text) => Some(text),
+            Self::Storage(_) => None,
             Self::ManifestBlobUnknown(digest) | Self::BlobUnknown(digest) => {
                 Some(digest.to_string())
             }
@@ -145,10 +145,17 @@ impl IntoResponse for Refusal {
             Self::TooManyRequests(seconds) => Some(seconds),
             _ => None,
         };
+        let fault = match &self {
+            Self::Storage(text) => Some(HostFault(text.clone())),
+            _ => None,
+        };
         let error = json!({ "code": code, "message": message, "detail": self.detail() });
         let mut response = (status, Json(json!({ "errors": [error] }))).into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(fault) = fault {
+            response.extensions_mut().insert(fault);
         }
         response
     }

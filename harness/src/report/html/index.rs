@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use askama::Template;
 use serde::Serialize;
 
-use super::page::{PAGE_FILE, POLICY, STYLE, verdict_class, write};
+use super::page::{PAGE_FILE, STYLE, policy, verdict_class, write};
 use super::words::begun;
 use crate::folder::RunFolder;
 use crate::report::{Report, Verdict, verdict_sentence};
@@ -39,10 +39,13 @@ pub enum IndexError {
     Json(#[from] serde_json::Error),
 }
 
+/// What the index runs.
+const SCRIPT: &str = include_str!("../../../templates/index.js");
+
 #[derive(Template)]
 #[template(path = "index.html")]
 struct Index {
-    policy: &'static str,
+    policy: String,
     css: &'static str,
     script: &'static str,
     runs: Vec<Run>,
@@ -118,9 +121,9 @@ pub fn write_index(folder: &Path) -> Result<PathBuf, IndexError> {
     unreadable.sort();
     let compared: Vec<_> = runs.iter().map(compared).collect();
     let index = Index {
-        policy: POLICY,
+        policy: policy(SCRIPT),
         css: STYLE,
-        script: include_str!("../../../templates/index.js"),
+        script: SCRIPT,
         // Inside a script element only `</` could end it.
         data: serde_json::to_string(&compared)?.replace('<', "\\u003c"),
         histories: histories(&runs),
@@ -166,10 +169,10 @@ fn collect(
 impl Run {
     /// Where a click leads: the page, or the folder of a run that has none.
     fn href(&self) -> String {
-        if self.has_page {
-            format!("{}/{PAGE_FILE}", self.folder)
-        } else {
-            format!("{}/", self.folder)
+        let folder = relative(&self.folder);
+        match self.has_page {
+            true => format!("{folder}/{PAGE_FILE}"),
+            false => format!("{folder}/"),
         }
     }
 
@@ -184,6 +187,19 @@ impl Run {
     fn whole(&self) -> f64 {
         self.report.whole().as_secs_f64()
     }
+}
+
+/// The relative URL of a folder. No name makes it anything else: a folder may be called `javascript:x` (RFC 3986, section 4.2).
+fn relative(folder: &str) -> String {
+    let mut url = String::from("./");
+    for byte in folder.bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(byte)),
+            byte if byte.is_ascii_alphanumeric() => url.push(char::from(byte)),
+            byte => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
 }
 
 fn compared(run: &Run) -> Compared<'_> {
@@ -243,4 +259,32 @@ fn histories(runs: &[Run]) -> Vec<History> {
         }
     });
     histories.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_a_folder_whatever_it_is_called() {
+        assert_eq!(relative("a/2026-01-01_b"), "./a/2026-01-01_b");
+        assert_eq!(
+            relative("javascript:alert(1)"),
+            "./javascript%3Aalert%281%29"
+        );
+        assert_eq!(relative("a?b#c%"), "./a%3Fb%23c%25");
+    }
+
+    /// The hash of the policy is that of the script element, to the byte; a browser runs nothing else.
+    #[test]
+    fn the_policy_allows_the_one_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write_index(folder.path()).unwrap();
+        let page = fs::read_to_string(path).unwrap();
+        let (_, rest) = page.split_once("<script>").unwrap();
+        let (script, _) = rest.split_once("</script>").unwrap();
+        let policy = policy(script).replace('\'', "&#39;");
+        assert!(page.contains(&policy), "{policy}");
+        assert!(!policy.contains("script-src &#39;unsafe-inline"));
+    }
 }

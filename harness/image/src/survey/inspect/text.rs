@@ -76,7 +76,8 @@ impl fmt::Display for Inspection {
             let version = ipxe.version.as_deref().unwrap_or("of unknown version");
             writeln!(
                 f,
-                "\niPXE       {version} for {} in {}",
+                "\niPXE       {} for {} in {}",
+                Untrusted::new(version),
                 ipxe.architecture,
                 Untrusted::new(&ipxe.path[..])
             )?;

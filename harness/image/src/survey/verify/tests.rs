@@ -1,3 +1,6 @@
+#[path = "tests/hostile.rs"]
+mod hostile;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

@@ -151,8 +151,16 @@ fn volumes_that_were_not_unmounted_are_told_by_table_and_boot_sector() {
         let in_use = Fault::Unclean("the file system was not unmounted");
         let failed = Fault::Unclean("reading or writing it failed");
         for tables in [&[0, 1][..], &[0], &[1]] {
-            assert_eq!(cleared(clean, tables), [in_use.clone()], "{kind:?}");
-            assert_eq!(cleared(error, tables), [failed.clone()], "{kind:?}");
+            assert_eq!(
+                cleared(clean, tables),
+                std::slice::from_ref(&in_use),
+                "{kind:?}"
+            );
+            assert_eq!(
+                cleared(error, tables),
+                std::slice::from_ref(&failed),
+                "{kind:?}"
+            );
         }
         assert_eq!(cleared(clean | error, &[0, 1]), [in_use, failed]);
     }
