@@ -3,6 +3,11 @@
 //!
 //! `SHAKEDOWN_CASES` names a folder of such inputs; then each of its files must be in the table.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the helpers of a test crate"
+)]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;

@@ -1,5 +1,10 @@
 //! The pipelines as text: who may do what in them, and whose code runs there.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the helpers of a test crate"
+)]
+
 use std::fs;
 
 use shakedown_tests::project_root;
