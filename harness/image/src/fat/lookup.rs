@@ -79,7 +79,7 @@ impl<D: Read + Write + Seek> Lookup<'_, D> {
     /// Where the entries of a directory are.
     fn parts(&self, directory: Found) -> io::Result<Vec<Range<u64>>> {
         if let (Root::Fixed { start, bytes }, 0) = (self.geometry.root, directory.cluster) {
-            return Ok(vec![start..start + bytes]);
+            return Ok(std::iter::once(start..start + bytes).collect());
         }
         let mut parts = Vec::new();
         let mut cluster = directory.cluster;
