@@ -73,6 +73,7 @@ async fn go(
     let network = Network::start(
         scenario,
         board,
+        board.console(),
         job.parts,
         &trust,
         mac,
