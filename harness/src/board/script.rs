@@ -17,18 +17,19 @@ impl Board {
         format!("{device},{SPEED}")
     }
 
-    /// The same for a board whose header has this UART, as its firmware has set it up.
+    /// The same board with this UART on its header, as its firmware has set it up: [`Self::console`] is then on it. Not for what QEMU is started
+    /// with, which has the UARTs in the order of the definition.
     #[must_use]
-    pub fn console_on(&self, header: HeaderUart) -> String {
+    pub fn with_header(&self, header: HeaderUart) -> Self {
         let driver = match header {
             HeaderUart::Mini => "ttyS",
             HeaderUart::Pl011 => "ttyAMA",
         };
-        let mut uarts = self.uarts.iter();
-        match uarts.find(|uart| uart.linux.starts_with(driver)) {
-            Some(uart) => format!("{},{SPEED}", uart.linux),
-            None => self.console(),
-        }
+        let mut board = self.clone();
+        board
+            .uarts
+            .sort_by_key(|uart| uart.linux.starts_with(driver));
+        board
     }
 
     /// The processor architecture, by the name that iPXE has for it (`buildarch`).
@@ -51,7 +52,13 @@ mod tests {
         let boards = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards");
         let board = Board::read(&boards, "raspi3b").unwrap();
         assert_eq!(board.console(), "ttyS1,115200");
-        assert_eq!(board.console_on(HeaderUart::Mini), "ttyS1,115200");
-        assert_eq!(board.console_on(HeaderUart::Pl011), "ttyAMA0,115200");
+        assert_eq!(
+            board.with_header(HeaderUart::Mini).console(),
+            "ttyS1,115200"
+        );
+        assert_eq!(
+            board.with_header(HeaderUart::Pl011).console(),
+            "ttyAMA0,115200"
+        );
     }
 }

@@ -73,7 +73,6 @@ async fn go(
     let network = Network::start(
         scenario,
         board,
-        board.console(),
         job.parts,
         &trust,
         mac,

@@ -227,9 +227,15 @@ impl Live {
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
 
-        let console = job.board.console_on(handover.uart);
+        let of_scripts = job.board.with_header(handover.uart);
         let network = Network::start(
-            scenario, job.board, console, job.parts, &trust, mac, work, timeline,
+            scenario,
+            &of_scripts,
+            job.parts,
+            &trust,
+            mac,
+            work,
+            timeline,
         )?;
         let files = BootFiles {
             kernel: match job.start {

@@ -51,11 +51,10 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Starts the LAN and everything on it. `console` is what boot scripts give to Linux. What its servers write for this run alone goes to `folder`.
+    /// Starts the LAN and everything on it. What its servers write for this run alone goes to `folder`.
     pub(crate) fn start(
         scenario: &Scenario,
         board: &Board,
-        console: String,
         parts: &Parts,
         trust: &Trust,
         mac: Mac,
@@ -67,7 +66,7 @@ impl Network {
         let secrets = Secrets::default();
         let setting = ServerConfig {
             mac,
-            console,
+            console: board.console(),
             arch: board.arch(),
             scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
             token_realm: registries::REALM.into(),
