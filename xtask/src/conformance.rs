@@ -1,4 +1,6 @@
-//! `cargo xtask conformance`: holds an initramfs to boot2container's contract and writes the table.
+//! `cargo xtask conformance`: holds an initramfs to boot2container's contract, or a gateway's image to the farm's, and writes the table.
+
+mod gateway;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,24 +42,42 @@ pub(crate) struct Args {
     run: RunArgs,
     #[command(flatten)]
     parts: PartsArgs,
+    /// Of the gateway: boot its image for arm64 on the emulated board until its REST interface answers, and make no other checks.
+    #[arg(long)]
+    on_board: bool,
+    /// What the table says of the image.
+    #[arg(long, hide = true)]
+    subject: Option<String>,
+    /// What the server's own tests need.
+    #[arg(long, hide = true)]
+    test_modules: Option<PathBuf>,
+    /// This program is in a network of its own already.
+    #[arg(long, hide = true)]
+    in_namespace: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Suite {
     /// boot2container's command line.
     B2c,
+    /// The farm's gateway: its image's own programs in network namespaces of this machine.
+    Gateway,
 }
 
 impl Suite {
     fn name(self) -> &'static str {
         match self {
             Self::B2c => "b2c",
+            Self::Gateway => "gateway",
         }
     }
 }
 
 /// Runs the suite; the exit status is 1 when a check differs from the contract.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    if let Suite::Gateway = args.suite {
+        return gateway::run(args, globals);
+    }
     let project = globals.project()?;
     let name = args.suite.name();
     let docs = project.root().join("docs/conformance");

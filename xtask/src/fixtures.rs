@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
+use shakedown_fixtures::gateway::{self, Arch, Gateway};
 use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Kit, KitOptions, Options, alpine};
 use shakedown_harness::board::Board;
 
@@ -30,6 +31,8 @@ enum Command {
     Verify,
     /// Say what containers are made of. With `--pull`, get the real Alpine from Docker Hub first; nothing else contacts it.
     Alpine(AlpineArgs),
+    /// Build the gateway's container image: the farm's published software on Debian's packages.
+    Gateway(GatewayArgs),
 }
 
 #[derive(clap::Args)]
@@ -55,6 +58,25 @@ struct AlpineArgs {
     container: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct GatewayArgs {
+    /// The architecture.
+    #[arg(long, value_name = "ARCH", default_value = "arm64")]
+    arch: Arch,
+    /// Copy the image, a folder in OCI image layout, to this new folder.
+    #[arg(long, value_name = "FOLDER")]
+    output: Option<PathBuf>,
+    /// List every package and wheel in the image with its licence.
+    #[arg(long)]
+    licences: bool,
+    /// Build nothing: lock the wheels to the newest that PyPI has. The lock is built into the program.
+    #[arg(long, conflicts_with_all = ["output", "licences", "offline"])]
+    update_wheels: bool,
+    /// Use only what has been fetched before.
+    #[arg(long)]
+    offline: bool,
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let (parts, list) = match &args.command {
@@ -63,6 +85,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Command::Update(args) => return update(args, globals),
         Command::Verify => return verify(),
         Command::Alpine(args) => return alpine(args),
+        Command::Gateway(args) => return gateway(args, globals),
     };
     let project = globals.project()?;
     let kit = Kit::open(KitOptions {
@@ -157,6 +180,52 @@ fn alpine(args: &AlpineArgs) -> Result<ExitCode> {
             "container image: a stand-in, not Alpine; {}",
             alpine::how_to_get_real()
         ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the image and says what it is, or locks the wheels.
+fn gateway(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
+    let fixtures = Fixtures::open(Options {
+        offline: args.offline,
+        ..Options::default()
+    })?;
+    if args.update_wheels {
+        let file = globals
+            .project()?
+            .root()
+            .join("fixtures/gateway/wheels.lock");
+        let text = fixtures.newest_wheels()?.text()?;
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        println!("{}: written; build again, commit it", file.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let gateway = gateway::build(&fixtures, args.arch)?;
+    println!(
+        "the gateway for linux/{}: manifest {}, {:.1} MB compressed",
+        args.arch,
+        gateway.image.digest(),
+        gateway.size as f64 / 1e6
+    );
+    if args.licences {
+        for licence in Gateway::licences(&fixtures, args.arch)? {
+            println!(
+                "{:40} {:36} {}",
+                licence.part, licence.version, licence.licence
+            );
+        }
+    }
+    match &args.output {
+        Some(folder) => {
+            ensure!(
+                !folder.exists(),
+                "{}: it is there already",
+                folder.display()
+            );
+            gateway.image.write_layout(folder, "gateway")?;
+            println!("{}", folder.display());
+        }
+        None => println!("{}", gateway.layout.display()),
     }
     Ok(ExitCode::SUCCESS)
 }

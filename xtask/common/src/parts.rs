@@ -31,7 +31,7 @@ pub struct PartsArgs {
     /// A folder in OCI image layout to serve as the container image. By default it is Alpine: from `SHAKEDOWN_ALPINE_ROOTFS_DIR`, from the cache,
     /// or from Docker Hub on the first run; when that does not answer within ten seconds, a stand-in.
     #[arg(long, value_name = "FOLDER")]
-    container: Option<PathBuf>,
+    pub container: Option<PathBuf>,
 }
 
 impl PartsArgs {

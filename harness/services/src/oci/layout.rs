@@ -1,13 +1,16 @@
-//! Reads an image from a directory (OCI image specification, "Image Layout").
+//! Reads an image from a directory, and writes one to it (OCI image specification, "Image Layout").
 //!
 //! Every byte is checked against the digest and the size that its descriptor names before anything is served.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Map;
 
-use super::document::{Config, Descriptor, Document, Index, Manifest};
+use super::document::{Config, Descriptor, Document, INDEX, Index, Manifest};
 use super::{Layer, OciImage, Platform};
 use crate::{Blob, Error};
 use shakedown_base::digest::DigestReader;
@@ -17,6 +20,9 @@ const DEPTH: usize = 4;
 
 /// The version of the layout that this module reads.
 const VERSION: &str = "1.0.0";
+
+/// The annotation that names an image in a layout (OCI image specification, "Pre-Defined Annotation Keys").
+const REFERENCE: &str = "org.opencontainers.image.ref.name";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +49,50 @@ impl OciImage {
             });
         };
         layout.image(manifest, config)
+    }
+}
+
+impl OciImage {
+    /// Writes the image to a new folder in this layout, under the reference `name`. The same image gives the same bytes. Blocking.
+    ///
+    /// # Errors
+    /// [`Error::File`] when something cannot be read or written, [`Error::Document`], which does not happen with valid text.
+    pub fn write_layout(&self, directory: &Path, name: &str) -> Result<(), Error> {
+        let blobs = directory.join("blobs").join("sha256");
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| Error::File { path, source }
+        };
+        fs::create_dir_all(&blobs).map_err(failed(&blobs))?;
+        for document in [self.config(), self.manifest()] {
+            let path = blobs.join(document.digest.hex());
+            fs::write(&path, &document.bytes).map_err(failed(&path))?;
+        }
+        for layer in self.layers() {
+            let path = blobs.join(layer.digest().hex());
+            let mut file = File::create(&path).map_err(failed(&path))?;
+            io::copy(&mut layer.blob().reader()?, &mut file).map_err(failed(&path))?;
+        }
+        let config: Config = self.config().parse()?;
+        let mut manifest = self.manifest().descriptor();
+        manifest.platform = Some(config.platform);
+        let names = Map::from_iter([(REFERENCE.to_owned(), name.into())]);
+        manifest.rest.insert("annotations".into(), names.into());
+        let index = Index {
+            schema_version: 2,
+            media_type: Some(INDEX.into()),
+            manifests: vec![manifest],
+        };
+        let index = Document::write(INDEX, &index)?;
+        let marker = format!("{{\"imageLayoutVersion\":\"{VERSION}\"}}");
+        for (file, bytes) in [
+            ("index.json", &*index.bytes),
+            ("oci-layout", marker.as_bytes()),
+        ] {
+            let path = directory.join(file);
+            fs::write(&path, bytes).map_err(failed(&path))?;
+        }
+        Ok(())
     }
 }
 
@@ -235,6 +285,25 @@ mod tests {
         assert_eq!(read.config(), image.config());
         assert_eq!(read.layers()[0].digest(), image.layers()[0].digest());
         assert_eq!(read.layers()[0].diff_id(), image.layers()[0].diff_id());
+    }
+
+    #[test]
+    fn an_image_that_was_written_is_read_and_twice_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+        image().write_layout(&one, "test").unwrap();
+        image().write_layout(&two, "test").unwrap();
+        let read = OciImage::from_layout(&one, &Platform::linux_arm64()).unwrap();
+        assert_eq!(read.manifest(), image().manifest());
+        assert_eq!(read.layers()[0].digest(), image().layers()[0].digest());
+        let index = |folder: &Path| fs::read_to_string(folder.join("index.json")).unwrap();
+        assert_eq!(index(&one), index(&two));
+        assert!(index(&one).contains(r#""org.opencontainers.image.ref.name":"test""#));
+        let amd64 = Platform {
+            architecture: "amd64".into(),
+            ..Platform::linux_arm64()
+        };
+        assert!(OciImage::from_layout(&one, &amd64).is_err());
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! `cargo xtask conformance gateway`: the gateway's image in network namespaces of this machine.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use shakedown_fixtures::gateway::{self, Arch};
+use shakedown_fixtures::{Fixtures, Options};
+use shakedown_gateway::{Outcome, checks, namespace, table};
+use shakedown_harness::report::Verdict;
+use shakedown_harness::scenario::Scenario;
+use shakedown_harness::services::OciImage;
+use shakedown_harness::shell::OurCommand;
+
+use super::Args;
+use crate::e2e::{self, Planned};
+use crate::globals::Globals;
+
+/// Runs the suite; the exit status is 1 when a check differs from the contract.
+pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    if args.on_board {
+        return on_board(args, globals);
+    }
+    let arch = host_arch()?;
+    if args.in_namespace {
+        return inside(args, arch);
+    }
+    for program in namespace::PROGRAMS {
+        let found = std::env::var_os("PATH").is_some_and(|path| {
+            std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        });
+        ensure!(
+            found,
+            "{program} is not on this machine: the gateway runs in network namespaces (packages util-linux, iproute2, coreutils)"
+        );
+    }
+    let project = globals.project()?;
+    let (layout, subject, modules) = match &args.parts.container {
+        Some(layout) => {
+            let name = layout.file_name().unwrap_or_default().to_string_lossy();
+            (
+                fs::canonicalize(layout).with_context(|| layout.display().to_string())?,
+                format!("{name}, linux/{arch}"),
+                None,
+            )
+        }
+        None => {
+            let options = args.parts.options(project.defaults());
+            let fixtures = Fixtures::open(Options {
+                offline: options.offline,
+                locked: options.locked,
+                cache: options.cache,
+                ..Options::default()
+            })?;
+            let gateway = gateway::build(&fixtures, arch)?;
+            let subject = format!(
+                "our image for linux/{arch}, {:.1} MB compressed",
+                gateway.size as f64 / 1e6
+            );
+            let modules = gateway::test_modules(&fixtures, arch)?;
+            (gateway.layout, subject, Some(modules))
+        }
+    };
+    let table = match (&args.table, &args.parts.container) {
+        (Some(path), _) => path.clone(),
+        (None, None) => project.root().join("docs/conformance/gateway.md"),
+        (None, Some(_)) => project.runs_folder().join("conformance-gateway.md"),
+    };
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let mut words: Vec<String> = [
+        "conformance",
+        "gateway",
+        "--in-namespace",
+        "--subject",
+        &subject,
+        "--container",
+        &text(&layout),
+        "--table",
+        &text(&std::path::absolute(&table)?),
+    ]
+    .map(str::to_owned)
+    .into();
+    if let Some(modules) = modules {
+        words.extend(["--test-modules".to_owned(), text(&modules)]);
+    }
+    let status = namespace::enter(&words)?;
+    Ok(ExitCode::from(
+        u8::try_from(status.code().unwrap_or(2)).unwrap_or(2),
+    ))
+}
+
+/// Makes the checks, in a network of our own.
+fn inside(args: &Args, arch: Arch) -> Result<ExitCode> {
+    let layout = args.parts.container.as_ref().context("no image")?;
+    let path = args.table.as_ref().context("no table")?;
+    let image = OciImage::from_layout(layout, &arch.platform()).context(
+        "the gateway's programs run on this machine, so its image must be for this architecture",
+    )?;
+    let found = checks::run(&image, args.test_modules.as_deref(), &|what| {
+        args.run.say(what)
+    })?;
+    for (process, bytes) in &found.memory {
+        args.run
+            .say(&format!("{:6.1} MB  {process}", *bytes as f64 / 1e6));
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    let subject = args.subject.as_deref().unwrap_or("an image");
+    fs::write(path, table::table(subject, &found))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    let mut differs = false;
+    for check in &found.checks {
+        match &check.outcome {
+            Outcome::Differs(seen) => {
+                differs = true;
+                args.run.say(&format!("{} differs: {seen}", check.id));
+            }
+            Outcome::Holds(seen) => args.run.say(&format!("{} holds: {seen}", check.id)),
+            Outcome::NotRun(why) => args.run.say(&format!("{} not run: {why}", check.id)),
+        }
+    }
+    args.run.say(&format!("table: {}", path.display()));
+    Ok(if differs {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Boots the image for arm64 on the emulated board, by the whole chain, until its REST interface answers.
+fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
+    let board = project.board(&args.board)?;
+    let mut parts = args.parts.clone();
+    if parts.container.is_none() {
+        let options = parts.options(project.defaults());
+        let fixtures = Fixtures::open(Options {
+            offline: options.offline,
+            locked: options.locked,
+            cache: options.cache,
+            ..Options::default()
+        })?;
+        parts.container = Some(gateway::build(&fixtures, Arch::Arm64)?.layout);
+    }
+    let path = project.root().join("scenarios/gateway/up.toml");
+    let scenario = Scenario::read_for(&path, board)?;
+    let kit = parts.kit(project.defaults())?;
+    let planned = Planned {
+        scenario: &scenario,
+        board,
+        parts: Arc::new(kit.parts(board)?),
+        checkpoints: None,
+        is_given: kit.given().is_some(),
+        mac: None,
+        reproduce: format!("{} gateway --on-board", OurCommand("conformance")),
+    };
+    let (runs, unable) = e2e::run_all(&project, &[planned], &args.run, 1)?;
+    if let Some(error) = unable {
+        anyhow::bail!("the run could not begin: {error}");
+    }
+    let passed = runs
+        .iter()
+        .all(|(report, _)| report.verdict == Verdict::Passed);
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn host_arch() -> Result<Arch> {
+    match std::env::consts::ARCH {
+        "x86_64" => Ok(Arch::Amd64),
+        "aarch64" => Ok(Arch::Arm64),
+        other => anyhow::bail!("there is no gateway for {other}"),
+    }
+}
