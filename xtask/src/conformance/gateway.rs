@@ -15,7 +15,7 @@ use shakedown_harness::services::OciImage;
 use shakedown_harness::shell::OurCommand;
 
 use super::Args;
-use crate::e2e::{self, Planned};
+use crate::e2e::{self, Execution, Planned};
 use crate::globals::Globals;
 
 /// Runs the suite; the exit status is 1 when a check differs from the contract.
@@ -154,11 +154,12 @@ fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
         board,
         parts: Arc::new(kit.parts(board)?),
         checkpoints: None,
-        is_given: kit.given().is_some(),
+        lab: None,
+        is_given: kit.provisioned().is_some(),
         mac: None,
         reproduce: format!("{} gateway --on-board", OurCommand("conformance")),
     };
-    let (runs, unable) = e2e::run_all(&project, &[planned], &args.run, 1)?;
+    let (runs, unable) = e2e::run_all(&project, &[planned], &args.run, Execution::plain())?;
     if let Some(error) = unable {
         anyhow::bail!("the run could not begin: {error}");
     }
