@@ -5,43 +5,43 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::namespace::run;
-
 /// Where the server's wheel is, in the image.
 const SERVER: &str = "usr/lib/python3/dist-packages/valve_gfx_ci/executor";
 /// One test downloads a file from the Internet, which is not there.
 const NEEDS_THE_INTERNET: &str = "test_HttpArtifact__integration_test";
 
+/// Runs the tests in the image. Arguments: root folder, folder with modules, the server's folder in the image, a test that is left out. The tests name
+/// files from the root of the server's repository.
+const ENTER: &str = r#"
+set -e
+mount --bind "$2" "$1/tmp/tests"
+mount -t tmpfs none "$1/dev"
+for node in null zero full random urandom; do
+    : > "$1/dev/$node"
+    mount --bind "/dev/$node" "$1/dev/$node"
+done
+ln -s /proc/self/fd "$1/dev/fd"
+mount -t proc none "$1/proc"
+mkdir -p "$1/tmp/suite"
+ln -sfn /usr/lib/python3/dist-packages "$1/tmp/suite/src"
+exec env -i PATH=/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin HOME=/root PYTHONPATH="$3:/tmp/tests" PYTHONDONTWRITEBYTECODE=1 \
+    "$(command -v chroot)" "$1" sh -c "cd /tmp/suite && exec python3 -m pytest -q -p no:cacheprovider --rootdir $3 -k 'not $4' src/valve_gfx_ci/executor/server/tests"
+"#;
+
 /// Runs the tests in the image at `root`; `modules` are what they need besides. How many pass.
 pub(super) fn all(root: &Path, modules: &Path) -> Result<String> {
     ensure!(root.join(SERVER).is_dir(), "the image has no {SERVER}");
-    let folder = root.join("tmp/tests");
-    std::fs::create_dir_all(&folder)?;
-    run(
-        "mount",
-        &format!("--bind {} {}", modules.display(), folder.display()),
-    )?;
-    run(
-        "mount",
-        &format!("--rbind /dev {}", root.join("dev").display()),
-    )?;
-    // The tests name files from the root of the server's repository.
-    let script = format!(
-        "mkdir -p /tmp/suite && cd /tmp/suite && ln -sfn /usr/lib/python3/dist-packages src && \
-         exec python3 -m pytest -q -p no:cacheprovider --rootdir /{SERVER} -k 'not {NEEDS_THE_INTERNET}' src/valve_gfx_ci/executor/server/tests"
-    );
-    let output = Command::new("chroot")
+    std::fs::create_dir_all(root.join("tmp/tests"))?;
+    // Mounts end with the program: none of them is there when the folder is removed.
+    let output = Command::new("unshare")
+        .args(["--mount", "--pid", "--fork", "--kill-child", "--"])
+        .args(["sh", "-c", ENTER, "sh"])
         .arg(root)
-        .args(["/bin/sh", "-c", &script])
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin")
-        .env("HOME", "/root")
-        .env("PYTHONPATH", format!("/{SERVER}:/tmp/tests"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(modules)
+        .args([format!("/{SERVER}"), NEEDS_THE_INTERNET.to_owned()])
         .stdin(Stdio::null())
         .output()
-        .context("chroot cannot be started")?;
-    run("umount", &format!("{}", folder.display()))?;
+        .context("unshare cannot be started")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = said
         .lines()

@@ -36,7 +36,12 @@ fi
 cd "$root"
 mount -t proc none proc
 mount -t sysfs none sys
-mount --rbind /dev dev
+mount -t tmpfs none dev
+for node in null zero full random urandom tty; do
+    : > "dev/$node"
+    mount --bind "/dev/$node" "dev/$node"
+done
+ln -s /proc/self/fd dev/fd
 mount -t tmpfs none run
 mount -t tmpfs none tmp
 mkdir -p mnt/permanent mnt/tmp

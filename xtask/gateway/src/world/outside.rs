@@ -147,10 +147,11 @@ impl Outside {
     /// Waits until the board has power, or none; false when that takes longer than `patience`.
     pub(crate) fn wait_for_power(&self, on: bool, patience: Duration) -> bool {
         let mut plug = self.plug.clone();
-        let wait = tokio::time::timeout(patience, async move {
-            plug.wait_for(|is| *is == on).await.is_ok()
-        });
-        self.runtime.block_on(async { wait.await }).unwrap_or(false)
+        self.runtime.block_on(async {
+            let switched = plug.wait_for(|is| *is == on);
+            let waited = tokio::time::timeout(patience, switched).await;
+            waited.is_ok_and(|switched| switched.is_ok())
+        })
     }
 }
 
