@@ -74,7 +74,7 @@ impl<'a> Setup<'a> {
         run("ip", "link set lo up")?;
         // The servers outside listen whether a cable is there or not.
         run("ip", &format!("address add {OUTSIDE}/32 dev lo"))?;
-        let (entry, mut env) = execution(image)?;
+        let Execution { entry, mut env } = execution(image)?;
         let own = [
             ("GATEWAY_UPSTREAM", format!("http://{OUTSIDE}:5000")),
             // Training is two boots, so that it can be watched.
@@ -239,7 +239,12 @@ pub(super) fn last_lines(log: &str) -> String {
 }
 
 /// What the image's first process is, and its environment.
-fn execution(image: &OciImage) -> Result<(Vec<String>, Vec<(String, String)>)> {
+struct Execution {
+    entry: Vec<String>,
+    env: Vec<(String, String)>,
+}
+
+fn execution(image: &OciImage) -> Result<Execution> {
     let config: Value = serde_json::from_slice(&image.config().bytes)?;
     let list = |name: &str| -> Vec<String> {
         let list = config["config"][name].as_array();
@@ -254,5 +259,6 @@ fn execution(image: &OciImage) -> Result<(Vec<String>, Vec<(String, String)>)> {
         text.split_once('=')
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
-    Ok((entry, list("Env").iter().filter_map(pair).collect()))
+    let env = list("Env").iter().filter_map(pair).collect();
+    Ok(Execution { entry, env })
 }
