@@ -163,9 +163,7 @@ fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if let Some(error) = unable {
         anyhow::bail!("the run could not begin: {error}");
     }
-    let passed = runs
-        .iter()
-        .all(|(report, _)| report.verdict == Verdict::Passed);
+    let passed = runs.iter().all(|run| run.last.verdict == Verdict::Passed);
     Ok(if passed {
         ExitCode::SUCCESS
     } else {
