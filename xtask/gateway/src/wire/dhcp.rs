@@ -193,7 +193,7 @@ mod tests {
         );
         assert_eq!(lease.options[&67], b"ab");
         assert_eq!(lease.order, [53, 66, 67, 0]);
-        bytes[245] = 200;
+        bytes[244] = 200;
         assert!(parse(&bytes).is_err());
         assert!(parse(&[0; 10]).is_err());
     }
