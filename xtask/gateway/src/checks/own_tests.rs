@@ -21,6 +21,8 @@ for node in null zero full random urandom; do
     mount --bind "/dev/$node" "$1/dev/$node"
 done
 ln -s /proc/self/fd "$1/dev/fd"
+mkdir -p "$1/dev/shm"
+mount -t tmpfs none "$1/dev/shm"
 mount -t proc none "$1/proc"
 mkdir -p "$1/tmp/suite"
 ln -sfn /usr/lib/python3/dist-packages "$1/tmp/suite/src"

@@ -42,6 +42,8 @@ for node in null zero full random urandom tty; do
     mount --bind "/dev/$node" "dev/$node"
 done
 ln -s /proc/self/fd dev/fd
+mkdir -p dev/shm
+mount -t tmpfs none dev/shm
 mount -t tmpfs none run
 mount -t tmpfs none tmp
 mkdir -p mnt/permanent mnt/tmp
