@@ -150,21 +150,24 @@ fn by_hand(setup: &Setup<'_>) -> Result<String> {
         answer.status,
         answer.text()
     );
-    let seen = || -> Result<()> {
-        let state = setup.state(BY_HAND)?;
-        ensure!(state == "WAIT_FOR_CONFIG", "it is {state}");
-        let stored = setup.read("mars_db.yaml")?;
-        ensure!(stored.contains("by-hand"), "it is not in mars_db.yaml");
-        let odd = json!({ "id": BY_HAND, "colour": "red" });
-        let odd = setup.rest("POST", "/api/v1/dut/", Some(&odd))?;
-        ensure!(odd.status == 400, "an unknown field: status {}", odd.status);
-        Ok(())
-    }();
+    let seen = waits(setup);
     // A machine that nobody can read would be in the way of all that follows.
     let gone = setup.rest("DELETE", &format!("/api/v1/dut/{BY_HAND}"), None)?;
     seen?;
     ensure!(gone.status == 200, "DELETE: status {}", gone.status);
     Ok("WAIT_FOR_CONFIG, stored, deleted again".into())
+}
+
+/// What is seen of the machine that was registered by hand.
+fn waits(setup: &Setup<'_>) -> Result<()> {
+    let state = setup.state(BY_HAND)?;
+    ensure!(state == "WAIT_FOR_CONFIG", "it is {state}");
+    let stored = setup.read("mars_db.yaml")?;
+    ensure!(stored.contains("by-hand"), "it is not in mars_db.yaml");
+    let odd = json!({ "id": BY_HAND, "colour": "red" });
+    let odd = setup.rest("POST", "/api/v1/dut/", Some(&odd))?;
+    ensure!(odd.status == 400, "an unknown field: status {}", odd.status);
+    Ok(())
 }
 
 fn unknown(setup: &Setup<'_>) -> Result<String> {
