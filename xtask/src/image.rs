@@ -89,6 +89,9 @@ struct ProvisionArgs {
     /// A boot script in place of the usual one, which asks the server until a boot succeeds.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
+    /// The boot script as upstream's generator embeds it, for comparison: it needs iPXE's command `ntp`, which Debian's iPXE lacks.
+    #[arg(long, conflicts_with = "script")]
+    like_upstream: bool,
     /// The netboot image to write, readable for its owner only.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -176,7 +179,11 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
         let script = CustomScript::parse(&read(path)?);
         script.with_context(|| format!("{} is no boot script", path.display()))
     });
-    let script = script.transpose()?;
+    let upstreams = || {
+        args.like_upstream
+            .then(|| CustomScript::like_upstream(&args.server))
+    };
+    let script = script.transpose()?.or_else(upstreams);
     let identity = credentials::identity(&read(&args.client_cert)?, &read(&args.client_key)?);
     let identity = identity.with_context(|| {
         format!(

@@ -130,6 +130,29 @@ impl CustomScript {
             false => Err(BadScript::Empty),
         }
     }
+
+    /// What upstream's generator embeds into iPXE, step by step: the clock is set first, every failure starts over at once, and a boot script that
+    /// comes back is asked for again after a minute, for ever.
+    ///
+    /// It is there to be compared with ours. iPXE needs the command `ntp`, which Debian's builds lack: they never come to the boot server. And on
+    /// U-Boot no iPXE wakes from the `sleep`.
+    #[must_use]
+    pub fn like_upstream(server: &Server) -> Self {
+        Self(format!(
+            "\
+:start
+echo Netboot client of {server}
+dhcp || goto start
+echo Network: ${{netX/ip}}/${{netX/netmask}}
+ntp pool.ntp.org || goto start
+echo Time: ${{unixtime}}
+chain {server}/boot/ipxe?mac=${{netX/mac}}&platform=${{platform}}&buildarch=${{buildarch}} || goto start
+echo The boot script came back: starting over in a minute
+sleep 60
+goto start
+"
+        ))
+    }
 }
 
 /// Where a machine gets its boot script.
@@ -225,6 +248,30 @@ mod tests {
             }),
             trusted_ca: b"ca".to_vec(),
         }
+    }
+
+    /// The order that contracts with the real one: a lease, the clock, the script; then a minute, and from the beginning.
+    #[test]
+    fn upstreams_script_sets_the_clock_first_and_never_ends() {
+        let server: Server = "https://boot.example".parse().unwrap();
+        let script = autoexec(&https(), Some(&CustomScript::like_upstream(&server)));
+        let place = |what: &str| {
+            script
+                .find(what)
+                .unwrap_or_else(|| panic!("{what}: {script}"))
+        };
+        let steps = [
+            "set privkey:hexraw ",
+            "\n:start\n",
+            "\ndhcp || goto start\n",
+            "\nntp pool.ntp.org || goto start\n",
+            "\nchain https://boot.example/boot/ipxe?mac=${netX/mac}&platform=${platform}&buildarch=${buildarch} || goto start\n",
+            "\nsleep 60\ngoto start\n",
+        ];
+        let places = steps.map(place);
+        assert!(places.is_sorted(), "{places:?}");
+        assert!(script.ends_with("goto start\n"));
+        assert_eq!(script.matches("#!ipxe").count(), 1);
     }
 
     #[test]
