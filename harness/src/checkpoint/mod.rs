@@ -134,9 +134,9 @@ impl Checkpoint {
     }
 
     /// What a run that goes on from here has not gone through itself.
-    pub(crate) fn restored(self) -> Restored {
+    pub(crate) fn restored(&self) -> Restored {
         Restored {
-            run: self.board.run,
+            run: self.board.run.clone(),
         }
     }
 

@@ -21,11 +21,10 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Begins a recording into `folder`, of a board that does not run yet and is watched through `monitor`. Needs a tokio runtime.
+    /// Begins a recording into `folder`, of boards that are off. Needs a tokio runtime.
     pub(crate) fn start(
         lan: &Lan,
         secrets: Secrets,
-        monitor: Monitor,
         folder: &Path,
         timeline: &Timeline,
     ) -> io::Result<Self> {
@@ -33,14 +32,14 @@ impl Recording {
         Ok(Self {
             capture: Capture::start(lan, secrets, &capture_file, timeline)?,
             capture_file,
-            screens: Screens::start(folder, monitor, timeline.clone()),
+            screens: Screens::start(folder),
             timeline: timeline.clone(),
         })
     }
 
-    /// The board is switched on again, and watched through another monitor.
-    pub(crate) fn next_boot(&self, monitor: Monitor) {
-        self.screens.next_boot(monitor);
+    /// A board is on: its screen is watched through `monitor`, and `timeline` is its part of the timeline.
+    pub(crate) fn watch(&mut self, monitor: Monitor, timeline: &Timeline) {
+        self.screens.watch(monitor, timeline.clone());
     }
 
     /// Takes the last picture, before the plug is pulled.

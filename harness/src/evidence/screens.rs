@@ -2,11 +2,12 @@
 //!
 //! Source: QEMU's QMP reference, `screendump`, whose format `png` QEMU has since 7.1.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -14,50 +15,54 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::folder::RunFolder;
 use crate::judge::label;
 use crate::machine::{MachineError, Monitor};
-use crate::timeline::{Cursor, Event, Record, Timeline};
+use crate::timeline::{BoardId, Event, Record, Timeline};
 
 /// Folder of the pictures below the run's own.
 const FOLDER: &str = RunFolder::SCREENS;
 /// Longest wait for a picture, of which the emulator makes one in milliseconds.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// The camera of one run, at work until it is dropped.
+/// The cameras of one run, one for each board that is on, at work until they are dropped.
 #[derive(Debug)]
 pub(crate) struct Screens {
+    folder: PathBuf,
     done: CancellationToken,
-    monitor: watch::Sender<Monitor>,
-    task: Option<AbortOnDropHandle<()>>,
+    cameras: BTreeMap<Option<BoardId>, AbortOnDropHandle<()>>,
+    kept: Kept,
 }
 
+/// The pictures that were kept. A cursor that blinks makes the same two again and again.
+type Kept = Arc<Mutex<Vec<Vec<u8>>>>;
+
 impl Screens {
-    /// Photographs at every stage. Needs a tokio runtime.
-    pub(crate) fn start(folder: &Path, monitor: Monitor, timeline: Timeline) -> Self {
-        let (sender, monitor) = watch::channel(monitor);
-        let camera = Camera {
+    /// No board is on yet.
+    pub(crate) fn start(folder: &Path) -> Self {
+        Self {
             // QEMU has a working directory of its own.
             folder: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
-            monitor,
-            timeline,
-            kept: Vec::new(),
-        };
-        let done = CancellationToken::new();
-        let task = tokio::spawn(camera.run(done.clone()));
-        Self {
-            done,
-            monitor: sender,
-            task: Some(AbortOnDropHandle::new(task)),
+            done: CancellationToken::new(),
+            cameras: BTreeMap::new(),
+            kept: Kept::default(),
         }
     }
 
-    /// The board has another emulator from now on.
-    pub(crate) fn next_boot(&self, monitor: Monitor) {
-        self.monitor.send_replace(monitor);
+    /// Photographs a board that is on at every stage of this boot. Needs a tokio runtime.
+    pub(crate) fn watch(&mut self, monitor: Monitor, timeline: Timeline) {
+        let board = timeline.board();
+        let camera = Camera {
+            folder: self.folder.clone(),
+            monitor,
+            timeline,
+            kept: Arc::clone(&self.kept),
+        };
+        let task = AbortOnDropHandle::new(tokio::spawn(camera.run(self.done.clone())));
+        self.cameras.insert(board, task);
     }
 
-    /// Photographs once more, and no more after that.
+    /// Photographs each board once more, and no more after that.
     pub(crate) async fn last(&mut self) {
         self.done.cancel();
-        if let Some(task) = self.task.take() {
+        for (_, task) in std::mem::take(&mut self.cameras) {
             // A panic has been reported on standard error; there is no picture then.
             let _ = task.await;
         }
@@ -67,19 +72,17 @@ impl Screens {
 /// Takes pictures and keeps them.
 struct Camera {
     folder: PathBuf,
-    /// The emulator of the newest boot.
-    monitor: watch::Receiver<Monitor>,
+    monitor: Monitor,
     timeline: Timeline,
-    /// The pictures that were kept. A cursor that blinks makes the same two again and again.
-    kept: Vec<Vec<u8>>,
+    kept: Kept,
 }
 
 impl Camera {
     async fn run(mut self, done: CancellationToken) {
-        let mut cursor = Cursor::default();
         let timeline = self.timeline.clone();
+        let (mut cursor, board) = (timeline.end(), timeline.board());
         loop {
-            let is_stage = |r: &Record| matches!(r.event, Event::Stage { .. });
+            let is_stage = |r: &Record| matches!(r.event, Event::Stage { .. }) && r.board == board;
             let record = tokio::select! {
                 record = timeline.wait_for(&mut cursor, is_stage) => record,
                 () = done.cancelled() => break,
@@ -88,10 +91,7 @@ impl Camera {
                 && !self.shoot(Some(&label(record.boot, &name))).await
             {
                 // Where there was no picture there will be none until another emulator is started.
-                tokio::select! {
-                    next = self.monitor.changed() => if next.is_err() { return },
-                    () = done.cancelled() => return,
-                }
+                return;
             }
         }
         self.shoot(None).await;
@@ -109,26 +109,34 @@ impl Camera {
     }
 
     async fn picture(&mut self, stage: Option<&str>) -> Result<(), ScreenError> {
-        let name = file_name(self.kept.len(), stage.unwrap_or("end"));
+        let number = self.kept().len();
+        let board = self.timeline.board();
+        let board = board.map_or_else(String::new, |board| format!("{board}-"));
+        let name = file_name(number, &format!("{board}{}", stage.unwrap_or("end")));
         let path = self.folder.join(&name);
         std::fs::create_dir_all(self.folder.join(FOLDER))?;
         let arguments = json!({ "filename": path, "format": "png" });
-        let monitor = self.monitor.borrow_and_update().clone();
-        let dump = monitor.execute("screendump", arguments);
+        let dump = self.monitor.execute("screendump", arguments);
         timeout(LONGEST, dump)
             .await
             .map_err(|_| ScreenError::Late)??;
         let picture = std::fs::read(&path)?;
-        if self.kept.contains(&picture) {
+        if self.kept().contains(&picture) {
             std::fs::remove_file(&path)?;
             return Ok(());
         }
-        self.kept.push(picture);
+        self.kept().push(picture);
         self.timeline.emit(Event::Screenshot {
             stage: stage.map(Into::into),
             file: name,
         });
         Ok(())
+    }
+}
+
+impl Camera {
+    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,7 +15,7 @@ use super::verdict::Finding;
 use crate::alarm::{self, AlarmKind, AlarmWatch, Raised};
 use crate::board::Stage;
 use crate::report::Class;
-use crate::timeline::{Event, HostTrouble, Power, Record, ServiceId, StoppedBy};
+use crate::timeline::{BoardId, Event, HostTrouble, Power, Record, ServiceId, StoppedBy};
 
 mod ending;
 mod view;
@@ -62,6 +62,8 @@ pub(super) struct BootProgress {
     proved: Option<Duration>,
     traces: Traces,
     decision: Option<Decision>,
+    /// Somebody types at the board.
+    is_talked_to: bool,
 }
 
 /// A stage that is not awaited any more.
@@ -91,7 +93,7 @@ impl BootProgress {
         let watch = AlarmWatch::new(&plan.alarms);
         let proofs = match &plan.end {
             EndPlan::Expected { expect, .. } => vec![None; expect.proofs.len()],
-            EndPlan::Chain { .. } => Vec::new(),
+            EndPlan::Chain { .. } | EndPlan::Open => Vec::new(),
         };
         let mut this = Self {
             said: vec![None; plan.stages.len()],
@@ -119,9 +121,15 @@ impl BootProgress {
             proved: None,
             traces: Traces::default(),
             decision: None,
+            is_talked_to: false,
         };
         this.go_by_unknown();
         this
+    }
+
+    /// It is this boot of this board.
+    pub(super) fn is(&self, board: Option<&BoardId>, boot: u32) -> bool {
+        self.plan.board.as_ref() == board && self.plan.boot == boot
     }
 
     /// The record is of this boot.
@@ -156,12 +164,15 @@ impl BootProgress {
         self.traces.take(&record.event);
         match &record.event {
             Event::Restored { stage, .. } => self.go_on_from(stage, at),
-            Event::Power { action: Power::On } => {
+            Event::Power {
+                action: Power::On | Power::Reset,
+            } => {
                 self.power_on.get_or_insert(at);
                 (self.last, self.progress) = (at, at);
             }
             Event::Serial { uart, line } => self.take_text(record, *uart, line, true),
             Event::Prompt { uart, text } => self.take_text(record, *uart, text, false),
+            Event::Typed { .. } => self.progress = at,
             Event::Stopped { by } => self.fail(
                 at,
                 Class::Host,
@@ -197,6 +208,8 @@ impl BootProgress {
                 };
                 self.fail_of_board(at, &why);
             }
+            // At the keyboard somebody wakes it.
+            Event::Asleep { .. } if self.is_talked_to => {}
             Event::Asleep { .. } => self.take_sleep(at),
             Event::Budget { of, seconds, .. } => self.take_budget(at, of, *seconds),
             event => self.take_event(at, event),
@@ -270,8 +283,12 @@ impl BootProgress {
             in_container: self.section.is_open(uart),
             ..self.alarm_context()
         };
-        for raised in self.watch.observe(record, context.as_progress()) {
-            self.take_alarm(raised);
+        let raised = self.watch.observe(record, context.as_progress());
+        // Somebody sits at the keyboard, and waits for prompts.
+        if is_whole || !self.is_talked_to {
+            for raised in raised {
+                self.take_alarm(raised);
+            }
         }
         // Who prints no marks at all may be another initramfs.
         let in_container = of_container
@@ -451,6 +468,9 @@ impl BootProgress {
             return;
         }
         self.hear(&raised);
+        if self.plan.expected_alarms.contains(&raised.alarm.name) {
+            return;
+        }
         let class = match raised.alarm.kind {
             AlarmKind::Harmless => return,
             // After the last stage the scenario's proofs decide; the line may be one of them.

@@ -12,11 +12,13 @@ mod evidence;
 mod plan;
 mod progress;
 mod section;
+mod steps;
 mod verdict;
 
 pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source, label, nonce_of_boot};
-pub use progress::{Progress, judge};
+pub use progress::{OfBoard, Progress, judge};
 pub(crate) use section::Section;
+pub use steps::{Due, Keys};
 pub use verdict::{Finding, JudgedStage, Outcome, StageOutcome, Verdict};
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::alarm::Alarms;
 use crate::board::{Board, ContainerMarks, Evidence, Stage};
 use crate::input::Pattern;
-use crate::scenario::{Assertion, Expect, Scenario};
+use crate::scenario::{Assertion, Await, BootEnd, Expect, Scenario, Step, end_of};
 use crate::services::Digest;
-use crate::timeline::BoardId;
+use crate::timeline::{BoardId, Power};
 
 /// How much earlier than a serial line an event of ours may be recorded that came after it: a line takes its time through a UART, and
 /// our events take none. As long may a UART still speak after the board has stopped.
@@ -26,6 +26,8 @@ pub struct JudgePlan {
     pub source: Source,
     /// What each boot must do, in order.
     pub boots: Vec<BootPlan>,
+    /// What is done with the boards, and what must come of it, in order. Records of another source than a run have none.
+    pub steps: Vec<Step>,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
     /// The container says the same at each boot: its registry is not the run's.
@@ -68,6 +70,10 @@ pub struct BootPlan {
     pub alarms: Alarms,
     /// Lines that look like an alarm and belong to the scenario.
     pub harmless: Vec<Pattern>,
+    /// Names of the alarms that a step awaits.
+    pub expected_alarms: Vec<String>,
+    /// Changes of the board's power, of its own doing, that a step awaits.
+    pub expected_power: Vec<Power>,
 }
 
 /// What makes the end of a boot a good one.
@@ -85,6 +91,8 @@ pub enum EndPlan {
         /// The stage that must not be reached.
         forbidden: Option<Box<Stage>>,
     },
+    /// Its steps have been done, or one of them takes its power away. How far it comes by then is of no interest.
+    Open,
 }
 
 impl JudgePlan {
@@ -105,8 +113,15 @@ impl JudgePlan {
                 status: Some(scenario.pipeline_status),
             },
         };
-        let boot = |number: u32, until: Option<&str>| {
-            BootPlan {
+        let boot = |number: u32| {
+            let waits = || {
+                let steps = scenario
+                    .steps
+                    .iter()
+                    .filter(move |step| step.boot == number);
+                steps.filter_map(|step| step.wait.as_ref())
+            };
+            let plan = BootPlan {
                 board: None,
                 boot: number,
                 stages: stages.clone(),
@@ -116,17 +131,35 @@ impl JudgePlan {
                 layers: Vec::new(),
                 alarms: board.alarms.clone(),
                 harmless: scenario.harmless.clone(),
+                expected_alarms: waits()
+                    .filter_map(|wait| match wait {
+                        Await::Alarm(name) => Some(name.clone()),
+                        _ => None,
+                    })
+                    .collect(),
+                expected_power: waits()
+                    .filter_map(|wait| match wait {
+                        Await::Evidence(Evidence::Power(power)) => Some(*power),
+                        _ => None,
+                    })
+                    .collect(),
+            };
+            match end_of(&scenario.steps, None, number) {
+                BootEnd::Whole => plan,
+                BootEnd::Until(stage) => plan.until(Some(&stage)),
+                BootEnd::Open => BootPlan {
+                    end: EndPlan::Open,
+                    ..plan
+                },
             }
-            .until(until)
         };
-        let steps = scenario.steps.iter().map(|step| step.until.as_deref());
-        let mut boots: Vec<_> = (0..).zip(steps).map(|(n, until)| boot(n, until)).collect();
-        if boots.is_empty() {
-            boots.push(boot(0, None));
-        }
         Self {
             source,
-            boots,
+            boots: (0..scenario.boots()).map(boot).collect(),
+            steps: match source {
+                Source::Run { .. } => scenario.steps.clone(),
+                Source::SerialLog { .. } => Vec::new(),
+            },
             journal: scenario
                 .assertions()
                 .filter(|(_, can_be_checked)| *can_be_checked)
@@ -161,6 +194,7 @@ impl JudgePlan {
             .map(|boot| boot.until(Some(name)))
             .into_iter()
             .collect();
+        self.steps = vec![Step::switch_on(None)];
         self.journal.clear();
         self
     }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::boot::{BootProgress, Decision};
 use super::plan::{JudgePlan, Source};
+use super::steps::{Due, StepsProgress};
 use super::verdict::{Finding, JudgedStage, Outcome, Verdict};
 use crate::board::Stage;
 use crate::report::Class;
 use crate::scenario::Assertion;
-use crate::timeline::{Bound, Event, Record};
+use crate::timeline::{BoardId, Bound, Event, Record};
 
 /// Judges a record that is complete.
 #[must_use]
@@ -25,6 +26,7 @@ pub fn judge(plan: &JudgePlan, records: &[Record]) -> Verdict {
 pub struct Progress {
     source: Source,
     boots: Vec<BootProgress>,
+    steps: StepsProgress,
     journal: Vec<Assertion>,
     /// Requests of this run, which the journal's assertions are about.
     requests: Vec<Record>,
@@ -50,6 +52,7 @@ impl Progress {
                 .iter()
                 .map(|boot| BootProgress::new(boot.clone(), plan.source))
                 .collect(),
+            steps: StepsProgress::new(&plan.steps),
             journal: plan.journal.clone(),
             requests: Vec::new(),
             decided: None,
@@ -68,11 +71,19 @@ impl Progress {
             _ => {}
         }
         let of_all = is_of_all(&record.event);
+        let talked_to = self.steps.conversation();
+        let talked_to = talked_to.map(|(board, boot)| (board.cloned(), boot));
         for boot in &mut self.boots {
             if of_all || boot.is_of(record) {
+                boot.set_talked_to(
+                    talked_to
+                        .as_ref()
+                        .is_some_and(|(b, n)| boot.is(b.as_ref(), *n)),
+                );
                 boot.take(record);
             }
         }
+        self.steps.take(record, &mut self.boots);
         self.decide(record.at);
     }
 
@@ -95,33 +106,41 @@ impl Progress {
     }
 
     /// The alarms that records have raised since the last time, as events for the timeline. They tell people; no verdict depends on them.
-    pub fn take_alarms(&mut self) -> Vec<Event> {
-        let boots = self.boots.iter_mut();
-        boots.flat_map(BootProgress::take_alarms).collect()
+    pub fn take_alarms(&mut self) -> Vec<(Option<BoardId>, Event)> {
+        let of_boot = |boot: &mut BootProgress| {
+            let board = boot.identity().0.cloned();
+            let alarms = boot.take_alarms().into_iter();
+            alarms
+                .map(|alarm| (board.clone(), alarm))
+                .collect::<Vec<_>>()
+        };
+        self.boots.iter_mut().flat_map(of_boot).collect()
     }
 
-    /// How many boots have been judged so far.
+    /// What a live run must do now, once.
     #[must_use]
-    pub fn boots_done(&self) -> usize {
-        let is_done = |boot: &&BootProgress| boot.decision().is_some();
-        self.boots.iter().filter(is_done).count()
+    pub fn due(&self) -> Option<Due> {
+        (!self.is_decided()).then(|| self.steps.due()).flatten()
     }
 
-    /// The boot that is under way: the first that has not done what it should.
-    fn current(&self) -> Option<&BootProgress> {
-        self.boots.iter().find(|boot| boot.decision().is_none())
+    /// The board that has reset itself as a step expected: its next boot begins. Says it once.
+    pub fn take_reset(&mut self) -> Option<Option<BoardId>> {
+        self.steps.take_reset()
     }
 
-    /// The stage that is awaited.
+    /// When the step that is under way begins by the timeline's clock alone, if it does: a record must come then.
     #[must_use]
-    pub fn awaited(&self) -> Option<&Stage> {
-        self.current()?.awaited()
+    pub fn elapses(&self) -> Option<Duration> {
+        self.steps.elapses()
     }
 
-    /// The nonce of the boot that is under way; empty where nobody knows it.
+    /// The part of one board; `None` where a run has one.
     #[must_use]
-    pub fn nonce(&self) -> &str {
-        self.current().map_or("", BootProgress::nonce)
+    pub fn of<'p>(&'p self, board: Option<&'p BoardId>) -> OfBoard<'p> {
+        OfBoard {
+            progress: self,
+            board,
+        }
     }
 
     /// The stages that have been reached so far, in order.
@@ -136,21 +155,6 @@ impl Progress {
         self.boots.iter().map(BootProgress::count).sum()
     }
 
-    /// When something last came on, on the timeline's clock: power, a stage, a lease or an answer of a server.
-    #[must_use]
-    pub fn last_progress(&self) -> Duration {
-        self.current()
-            .map_or(Duration::ZERO, BootProgress::last_progress)
-    }
-
-    /// What is bounded now besides the awaited stage, and when it ends on the timeline's clock. Whoever follows a live run puts an
-    /// [`Event::Budget`] of that bound on the timeline then. `scale` multiplies bounds of the board's own doing.
-    #[must_use]
-    pub fn deadlines(&self, scale: f64) -> Vec<(Bound, Duration)> {
-        self.current()
-            .map_or_else(Vec::new, |boot| boot.deadlines(scale))
-    }
-
     fn decide(&mut self, at: Duration) {
         let failed = self.boots.iter().find_map(|boot| match boot.decision() {
             Some(Decision::Failed(finding)) => Some(finding.clone()),
@@ -161,7 +165,7 @@ impl Progress {
             return;
         }
         let all = self.boots.iter().all(|boot| boot.decision().is_some());
-        if !all {
+        if !all || !self.steps.are_done() {
             return;
         }
         self.decided = Some(match self.violations() {
@@ -217,6 +221,74 @@ impl Progress {
             ending,
             not_judged,
         }
+    }
+}
+
+/// The judgement so far, as far as it is of one board.
+#[derive(Debug, Clone, Copy)]
+pub struct OfBoard<'p> {
+    progress: &'p Progress,
+    board: Option<&'p BoardId>,
+}
+
+impl<'p> OfBoard<'p> {
+    fn boots(self) -> impl Iterator<Item = &'p BootProgress> {
+        let boots = self.progress.boots.iter();
+        boots.filter(move |boot| boot.identity().0 == self.board)
+    }
+
+    /// The boot that is under way: the first that has not done what it should.
+    fn current(self) -> Option<&'p BootProgress> {
+        self.boots().find(|boot| boot.decision().is_none())
+    }
+
+    /// The stage that is awaited.
+    #[must_use]
+    pub fn awaited(self) -> Option<&'p Stage> {
+        self.current()?.awaited()
+    }
+
+    /// The nonce of the boot that is under way; empty where nobody knows it.
+    #[must_use]
+    pub fn nonce(self) -> &'p str {
+        self.current().map_or("", BootProgress::nonce)
+    }
+
+    /// How many stages have been reached.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.boots().map(BootProgress::count).sum()
+    }
+
+    /// Somebody types at the board: its stages wait.
+    #[must_use]
+    pub fn is_talked_to(self) -> bool {
+        let talked_to = self.progress.steps.conversation();
+        talked_to.is_some_and(|(board, _)| board == self.board)
+    }
+
+    /// What a UART must say next for a step.
+    #[must_use]
+    pub fn awaited_text(self) -> Option<regex::Regex> {
+        let (board, pattern) = self.progress.steps.awaited()?;
+        (board == self.board).then_some(pattern)
+    }
+
+    /// When something last came on, on the timeline's clock: power, a stage, a lease or an answer of a server.
+    #[must_use]
+    pub fn last_progress(self) -> Duration {
+        self.current()
+            .map_or(Duration::ZERO, BootProgress::last_progress)
+    }
+
+    /// What is bounded now besides the awaited stage, and when it ends on the timeline's clock. Whoever follows a live run puts an
+    /// [`Event::Budget`] of that bound on the timeline then. `scale` multiplies bounds of the board's own doing.
+    #[must_use]
+    pub fn deadlines(self, scale: f64) -> Vec<(Bound, Duration)> {
+        let boot = self.current();
+        let mut all = boot.map_or_else(Vec::new, |boot| boot.deadlines(scale));
+        all.extend(self.progress.steps.deadline(self.board, scale));
+        all
     }
 }
 

@@ -17,6 +17,7 @@ mod boots;
 mod ends;
 mod forwarded;
 mod logs;
+mod steps;
 
 /// What the container says if it is the registry's.
 const NONCE: &str = "c0ffee";

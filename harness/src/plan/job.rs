@@ -7,7 +7,7 @@ use crate::board::{Board, Stage};
 use crate::judge::{JudgePlan, Source};
 use crate::mac::Mac;
 use crate::report::Turn;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Step};
 use crate::timeline::TIMELINE_VERSION;
 
 /// A run that is wanted.
@@ -122,7 +122,7 @@ impl Job<'_> {
         }
         // A direct start is one boot. It leaves the boot server alone, so nothing is stated of it.
         let mut scenario = self.scenario.clone();
-        scenario.steps.clear();
+        scenario.steps = vec![Step::switch_on(None)];
         let mut plan = JudgePlan::of_scenario(&scenario, self.board, self.stages(), source);
         plan.journal.clear();
         plan

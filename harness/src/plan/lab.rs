@@ -11,7 +11,7 @@ use crate::board::{Evidence, Stage};
 use crate::input::{BoardName, Document, InputError, Pattern, Span, duration};
 use crate::lab::{Power, SerialPort};
 use crate::mac::Mac;
-use crate::scenario::{Scenario, Transport};
+use crate::scenario::{PowerStep, Scenario, Transport, Trigger};
 
 /// `lab.toml`: a board on a desk, and how it is reached.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -138,6 +138,14 @@ impl Lab {
             return Some(
                 "the card is not touched, so the board trusts none of this run's certificates and has no identity of this run",
             );
+        }
+        let is_known = |power: PowerStep| matches!(power, PowerStep::On | PowerStep::Cycle);
+        if scenario.steps.iter().any(|step| !step.power.is_none_or(is_known)) {
+            return Some("its steps do more with the power than to switch it on and to cycle it");
+        }
+        let counts = |trigger: &Trigger| matches!(trigger, Trigger::Frames(_) | Trigger::Written(_));
+        if scenario.steps.iter().filter_map(|s| s.after.as_ref()).any(counts) {
+            return Some("a step waits for a count of frames or of written bytes, and nobody counts them");
         }
         if scenario.firmware.leaves_address_out {
             return Some(

@@ -18,13 +18,13 @@ use crate::error::RunError;
 use crate::evidence::{CAPTURE_FILE, Capture, keep_bucket};
 use crate::folder::RunFolder;
 use crate::host::{cpu_seconds, host_scale};
-use crate::judge::{JudgePlan, Source};
+use crate::judge::{Due, JudgePlan, Keys, Source};
 use crate::lab::{OpenPort, Tap};
 use crate::lan::Direction;
 use crate::plan::{Job, Lab};
 use crate::report::{CpuSeconds, Report};
 use crate::scratch::Scratch;
-use crate::script::{Activity, Bounds, Guest, Script};
+use crate::script::{Activity, Bounds, Guest, Next, Script, type_keys};
 use crate::timeline::{Cursor, Event, Power, Record, StoppedBy, TIMELINE_VERSION, Timeline};
 use crate::world::{Network, SCRATCH, Trust};
 
@@ -98,14 +98,39 @@ async fn go(
     };
     let bounds = Bounds::new(&job.board.limits, host_scale());
     let guest = desk.guest(&network);
-    let mut script = Script::new(&plan, timeline.clone(), expectations, bounds, guest);
-    while script.follow(std::future::pending(), stop.clone()).await {
-        desk.cut().await;
-        timeline.begin_next_boot();
-        network.boots.next();
-        let (next, expectations) = Desk::switch_on(lab, &job.folder, timeline).await?;
-        script.next_boot(expectations, next.guest(&network));
-        desk = next;
+    let mut script = Script::new(&plan, timeline.clone());
+    script.first_step_is_done();
+    script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);
+    loop {
+        match script.follow(stop.clone()).await {
+            Next::Decided => break,
+            Next::Reset(board) => {
+                timeline.begin_next_boot();
+                network.boots.next();
+                let action = Power::Reset;
+                timeline.emit(Event::Power { action });
+                script.started_again(board.as_ref());
+            }
+            Next::Do(Due {
+                keys: Some(keys), ..
+            }) => {
+                if let Err(error) = type_keys(&desk.console, &keys, timeline).await {
+                    timeline.note("script", format!("cannot type: {error}"));
+                    let Keys { uart, text, .. } = keys;
+                    timeline.emit(Event::NotRepeated { uart, text });
+                }
+            }
+            Next::Do(_) => {
+                desk.cut().await;
+                script.switched_off(None);
+                timeline.begin_next_boot();
+                network.boots.next();
+                let (next, expectations) = Desk::switch_on(lab, &job.folder, timeline).await?;
+                let guest = next.guest(&network);
+                script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);
+                desk = next;
+            }
+        }
     }
     report.tell(&script.finish());
     // A board that is left on would ask for its lease again in the next run.
@@ -221,6 +246,7 @@ impl Desk {
             activity: Box::new(activity),
             starved: Box::new(|| Duration::ZERO),
             meter: Arc::new(meter),
+            ended: std::future::pending().boxed(),
         }
     }
 

@@ -1,23 +1,24 @@
 //! A run from its parts to its report.
 
-use std::sync::Arc;
-
 use futures_util::FutureExt;
 
+use super::around::Around;
 use super::check::check_image;
 use super::live::Live;
 use super::outcome::{identity, os_release};
-use super::plug::Plug;
+use super::plug::Plugs;
 use crate::console::Expectations;
 use crate::error::RunError;
-use crate::evidence::{Recording, full_disk, hold, keep_evidence, note_hang};
+use crate::evidence::{Recording, hold, keep_evidence, note_hang};
 use crate::folder::RunFolder;
-use crate::host::{Starvation, cpu_seconds, host_scale, own_core};
-use crate::judge::JudgePlan;
+use crate::host::{cpu_seconds, host_scale};
+use crate::judge::Due;
 use crate::plan::Job;
-use crate::report::{Class, CpuSeconds, Failure, Report, Verdict};
-use crate::script::{Bounds, Guest, Script};
-use crate::timeline::{Event, StoppedBy, Timeline};
+use crate::report::{Class, Failure, Report, Verdict};
+use crate::scenario::PowerStep;
+use crate::script::{Bounds, Next, Script, type_keys};
+use crate::services::Switching;
+use crate::timeline::{BoardId, Event, StoppedBy, Timeline};
 
 /// Makes a run, from its parts to its report. Whatever happens there is a report; its last acts are to write `report.json`, and the page
 /// that is made of it.
@@ -58,7 +59,7 @@ pub(super) fn conclude(
     keep_evidence(job, timeline, &records, report);
 }
 
-/// Sets the board up, runs it, and takes everything down. What came of it is in the report.
+/// Sets the boards up, runs them, and takes everything down. What came of it is in the report.
 async fn go(
     job: &Job<'_>,
     timeline: &Timeline,
@@ -72,57 +73,66 @@ async fn go(
     RunFolder::create(&job.folder).map_err(in_folder)?;
     check_image(job, timeline)?;
     let stop = stop.shared();
-    let (mut live, expectations) = tokio::select! {
-        biased;
-        by = stop.clone() => return Err(RunError::Stopped(by)),
-        started = Live::start(job, timeline) => started?,
+    let mut around = Around::start(job, timeline)?;
+    report.nonce = Some(around.network.nonce.clone());
+    report.layers = around.network.layers.clone();
+    report.mac = around.boards.first().map(|board| board.mac);
+    report.restored_from = around.restored().map(|restored| restored.run.clone());
+    let network = &around.network;
+    let recording = Recording::start(&network.lan, network.secrets.clone(), &job.folder, timeline);
+    let plan = job.judge_plan(&network.nonce, &network.layers);
+    let names = around.boards.iter().map(|board| board.name()).collect();
+    let plugs = Plugs::new(names, timeline);
+    around.network.serve_power(&plugs.unit())?;
+    let mut run = Run {
+        job,
+        plugs,
+        script: Script::new(&plan, timeline.clone()),
+        recording: recording.map_err(in_folder)?,
+        around,
     };
-    report.nonce = Some(live.nonce().to_owned());
-    report.layers = live.layers().to_vec();
-    report.mac = Some(live.mac());
-    report.restored_from = live.restored().map(|restored| restored.run.clone());
-    let recording = Recording::start(
-        live.lan(),
-        live.secrets(),
-        live.machine().monitor().clone(),
-        &job.folder,
-        timeline,
-    );
-    let mut recording = recording.map_err(in_folder)?;
-    let mut plug = Plug::new(&job.board.name, timeline);
-    plug.on(&live).await?;
-    let plan = job.judge_plan(live.nonce(), live.layers());
-    let mut script = script(&plan, job, &live, expectations, timeline);
-    while script
-        .follow(ended(job, &live, timeline), stop.clone())
-        .await
-    {
-        let (next, expectations) = plug.cycle(live, job, timeline).await?;
-        recording.next_boot(next.machine().monitor().clone());
-        script.next_boot(expectations, guest(&next));
-        live = next;
+    // What a checkpoint's run went through has the records of the first step already.
+    run.script.first_step_is_done();
+    run.plugs.order(0, PowerStep::On);
+    tokio::select! {
+        biased;
+        by = stop.clone(), if run.is_off() => return Err(RunError::Stopped(by)),
+        first = run.switch_next() => first?,
     }
+    run.go_on(stop.clone()).await?;
+    let Run {
+        script,
+        mut recording,
+        around,
+        ..
+    } = run;
     let followed = script.finish();
     report.qemu_cpu_seconds = followed.cpu_seconds;
     report.tell(&followed);
     let is_hung = |failure: &Failure| !matches!(failure.class, Class::Host | Class::Emulator);
     if report.failure.as_ref().is_some_and(is_hung) {
-        note_hang(live.machine().monitor(), timeline).await;
+        for board in &around.boards {
+            if let Some(on) = &board.on {
+                note_hang(on.machine.monitor(), &board.timeline).await;
+            }
+        }
     }
     // Before a user sits down at the board.
     recording.end_of_run().await;
-    let held = match &report.failure {
-        Some(failure) if job.keep && failure.class != Class::Host => {
+    let on = around.boards.iter().find_map(|board| board.on.as_ref());
+    let held = match (&report.failure, on) {
+        (Some(failure), Some(on)) if job.keep && failure.class != Class::Host => {
             let cause = failure.cause.clone();
             let ready = || timeline.emit(Event::Held { cause });
             let stopped = async {
                 stop.await;
             };
+            let records = timeline.snapshot();
             hold(
-                live.machine(),
-                live.console(),
+                &on.machine,
+                &on.console,
                 &job.folder,
-                &timeline.snapshot(),
+                &records,
                 ready,
                 stopped,
             )
@@ -130,13 +140,147 @@ async fn go(
         }
         _ => Ok(()),
     };
-    if let Err(e) = live.shut_down().await {
+    if let Err(e) = around.shut_down().await {
         let lost = format!("the guest's files could not be kept: {e}");
         report.lost.push(lost);
     }
     let dispensable = report.failure.is_none() && !job.keep;
     recording.finish(dispensable).await;
     held.map_err(in_folder)
+}
+
+/// A run that is under way.
+struct Run<'a> {
+    job: &'a Job<'a>,
+    around: Around,
+    plugs: Plugs,
+    script: Script,
+    recording: Recording,
+}
+
+impl Run<'_> {
+    /// Follows the run until it is decided.
+    async fn go_on(
+        &mut self,
+        stop: impl Future<Output = StoppedBy> + Clone,
+    ) -> Result<(), RunError> {
+        /// What happens next.
+        enum Work {
+            Script(Next),
+            Switch(Switching),
+        }
+        loop {
+            let work = tokio::select! {
+                biased;
+                next = self.script.follow(stop.clone()) => Work::Script(next),
+                switching = self.plugs.switching() => Work::Switch(switching),
+            };
+            let work = async {
+                match work {
+                    Work::Script(Next::Decided) => return Ok(true),
+                    Work::Script(Next::Do(due)) => self.carry_out(due).await?,
+                    Work::Script(Next::Reset(board)) => {
+                        self.begin_boot(board.as_ref(), false).await?
+                    }
+                    Work::Switch(switching) => self.switch(switching).await?,
+                }
+                Ok::<_, RunError>(false)
+            };
+            // The script puts the stop onto the timeline.
+            let is_decided = tokio::select! {
+                biased;
+                done = work => done?,
+                _ = stop.clone() => false,
+            };
+            if is_decided {
+                return Ok(());
+            }
+        }
+    }
+
+    /// No board is on.
+    fn is_off(&self) -> bool {
+        self.around.boards.iter().all(|board| board.on.is_none())
+    }
+
+    /// Switches the next board for which there is an order.
+    async fn switch_next(&mut self) -> Result<(), RunError> {
+        let switching = self.plugs.switching().await;
+        self.switch(switching).await
+    }
+
+    /// Does what a step does.
+    async fn carry_out(&mut self, due: Due) -> Result<(), RunError> {
+        let place = self.around.place(due.board.as_ref())?;
+        if let Some(keys) = &due.keys {
+            let board = self.around.boards.get(place).ok_or(RunError::Plug)?;
+            let on = board.on.as_ref().ok_or(RunError::Plug)?;
+            if let Err(error) = type_keys(&on.console, keys, &board.timeline).await {
+                board
+                    .timeline
+                    .note("script", format!("cannot type: {error}"));
+                board.timeline.emit(Event::NotRepeated {
+                    uart: keys.uart,
+                    text: keys.text.clone(),
+                });
+            }
+        }
+        match due.power {
+            None => {}
+            Some(PowerStep::Reset) => self.begin_boot(due.board.as_ref(), true).await?,
+            Some(PowerStep::Cut) => self.cut(place, true).await,
+            Some(PowerStep::On) if self.was_cut(place) => self.switch_on(place).await?,
+            Some(power) => {
+                let port = u16::try_from(place).map_err(|_| RunError::Plug)?;
+                self.plugs.order(port, power);
+            }
+        }
+        Ok(())
+    }
+
+    fn was_cut(&self, place: usize) -> bool {
+        let board = self.around.boards.get(place);
+        board.is_some_and(|board| board.was_cut())
+    }
+
+    /// Switches a board as the power distribution unit wants it.
+    async fn switch(&mut self, switching: Switching) -> Result<(), RunError> {
+        let place = usize::from(switching.port);
+        if switching.on {
+            self.switch_on(place).await?;
+        } else {
+            self.cut(place, false).await;
+        }
+        switching.answer(Ok(()));
+        Ok(())
+    }
+
+    async fn switch_on(&mut self, place: usize) -> Result<(), RunError> {
+        let expectations = self.around.connect(place, self.job).await?;
+        let board = self.around.boards.get(place).ok_or(RunError::Plug)?;
+        if let (Some(guest), Some(on)) = (board.guest(&self.job.folder), &board.on) {
+            let bounds = Bounds::new(&board.board.limits, host_scale());
+            self.script
+                .switched_on(board.timeline.clone(), expectations, bounds, guest);
+            self.recording
+                .watch(on.machine.monitor().clone(), &board.timeline);
+        }
+        self.around.switch_on(place).await
+    }
+
+    async fn cut(&mut self, place: usize, mains: bool) {
+        self.around.cut(place, mains).await;
+        if let Some(board) = self.around.boards.get(place) {
+            self.script.switched_off(board.id().as_ref());
+        }
+    }
+
+    async fn begin_boot(&mut self, board: Option<&BoardId>, button: bool) -> Result<(), RunError> {
+        let place = self.around.place(board)?;
+        self.around.start_again(place, button).await?;
+        self.script.started_again(board);
+        Ok(())
+    }
 }
 
 /// Takes a board that has just been switched on through the chain up to a stage that the chain has.
@@ -151,48 +295,16 @@ pub async fn run_until(
     timeline: &Timeline,
 ) -> Result<(), Box<Failure>> {
     let plan = job.judge_plan(live.nonce(), live.layers()).until(stage);
-    let mut script = script(&plan, job, live, expectations, timeline);
-    let never = std::future::pending();
-    script.follow(ended(job, live, timeline), never).await;
+    let mut script = Script::new(&plan, timeline.clone());
+    script.first_step_is_done();
+    if let Some(guest) = live.take_guest() {
+        let bounds = Bounds::new(&job.board.limits, host_scale());
+        script.switched_on(timeline.clone(), expectations, bounds, guest);
+    }
+    script.follow(std::future::pending()).await;
     let followed = script.finish();
     match followed.verdict.finding {
         None => Ok(()),
         Some(finding) => Err(Box::new(Failure::of(&finding, &followed.records))),
     }
-}
-
-/// The script of a board that has just been switched on.
-fn script(
-    plan: &JudgePlan,
-    job: &Job<'_>,
-    live: &Live,
-    expectations: Expectations,
-    timeline: &Timeline,
-) -> Script {
-    let bounds = Bounds::new(&job.board.limits, host_scale());
-    Script::new(plan, timeline.clone(), expectations, bounds, guest(live))
-}
-
-/// The signs of life of a board that has just been switched on.
-fn guest(live: &Live) -> Guest {
-    let qemu = live.machine().pid();
-    let meter = move || CpuSeconds {
-        qemu: cpu_seconds(qemu),
-        harness: cpu_seconds(std::process::id()),
-    };
-    let mut starvation = Starvation::of(qemu, own_core());
-    Guest {
-        activity: live.activity(),
-        starved: Box::new(move || starvation.total()),
-        meter: Arc::new(meter),
-    }
-}
-
-/// Completes with the emulator's last words when it has ended by itself.
-async fn ended(job: &Job<'_>, live: &Live, timeline: &Timeline) -> String {
-    let words = live.machine().ended().await;
-    if let Some(full) = full_disk(&job.folder) {
-        timeline.emit(full);
-    }
-    words
 }

@@ -4,13 +4,17 @@
 //! the firmware stage, the emulator; then power on, stage after stage; then the plug is pulled whatever happened, and the verdict is
 //! written last.
 
+mod around;
+mod boot_files;
 mod check;
 mod desk;
 mod execution;
+mod in_run;
 mod live;
 mod outcome;
 mod plug;
 mod powered_board;
+mod thresholds;
 
 pub use crate::error::RunError;
 pub use desk::run_on_desk;

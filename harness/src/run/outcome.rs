@@ -1,13 +1,14 @@
 //! What the report of a run says: who it is, and what the judge says of it.
 
-use std::time::SystemTime;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use crate::host::host_scale;
 use crate::judge::{JudgedStage, Outcome, StageOutcome, Verdict as Judgement, label};
 use crate::plan::Job;
 use crate::report::{Boot, CpuSeconds, Failure, Report, StageTime, Verdict};
 use crate::scenario::ServiceMode;
-use crate::script::Followed;
+use crate::script::{Followed, StageKey};
 use crate::timeline::{BoardId, Event, Power, Record};
 use crate::world::faults;
 
@@ -78,29 +79,42 @@ impl From<Outcome> for Verdict {
 /// The stages that were reached, with what the CPU did meanwhile. Times are since the board was switched on first.
 fn stage_times(
     verdict: &Judgement,
-    cpu: &[Option<CpuSeconds>],
+    cpu: &BTreeMap<StageKey, Option<CpuSeconds>>,
     records: &[Record],
 ) -> Vec<StageTime> {
-    let mut cpu = cpu.iter();
-    let power_on = |boot: u32| {
-        let of_boot = |r: &&Record| r.boot == boot && r.event == Event::Power { action: Power::On };
-        records.iter().find(of_boot).map(|r| r.at)
+    let is_on = |r: &&Record| is_start(r);
+    let power_on = |stage: &JudgedStage| {
+        let mut its = records
+            .iter()
+            .filter(|r| r.boot == stage.boot && r.board == stage.board);
+        its.find(is_on).map(|r| r.at)
     };
-    let first = power_on(0).unwrap_or_default();
+    let first = records.iter().find(is_on).map_or(Duration::ZERO, |r| r.at);
     let time = |stage: &JudgedStage| match stage.outcome {
         StageOutcome::Reached { at, took, restored } => {
-            let booted = power_on(stage.boot).unwrap_or(first);
+            let booted = power_on(stage).unwrap_or(first);
+            let key = (stage.board.clone(), stage.boot, stage.name.clone());
             Some(StageTime {
                 name: label(stage.boot, &stage.name),
                 reached: (at + booted.saturating_sub(first)).as_secs_f64(),
                 took: took.as_secs_f64(),
-                cpu: cpu.next().copied().flatten(),
+                cpu: cpu.get(&key).copied().flatten(),
                 restored,
             })
         }
         StageOutcome::NotReached | StageOutcome::NotJudged => None,
     };
     verdict.stages.iter().filter_map(time).collect()
+}
+
+/// A boot begins with it.
+fn is_start(record: &Record) -> bool {
+    matches!(
+        record.event,
+        Event::Power {
+            action: Power::On | Power::Reset
+        }
+    )
 }
 
 /// What came of each boot that began, of a run that has several. The script goes on to the next boot only when the one before did what its step
@@ -119,7 +133,7 @@ fn boots(verdict: &Judgement, of_run: Verdict, records: &[Record]) -> Vec<Boot> 
     let began = |(board, boot): &(&Option<BoardId>, u32)| {
         let is_on = |r: &Record| {
             let of_board = board.is_none() || r.board == **board;
-            of_board && r.boot == *boot && r.event == Event::Power { action: Power::On }
+            of_board && r.boot == *boot && is_start(r)
         };
         records.iter().any(is_on)
     };

@@ -1,71 +1,71 @@
-//! The board's plug: a port of the run's power distribution unit.
+//! The boards' plugs: ports of the run's power distribution unit.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::live::Live;
-use crate::console::Expectations;
-use crate::error::RunError;
-use crate::plan::Job;
+use crate::scenario::PowerStep;
 use crate::services::{PowerUnit, Switching};
 use crate::timeline::{SwitchedBy, Timeline};
 
-/// The port that the board is on.
-const PORT: u16 = 0;
 /// The least time for which a board is off: what gateways leave to a port of a real unit.
 const LEAST_OFF: Duration = Duration::from_secs(5);
 
-/// The board's plug.
-pub(super) struct Plug {
+/// The boards' plugs. Orders of the scenario's steps go to the unit like those of anybody on the LAN.
+pub(super) struct Plugs {
     unit: PowerUnit,
     switchings: mpsc::Receiver<Switching>,
+    /// The order of a step that is being carried out.
+    order: Option<AbortOnDropHandle<()>>,
+    timeline: Timeline,
 }
 
-impl Plug {
-    /// The plug of a board that is off.
-    pub(super) fn new(board: &str, timeline: &Timeline) -> Self {
-        let names = vec![board.to_owned()];
-        let (unit, switchings) = PowerUnit::start(names, LEAST_OFF, timeline.clone());
-        Self { unit, switchings }
+impl Plugs {
+    /// The plugs of boards that are off, in the order of their ports.
+    pub(super) fn new(boards: Vec<String>, timeline: &Timeline) -> Self {
+        let (unit, switchings) = PowerUnit::start(boards, LEAST_OFF, timeline.clone());
+        Self {
+            unit,
+            switchings,
+            order: None,
+            timeline: timeline.clone(),
+        }
     }
 
-    /// Switches a board on that is ready for it.
-    ///
-    /// # Errors
-    /// QEMU refuses.
-    pub(super) async fn on(&mut self, live: &Live) -> Result<(), RunError> {
-        let order = self.unit.switch(PORT, true, SwitchedBy::Step);
-        let carried_out = async {
-            let switching = self.switchings.recv().await.ok_or(RunError::Plug)?;
-            live.switch_on().await?;
-            switching.answer(Ok(()));
-            Ok(())
-        };
-        tokio::join!(order, carried_out).1
+    /// The unit, for servers on the LAN.
+    pub(super) fn unit(&self) -> PowerUnit {
+        self.unit.clone()
     }
 
-    /// Switches the board off, whatever it does, and on again after the least off time.
-    ///
-    /// # Errors
-    /// The emulator cannot be started again.
-    pub(super) async fn cycle(
-        &mut self,
-        live: Live,
-        job: &Job<'_>,
-        timeline: &Timeline,
-    ) -> Result<(Live, Expectations), RunError> {
-        let order = self.unit.cycle(PORT, SwitchedBy::Step);
-        let carried_out = async {
-            let off = self.switchings.recv().await.ok_or(RunError::Plug)?;
-            let board = live.cut().await;
-            off.answer(Ok(()));
-            let on = self.switchings.recv().await.ok_or(RunError::Plug)?;
-            let (live, expectations) = board.connect(job, timeline).await?;
-            live.switch_on().await?;
-            on.answer(Ok(()));
-            Ok((live, expectations))
+    /// Gives the unit an order, and does not wait for it: what has to be switched comes from [`switching`](Self::switching).
+    pub(super) fn order(&mut self, port: u16, power: PowerStep) {
+        let (unit, timeline) = (self.unit.clone(), self.timeline.clone());
+        let order = async move {
+            let by = SwitchedBy::Step;
+            let done = match power {
+                PowerStep::On => unit.switch(port, true, by).await,
+                PowerStep::Cycle => unit.cycle(port, by).await,
+                PowerStep::Off => unit.switch(port, false, by).await,
+                // The unit has no part in these.
+                PowerStep::Cut | PowerStep::Reset => Ok(()),
+            };
+            if let Err(error) = done {
+                timeline.note(
+                    "power",
+                    format!("a step's order was not carried out: {error}"),
+                );
+            }
         };
-        tokio::join!(order, carried_out).1
+        self.order = Some(AbortOnDropHandle::new(tokio::spawn(order)));
+    }
+
+    /// The next board that must be switched. May be dropped and called again.
+    pub(super) async fn switching(&mut self) -> Switching {
+        match self.switchings.recv().await {
+            Some(switching) => switching,
+            // The unit lives as long as this does.
+            None => std::future::pending().await,
+        }
     }
 }

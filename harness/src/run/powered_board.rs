@@ -17,7 +17,7 @@ use crate::machine::{
 };
 use crate::plan::{Nic, Start};
 use crate::shell;
-use crate::timeline::{Cursor, Event, Power, Record, Timeline};
+use crate::timeline::{Event, Power, Record, Timeline};
 use crate::usb::device::Nic as Adapter;
 use crate::usb::lan7515::{Lan7800, StoredAddress};
 use crate::usb::{self, lan9514::Lan9514};
@@ -185,18 +185,20 @@ impl Plug<'_> {
 /// QEMU's DWC2 has no core soft reset, so a kernel never sees a connect event for a device that the boot loader has used. A real
 /// controller is reset by the kernel's driver, which then finds the device anew.
 async fn hand_over(monitor: Monitor, nic: usb::Control, timeline: Timeline) {
-    let mut cursor = Cursor::default();
+    let board = timeline.board();
     let is_reset = |r: &Record| {
-        matches!(
+        let is_reset = matches!(
             r.event,
             Event::Power {
-                action: Power::GuestReset
+                action: Power::GuestReset | Power::Reset
             }
-        )
+        );
+        is_reset && r.board == board
     };
     while kernel_takes_over(&monitor).await.is_ok() {
         timeline.note("run", "a kernel runs: plugging the NIC in anew");
         nic.replug();
+        let mut cursor = timeline.end();
         timeline.wait_for(&mut cursor, is_reset).await;
     }
 }

@@ -11,7 +11,8 @@ use super::fault::{FaultTable, PlannedFault};
 use super::journal::{Assertion, AssertionTable};
 use super::registry::{Registry, RegistryTable};
 use super::services::{Services, Surroundings};
-use super::step::{Step, StepTable};
+use super::step::Step;
+use super::steps::{self, StepTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Evidence, Stage};
 use crate::input::{
@@ -43,7 +44,7 @@ pub struct Scenario {
     pub registry: Registry,
     /// Who plays the servers around the board.
     pub services: Services,
-    /// What is done with the board's power, and how far each boot goes. Without steps the board is switched on once.
+    /// What is done with the board, and what must come of it, in order. Without steps in the file the board is switched on once.
     pub steps: Vec<Step>,
     /// What goes wrong on purpose.
     pub faults: Vec<PlannedFault>,
@@ -97,9 +98,10 @@ pub(crate) struct ScenarioFile {
     firmware: Firmware,
     #[schemars(with = "Option<ExpectFile>")]
     expect: Option<Span<ExpectFile>>,
-    /// What is done with the board's power, in order. Without steps the board is switched on once.
+    /// What is done with the board, and what must come of it, in order. Without steps the board is switched on once.
     #[serde(default)]
-    step: Vec<StepTable>,
+    #[schemars(with = "Vec<StepTable>")]
+    step: Vec<Span<StepTable>>,
     #[serde(default)]
     registry: RegistryTable,
     #[schemars(with = "Option<Services>")]
@@ -333,7 +335,15 @@ impl Scenario {
             let message = "a run of several boots goes through all of them itself: leave checkpoint or [[step]] out";
             return Err(document.error_at(checkpoint.span(), message));
         }
-        let steps = Step::read_all(file.step, &stages_of_boards, document)?;
+        let steps = steps::read(
+            file.step,
+            &steps::Boards {
+                names: &[],
+                boards,
+                stages: &stages_of_boards,
+            },
+            document,
+        )?;
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
@@ -464,10 +474,14 @@ impl Scenario {
         }
     }
 
-    /// How often a run switches the board on.
+    /// How many boots a board has at most.
     #[must_use]
     pub fn boots(&self) -> u32 {
-        u32::try_from(self.steps.len()).unwrap_or(u32::MAX).max(1)
+        self.steps
+            .iter()
+            .map(|step| step.boot + 1)
+            .max()
+            .unwrap_or(1)
     }
 
     /// The stages that a run of this scenario on `board` must go through, in order.

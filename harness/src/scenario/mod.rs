@@ -1,5 +1,7 @@
 //! Scenarios: what a run does with a board and what must come of it. One TOML file each, read and checked before anything starts.
 
+mod awaited;
+mod boot_end;
 mod chaos;
 mod definition;
 mod draft;
@@ -9,9 +11,13 @@ mod journal;
 mod registry;
 mod services;
 mod step;
+mod steps;
 mod tls;
 mod trigger;
+mod typing;
 
+pub use awaited::Await;
+pub use boot_end::{BootEnd, end_of};
 pub(crate) use definition::ScenarioFile;
 pub use definition::{Boot, Scenario, Tier, Transport};
 pub use draft::draft;
@@ -20,6 +26,7 @@ pub use fault::{CardAct, CardDamage, PlannedFault};
 pub use journal::Assertion;
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
 pub use services::{Forward, ServiceMode, Services};
-pub use step::{PowerStep, Step};
+pub use step::{PowerStep, Step, WITHIN};
 pub use tls::{ClientCertificate, Refusal, ServerCertificate, ServerChain, ServerKey, Tls};
 pub use trigger::{FrameTrigger, RequestTrigger, Trigger, TriggerTable, TriggerWatch, fired};
+pub use typing::{Bracketed, Typing, bracketed};

@@ -1,82 +1,160 @@
-//! `[[step]]`: what is done with the board's power, in order. Without steps the board is switched on once.
+//! `[[step]]`: what is done with a board, and what must come of it, in order. Without steps the board is switched on once.
 //!
-//! Each step is a boot: the card, the servers, the leases and the hardware address stay as the boot before has left them.
+//! A step waits for its trigger, then switches or types, then waits for what it awaits; the next step begins when it is done. Whatever else
+//! the board does goes on meanwhile: its chain of stages, its alarms and its bounds. Card, servers, leases and hardware address stay as the
+//! boot before has left them.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::fmt;
+use std::time::Duration;
 
-use crate::board::Stage;
-use crate::input::{Document, InputError, Span};
+use super::awaited::Await;
+use super::trigger::Trigger;
+use super::typing::Typing;
+use crate::input::Pattern;
+use crate::timeline::{BoardId, Power};
 
-/// A boot of the board.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How long a step may wait for what it awaits, unless it says otherwise or awaits a stage, which has its own budget. On the reference
+/// host.
+pub const WITHIN: Duration = Duration::from_secs(60);
+
+/// A step.
+#[derive(Debug, Clone)]
 pub struct Step {
-    /// What is done with the board's power before.
-    pub power: PowerStep,
-    /// The stage that ends the step; `None` for the whole chain, or as far as `[expect]` says.
-    pub until: Option<String>,
+    /// Its board; `None` where a run has one.
+    pub board: Option<BoardId>,
+    /// Which boot of the board is under way when the step begins, counted from 0.
+    pub begins_in: u32,
+    /// Which one is after the step has switched.
+    pub boot: u32,
+    /// What is waited for before anything is done.
+    pub after: Option<Trigger>,
+    /// What is done with the board's power.
+    pub power: Option<PowerStep>,
+    /// What is typed.
+    pub send: Option<Typing>,
+    /// What must come of it.
+    pub wait: Option<Await>,
+    /// The longest wait for it.
+    pub within: Option<Duration>,
+    /// What no UART may say from the beginning of the step to the end of its boot.
+    pub never: Vec<Pattern>,
+}
+
+impl Step {
+    /// The step of a scenario that has none: the board is switched on, and goes through its chain.
+    #[must_use]
+    pub fn switch_on(board: Option<BoardId>) -> Self {
+        Self {
+            board,
+            begins_in: 0,
+            boot: 0,
+            after: None,
+            power: Some(PowerStep::On),
+            send: None,
+            wait: None,
+            within: None,
+            never: Vec::new(),
+        }
+    }
+
+    /// The step waits for what a UART says to somebody at the keyboard, to whom a prompt is nothing strange.
+    #[must_use]
+    pub fn awaits_answer(&self) -> bool {
+        matches!(
+            self.wait,
+            Some(Await::Prompt(_) | Await::Expect(_) | Await::Status(_))
+        )
+    }
+
+    /// The longest wait for what the step awaits, on the reference host; `None` where a stage's own budget bounds it.
+    #[must_use]
+    pub fn bound(&self) -> Option<Duration> {
+        match &self.wait {
+            Some(Await::Stage(_)) | None => self.within,
+            Some(_) => Some(self.within.unwrap_or(WITHIN)),
+        }
+    }
+
+    /// The boot ends with what the step awaits, and the next one follows by itself: the board resets itself, or software on the LAN has the
+    /// power distribution unit cycle it.
+    #[must_use]
+    pub fn awaits_next_boot(&self) -> bool {
+        self.awaits_power(Power::GuestReset) || self.awaits_power(Power::Off)
+    }
+
+    /// The step ends with this change of the board's power, of the board's own doing.
+    #[must_use]
+    pub fn awaits_power(&self, action: Power) -> bool {
+        use crate::board::Evidence;
+        matches!(&self.wait, Some(Await::Evidence(Evidence::Power(wanted))) if *wanted == action)
+    }
+}
+
+impl fmt::Display for Step {
+    /// What the step does, for people: `power cycle, until stage "iPXE" is reached`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        if let Some(after) = &self.after {
+            parts.push(format!("after {after}"));
+        }
+        if let Some(power) = self.power {
+            parts.push(format!("power {power}"));
+        }
+        if let Some(send) = &self.send {
+            parts.push(format!("type {:?}", send.text));
+        }
+        if let Some(wait) = &self.wait {
+            parts.push(format!("until {wait}"));
+        }
+        if parts.is_empty() {
+            parts.push("never say what must not be said".into());
+        }
+        if let Some(board) = &self.board {
+            write!(f, "{board}: ")?;
+        }
+        f.write_str(&parts.join(", "))
+    }
 }
 
 /// What is done with a board's power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PowerStep {
     /// It is switched on.
     On,
-    /// It is switched off, whatever it does at the moment, and on again after the power distribution unit's least off time.
+    /// The power distribution unit switches it off, whatever it does at the moment.
+    Off,
+    /// The mains fail: the board loses its power at once, and the power distribution unit does not know. A later `on` brings it back
+    /// without the unit's least off time.
+    Cut,
+    /// The power distribution unit switches it off, whatever it does at the moment, and on again after its least off time.
     Cycle,
+    /// The reset button is pressed: the board starts again without its power having been away.
+    Reset,
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StepTable {
-    /// What is done with the board's power.
-    #[schemars(with = "PowerStep")]
-    power: Span<PowerStep>,
-    /// The stage that ends the step. The last step has none: it goes through the whole chain, or as far as `[expect]` says.
-    #[schemars(with = "Option<String>")]
-    r#await: Option<Span<String>>,
+impl PowerStep {
+    /// A boot begins with it.
+    #[must_use]
+    pub fn begins_boot(self) -> bool {
+        matches!(self, Self::On | Self::Cycle | Self::Reset)
+    }
+
+    /// A boot ends with it.
+    #[must_use]
+    pub fn ends_boot(self) -> bool {
+        self != Self::On
+    }
 }
 
-impl Step {
-    /// Checks the steps against the stages of every board that the scenario is run on.
-    pub(super) fn read_all(
-        tables: Vec<StepTable>,
-        stages_of_boards: &[Vec<Stage>],
-        document: &Document,
-    ) -> Result<Vec<Self>, InputError> {
-        let last = tables.len().saturating_sub(1);
-        let check = |(number, table): (usize, StepTable)| {
-            let power = *table.power.get_ref();
-            let wrong = match (number, power) {
-                (0, PowerStep::Cycle) => {
-                    Some("the board is off before the first step: say power = \"on\"")
-                }
-                (1.., PowerStep::On) => {
-                    Some("the board is on since the first step: say power = \"cycle\"")
-                }
-                _ => None,
-            };
-            if let Some(message) = wrong {
-                return Err(document.error_at(table.power.span(), message));
-            }
-            if let Some(stage) = &table.r#await {
-                let name = stage.get_ref();
-                let has = |stages: &Vec<Stage>| stages.iter().any(|s| &s.name == name);
-                let message = if number == last {
-                    "the last step goes through the whole chain, or as far as [expect] says: leave await out".to_owned()
-                } else if stages_of_boards.iter().all(has) {
-                    return Ok(Self {
-                        power,
-                        until: Some(name.clone()),
-                    });
-                } else {
-                    format!("this scenario goes through no stage \"{name}\"")
-                };
-                return Err(document.error_at(stage.span(), &message));
-            }
-            Ok(Self { power, until: None })
-        };
-        tables.into_iter().enumerate().map(check).collect()
+impl fmt::Display for PowerStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Cut => "cut",
+            Self::Cycle => "cycle",
+            Self::Reset => "reset",
+        })
     }
 }

@@ -1,57 +1,54 @@
 //! Following a run from power-on to its verdict.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::time::sleep;
 
 use super::bounds::Bounds;
-use super::serial::SerialWait;
-use super::watch::{Activity, Now, Watch};
+use super::on_board::{Guest, OnBoard};
 use crate::console::Expectations;
-use crate::judge::{JudgePlan, JudgedStage, Progress, Verdict};
+use crate::judge::{Due, JudgePlan, JudgedStage, Progress, Verdict};
 use crate::report::CpuSeconds;
-use crate::timeline::{Cursor, Event, Record, StoppedBy, Timeline};
+use crate::timeline::{BoardId, Cursor, Event, Record, StoppedBy, Timeline};
 
 /// How often the clocks are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Reads the CPU time that has been used so far.
-pub(crate) type Meter = Arc<dyn Fn() -> CpuSeconds + Send + Sync>;
-
-/// What is to be known of the guest while it runs.
-pub(crate) struct Guest {
-    /// Its signs of life.
-    pub(crate) activity: Box<dyn FnMut() -> Activity + Send>,
-    /// For how long others have kept it from running so far.
-    pub(crate) starved: Box<dyn FnMut() -> Duration + Send>,
-    /// The CPU time that it has cost so far.
-    pub(crate) meter: Meter,
-}
+/// A stage of a boot of a board.
+pub(crate) type StageKey = (Option<BoardId>, u32, String);
 
 /// The script of one run.
 pub(crate) struct Script {
     timeline: Timeline,
     progress: Progress,
-    serial: SerialWait,
-    bounds: Bounds,
-    guest: Guest,
+    boards: Vec<OnBoard>,
     tick: Duration,
+    /// The CPU time of each stage that has been announced; `None` of one that another run went through.
+    cpu: BTreeMap<StageKey, Option<CpuSeconds>>,
     /// How many stages have been announced.
     announced: usize,
-    /// The CPU time of each stage.
-    cpu: Vec<Option<CpuSeconds>>,
     used: CpuSeconds,
-    served: u64,
-    lines: u64,
     cursor: Cursor,
     /// Records up to the one that decided.
     taken: usize,
-    /// Boots that have come to their ends.
-    boots_done: usize,
-    /// What the emulators of earlier boots have cost, and the present one when last looked at.
+    /// The number of the step that is done next.
+    next: usize,
+    is_stopped: bool,
+    /// What the emulators of earlier boots have cost.
     cpu_before: f64,
-    cpu_seconds: f64,
+}
+
+/// What must be done for the run to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing: it is decided.
+    Decided,
+    /// What a step does.
+    Do(Due),
+    /// This board has reset itself, as a step expected: its next boot begins.
+    Reset(Option<BoardId>),
 }
 
 /// A run that has been followed to its end.
@@ -60,7 +57,7 @@ pub(crate) struct Followed {
     /// What came of it.
     pub(crate) verdict: Verdict,
     /// The CPU time of each reached stage; `None` of one that another run went through.
-    pub(crate) cpu: Vec<Option<CpuSeconds>>,
+    pub(crate) cpu: BTreeMap<StageKey, Option<CpuSeconds>>,
     /// The CPU seconds that the emulator had used when last looked at, which is kept when it has died.
     pub(crate) cpu_seconds: f64,
     /// The records up to the one that decided.
@@ -68,30 +65,21 @@ pub(crate) struct Followed {
 }
 
 impl Script {
-    pub(crate) fn new(
-        plan: &JudgePlan,
-        timeline: Timeline,
-        expectations: Expectations,
-        bounds: Bounds,
-        guest: Guest,
-    ) -> Self {
+    /// The script of a run whose boards are off.
+    pub(crate) fn new(plan: &JudgePlan, timeline: Timeline) -> Self {
         Self {
             timeline,
             progress: Progress::new(plan),
-            serial: SerialWait::new(expectations),
-            bounds,
-            used: (guest.meter)(),
-            guest,
+            boards: Vec::new(),
             tick: TICK,
+            cpu: BTreeMap::new(),
             announced: 0,
-            cpu: Vec::new(),
-            served: 0,
-            lines: 0,
+            used: CpuSeconds::default(),
             cursor: Cursor::default(),
             taken: 0,
-            boots_done: 0,
+            next: 0,
+            is_stopped: false,
             cpu_before: 0.0,
-            cpu_seconds: 0.0,
         }
     }
 
@@ -101,17 +89,49 @@ impl Script {
         Self { tick, ..self }
     }
 
-    /// Follows the run until it is decided, or until a boot has come to its end and another one must follow: `true`. `ended` completes
-    /// with the emulator's last words when it has ended by itself, `stop` when the run must end.
-    pub(crate) async fn follow(
+    /// A board is on: these are its part of the timeline, its serial ports, its bounds and its signs of life.
+    pub(crate) fn switched_on(
         &mut self,
-        ended: impl Future<Output = String>,
-        stop: impl Future<Output = StoppedBy>,
-    ) -> bool {
-        tokio::pin!(ended, stop);
-        let (mut has_ended, mut is_stopped) = (false, false);
-        let mut watch = None;
-        let (mut looked, mut starved) = (None, Duration::ZERO);
+        timeline: Timeline,
+        expectations: Expectations,
+        bounds: Bounds,
+        guest: Guest,
+    ) {
+        self.switched_off(timeline.board().as_ref());
+        let board = OnBoard::new(timeline, expectations, bounds, guest);
+        if self.boards.is_empty() && self.cpu.is_empty() {
+            self.used = board.meter();
+        }
+        self.boards.push(board);
+    }
+
+    /// A board is off.
+    pub(crate) fn switched_off(&mut self, board: Option<&BoardId>) {
+        let gone = |on: &mut OnBoard| on.board.as_ref() == board;
+        for mut on in self.boards.extract_if(.., gone) {
+            on.look_at_clocks();
+            self.cpu_before += on.cpu_seconds;
+        }
+    }
+
+    /// A board that is on has been started again.
+    pub(crate) fn started_again(&mut self, board: Option<&BoardId>) {
+        let mut boards = self.boards.iter_mut();
+        if let Some(on) = boards.find(|on| on.board.as_ref() == board) {
+            on.begin_boot();
+        }
+    }
+
+    /// The first step is being done already.
+    pub(crate) fn first_step_is_done(&mut self) {
+        self.next = 1;
+    }
+
+    /// Follows the run until it is decided, or until something must be done. `stop` completes when the run must end. May be dropped and
+    /// called again.
+    pub(crate) async fn follow(&mut self, stop: impl Future<Output = StoppedBy>) -> Next {
+        tokio::pin!(stop);
+        let mut looked = None;
         loop {
             let mut cursor = self.cursor;
             for record in self.timeline.read(&mut cursor) {
@@ -124,89 +144,103 @@ impl Script {
             // Not before: what a checkpoint's run went through comes in one piece with the record that says so.
             self.announce();
             if self.progress.is_decided() {
-                return false;
+                return Next::Decided;
             }
-            if self.progress.boots_done() > self.boots_done {
-                self.boots_done = self.progress.boots_done();
-                return true;
+            if let Some(board) = self.progress.take_reset() {
+                return Next::Reset(board);
+            }
+            if let Some(due) = self.progress.due()
+                && due.number >= self.next
+            {
+                self.next = due.number + 1;
+                return Next::Do(due);
+            }
+            if self.cursor != self.timeline.end() {
+                // The announcement of a stage may be what a step waits for.
+                continue;
             }
             let wall = self.timeline.elapsed();
             if looked.is_none_or(|looked| wall >= looked + self.tick) {
                 looked = Some(wall);
-                starved = (self.guest.starved)();
-                self.cpu_seconds = (self.guest.meter)().qemu.max(self.cpu_seconds);
+                self.boards.iter_mut().for_each(OnBoard::look_at_clocks);
             }
-            let now = Now { wall, starved };
-            let activity = Activity {
-                served: self.served,
-                lines: self.lines,
-                ..(self.guest.activity)()
-            };
-            let watch = watch.get_or_insert_with(|| Watch::new(self.bounds.clone(), now, activity));
-            if let Some(event) = watch.look(now, activity, &self.progress) {
-                self.timeline.emit(event);
+            if self.look(wall) {
                 continue;
             }
-            let pattern = self.progress.awaited();
-            let pattern = pattern
-                .and_then(|stage| SerialWait::pattern_of(&stage.evidence, self.progress.nonce()));
+            let elapses = self.progress.elapses();
+            let tick = elapses.map_or(self.tick, |at| self.tick.min(at.saturating_sub(wall)));
             let mut next = self.cursor;
+            let progress = &self.progress;
+            let boards = self.boards.iter_mut().map(|on| {
+                let board = on.board.clone();
+                Box::pin(async move { on.wait(progress.of(board.as_ref())).await })
+            });
+            let mut boards: Vec<_> = boards.collect();
+            let any = async {
+                match boards.is_empty() {
+                    true => std::future::pending().await,
+                    false => select_all(boards.iter_mut()).await.0,
+                }
+            };
             tokio::select! {
                 biased;
-                by = &mut stop, if !is_stopped => {
-                    is_stopped = true;
+                by = &mut stop, if !self.is_stopped => {
+                    self.is_stopped = true;
                     self.timeline.emit(Event::Stopped { by });
                 }
                 _ = self.timeline.wait_for(&mut next, |_| true) => {}
-                () = self.serial.wait(pattern.as_ref()) => {}
-                words = &mut ended, if !has_ended => {
-                    has_ended = true;
-                    self.timeline.emit(Event::EmulatorEnded { words });
-                }
-                () = sleep(self.tick) => {}
+                () = any => {}
+                () = sleep(tick) => {}
             }
         }
     }
 
-    /// The board begins its next boot: these are its serial ports and its signs of life.
-    pub(crate) fn next_boot(&mut self, expectations: Expectations, guest: Guest) {
-        self.cpu_before += (self.guest.meter)().qemu.max(self.cpu_seconds);
-        self.cpu_seconds = 0.0;
-        self.serial = SerialWait::new(expectations);
-        self.used = (guest.meter)();
-        self.guest = guest;
+    /// Puts onto the timeline what only a clock can notice; `false` if there is nothing.
+    fn look(&mut self, wall: Duration) -> bool {
+        if self.progress.elapses().is_some_and(|at| wall >= at) {
+            self.timeline
+                .note("script", "the time that a step waits for has passed");
+            return true;
+        }
+        for on in &mut self.boards {
+            let board = on.board.clone();
+            if let Some(event) = on.look(wall, self.progress.of(board.as_ref())) {
+                on.timeline.emit(event);
+                return true;
+            }
+        }
+        false
     }
 
     /// What came of the run.
-    pub(crate) fn finish(self) -> Followed {
+    pub(crate) fn finish(mut self) -> Followed {
         let mut records = self.timeline.snapshot();
         records.truncate(self.taken);
         let end = self.timeline.elapsed();
-        let cpu_seconds = (self.guest.meter)().qemu.max(self.cpu_seconds);
+        self.boards.iter_mut().for_each(OnBoard::look_at_clocks);
+        let now: f64 = self.boards.iter().map(|on| on.cpu_seconds).sum();
         Followed {
             verdict: self.progress.finish(end),
             cpu: self.cpu,
-            cpu_seconds: self.cpu_before + cpu_seconds,
+            cpu_seconds: self.cpu_before + now,
             records,
         }
     }
 
     fn take(&mut self, record: &Record) {
-        let is_served = matches!(
-            record.event,
-            Event::Request(_)
-                | Event::Tls(_)
-                | Event::Answer(_)
-                | Event::Lease { .. }
-                | Event::Dns { .. }
-                | Event::Ntp { .. }
-        );
-        self.served += u64::from(is_served);
-        self.lines += u64::from(matches!(record.event, Event::Serial { .. }));
-        self.progress.take(record);
-        for alarm in self.progress.take_alarms() {
-            self.timeline.emit(alarm);
+        for on in &mut self.boards {
+            on.take(record);
         }
+        self.progress.take(record);
+        for (board, alarm) in self.progress.take_alarms() {
+            self.emit(board.as_ref(), alarm);
+        }
+    }
+
+    /// Puts an event of a board onto the timeline.
+    fn emit(&self, board: Option<&BoardId>, event: Event) {
+        let on = self.boards.iter().find(|on| on.board.as_ref() == board);
+        on.map_or(&self.timeline, |on| &on.timeline).emit(event);
     }
 
     /// Says which stages have been reached since the last time.
@@ -214,20 +248,44 @@ impl Script {
         if self.progress.count() == self.announced {
             return;
         }
-        let reached = self.progress.reached();
-        let now = (self.guest.meter)();
-        for JudgedStage { name, outcome, .. } in reached.into_iter().skip(self.announced) {
+        self.announced = self.progress.count();
+        let now = self.meter();
+        for stage in self.progress.reached() {
+            let JudgedStage {
+                board,
+                boot,
+                name,
+                outcome,
+            } = stage;
             let Some((at, restored)) = outcome.reached() else {
                 continue;
             };
-            self.announced += 1;
-            if restored {
-                self.cpu.push(None);
+            let key = (board.clone(), boot, name.clone());
+            if self.cpu.contains_key(&key) {
                 continue;
             }
-            self.timeline.emit(Event::Stage { name, reached: at });
-            self.cpu.push(Some(now - self.used));
+            if restored {
+                self.cpu.insert(key, None);
+                continue;
+            }
+            self.emit(board.as_ref(), Event::Stage { name, reached: at });
+            self.cpu.insert(key, Some(now - self.used));
             self.used = now;
         }
+    }
+
+    /// The CPU time that the run has cost so far.
+    fn meter(&self) -> CpuSeconds {
+        let meters = self.boards.iter().map(OnBoard::meter);
+        let mut all = CpuSeconds {
+            qemu: self.cpu_before,
+            harness: self.used.harness,
+        };
+        for meter in meters {
+            all.qemu += meter.qemu;
+            // Each knows the one harness.
+            all.harness = meter.harness;
+        }
+        all
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 
@@ -46,7 +47,10 @@ fn plan(chain: &str) -> JudgePlan {
             layers: vec!["sha256:11".into()],
             alarms: crate::alarm::Alarms::default(),
             harmless: Vec::new(),
+            expected_alarms: Vec::new(),
+            expected_power: Vec::new(),
         }],
+        steps: Vec::new(),
         journal: Vec::new(),
         has_one_nonce: false,
     }
@@ -80,9 +84,10 @@ fn scene(chain: &str) -> Scene {
         activity: Box::new(Activity::default),
         starved: Box::new(|| Duration::ZERO),
         meter: Arc::new(CpuSeconds::default),
+        ended: std::future::pending().boxed(),
     };
-    let script = Script::new(&plan, timeline.clone(), expectations, bounds(60), guest)
-        .with_tick(Duration::from_millis(20));
+    let mut script = Script::new(&plan, timeline.clone()).with_tick(Duration::from_millis(20));
+    script.switched_on(timeline.clone(), expectations, bounds(60), guest);
     Scene {
         uart,
         timeline,
@@ -96,9 +101,9 @@ fn scene(chain: &str) -> Scene {
 impl Scene {
     /// Follows the run; what the judge says of its record afterwards is the same.
     async fn follow(self) -> Followed {
-        let never = (std::future::pending(), std::future::pending());
         let mut script = self.script;
-        assert!(!script.follow(never.0, never.1).await);
+        let next = script.follow(std::future::pending()).await;
+        assert_eq!(next, Next::Decided);
         let followed = script.finish();
         assert_eq!(judge(&self.plan, &followed.records), followed.verdict);
         assert_eq!(
@@ -169,11 +174,21 @@ async fn stages_of_all_kinds_are_announced_in_order() {
 async fn the_end_of_the_emulator_and_a_stop_are_events() {
     let chain = serial("login", "login:");
     let Scene {
+        uart: _uart,
         mut script,
         timeline,
+        _folder: folder,
         ..
     } = scene(&chain);
-    let ended = std::future::ready("Bus error".to_owned());
+    let guest = Guest {
+        activity: Box::new(Activity::default),
+        starved: Box::new(|| Duration::ZERO),
+        meter: Arc::new(CpuSeconds::default),
+        ended: std::future::ready("Bus error".to_owned()).boxed(),
+    };
+    let (ours, _board) = UnixStream::pair().unwrap();
+    let (_console, expectations) = Console::start(vec![ours], folder.path(), &timeline).unwrap();
+    script.switched_on(timeline.clone(), expectations, bounds(60), guest);
     timeline.emit(Event::Power { action: Power::On });
     let stop = async {
         let has_ended = |r: &Record| matches!(r.event, Event::EmulatorEnded { .. });
@@ -182,7 +197,7 @@ async fn the_end_of_the_emulator_and_a_stop_are_events() {
             .await;
         StoppedBy::Signal
     };
-    assert!(!script.follow(ended, stop).await);
+    assert_eq!(script.follow(stop).await, Next::Decided);
     let finding = script.finish().verdict.finding.unwrap();
     assert!(
         finding.cause.ends_with("stopped by a signal"),
@@ -216,7 +231,7 @@ fn watched(chain: &str, seconds: &[(u64, u64, u64)]) -> Vec<String> {
     seconds
         .iter()
         .filter_map(|(wall, console, starved)| {
-            let event = watch.look(now(*wall, *starved), activity(*console), &progress)?;
+            let event = watch.look(now(*wall, *starved), activity(*console), progress.of(None))?;
             Some(match event {
                 Event::Silence {
                     since_power_on: true,
@@ -288,6 +303,7 @@ async fn a_prompt_that_stands_still_does_not_feed_the_watch() {
             }),
             starved: Box::new(|| Duration::ZERO),
             meter: Arc::new(CpuSeconds::default),
+            ended: std::future::pending().boxed(),
         };
         let folder = tempfile::tempdir().unwrap();
         let (ours, _theirs) = UnixStream::pair().unwrap();
@@ -298,14 +314,11 @@ async fn a_prompt_that_stands_still_does_not_feed_the_watch() {
             silence: Duration::from_secs(60),
             whole: Duration::from_secs(60),
         };
-        Script::new(
-            &scene.plan,
-            scene.timeline.clone(),
-            expectations,
-            Bounds::new(&limits, 1.0),
-            guest,
-        )
-        .with_tick(Duration::from_millis(20))
+        let mut script =
+            Script::new(&scene.plan, scene.timeline.clone()).with_tick(Duration::from_millis(20));
+        let bounds = Bounds::new(&limits, 1.0);
+        script.switched_on(scene.timeline.clone(), expectations, bounds, guest);
+        script
     };
     let timeline = scene.timeline.clone();
     let notes = async {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bounds::Bounds;
-use crate::judge::Progress;
+use crate::judge::OfBoard;
 use crate::timeline::{Bound, BudgetClock, Event, HostTrouble};
 
 /// Bytes that a guest may write to its serial ports in a run: more than 115,200 baud can carry in 20 minutes.
@@ -85,12 +85,13 @@ impl Watch {
         &mut self,
         now: Now,
         activity: Activity,
-        progress: &Progress,
+        progress: OfBoard<'_>,
     ) -> Option<Event> {
         if activity != self.activity {
             (self.activity, self.alive) = (activity, now);
         }
-        if progress.count() != self.count {
+        // While somebody types at the board, its next stage is not due.
+        if progress.count() != self.count || progress.is_talked_to() {
             (self.count, self.awaited) = (progress.count(), now);
         }
         self.flood(activity)
@@ -137,7 +138,7 @@ impl Watch {
     }
 
     /// Bounds of the judgement, which are of the wall clock.
-    fn bound(&self, now: Now, progress: &Progress) -> Option<Event> {
+    fn bound(&self, now: Now, progress: OfBoard<'_>) -> Option<Event> {
         let due = progress.deadlines(self.bounds.scale()).into_iter();
         let (of, until) = due
             .filter(|(_, until)| *until <= now.wall)
@@ -153,7 +154,7 @@ impl Watch {
         })
     }
 
-    fn budget(&self, now: Now, progress: &Progress) -> Option<Event> {
+    fn budget(&self, now: Now, progress: OfBoard<'_>) -> Option<Event> {
         let used_up = |of, bound: Duration, since: Now| {
             let wall = now.wall.saturating_sub(since.wall);
             Bounds::is_over(bound, now.had_since(since), wall).then_some(Event::Budget {

@@ -16,7 +16,9 @@ use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::plan::{Parts, ProvisionedImage};
 use crate::scenario::{Boot, Forward, Scenario, ServiceMode, Transport};
-use crate::services::{DataRoot, Journal, Secrets, Server, forward};
+use crate::services::{
+    DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu,
+};
 use crate::timeline::{Event, ServiceId, Timeline};
 
 /// The private network, as CONTRACTS has it.
@@ -35,6 +37,13 @@ const SCRATCH_PORT: u16 = 9000;
 /// The scratch space's name.
 const SCRATCH_NAME: &str = "s3.farm.example";
 
+/// The power distribution unit.
+const POWER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 50);
+/// The port of its binary protocol.
+const POWER_PORT: u16 = 9191;
+/// Its name.
+const POWER_NAME: &str = "pdu.farm.example";
+
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
@@ -47,7 +56,8 @@ pub(crate) struct Network {
     plan: FaultPlan,
     /// What decrypts the connections to the servers.
     pub(crate) secrets: Secrets,
-    _servers: Vec<Server>,
+    servers: Vec<Server>,
+    timeline: Timeline,
 }
 
 impl Network {
@@ -133,7 +143,8 @@ impl Network {
             boots: servers.boots(),
             layers,
             plan,
-            _servers: running,
+            servers: running,
+            timeline: timeline.clone(),
             lan,
             secrets,
         })
@@ -163,6 +174,22 @@ impl Doors<'_> {
         let listener = self.lan.listen(address, to.port.unwrap_or(usual))?;
         let journal = Journal::new(service, self.timeline.clone());
         Ok(forward(listener, to.forwarded, journal))
+    }
+}
+
+impl Network {
+    /// Puts the power distribution unit onto the LAN, by its binary protocol and by HTTP: software under test can switch boards.
+    ///
+    /// # Errors
+    /// Its ports are taken.
+    pub(crate) fn serve_power(&mut self, unit: &PowerUnit) -> Result<(), RunError> {
+        let journal = Journal::new(ServiceId::Power, self.timeline.clone());
+        let binary = self.lan.listen(POWER, POWER_PORT)?;
+        self.servers
+            .push(serve_pdu(binary, unit.clone(), journal.clone()));
+        let http = self.lan.listen(POWER, 80)?;
+        self.servers.push(serve(http, unit.router(), journal));
+        Ok(())
     }
 }
 
@@ -202,7 +229,7 @@ fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> 
     let names = std::iter::once((boot.server.as_str(), boot_server))
         .chain(registries::addresses(&scenario.registry))
         .chain(NTP_NAMES.iter().map(|name| (*name, NTP)))
-        .chain([(SCRATCH_NAME, SCRATCH)])
+        .chain([(SCRATCH_NAME, SCRATCH), (POWER_NAME, POWER)])
         .chain(names_of_forwarded(scenario, boot_server));
     // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
     let script = format!(

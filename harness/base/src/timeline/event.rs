@@ -53,6 +53,13 @@ pub enum Event {
         /// What was typed.
         text: String,
     },
+    /// What was typed into a UART did not come back from the board.
+    NotRepeated {
+        /// Index in the board's order.
+        uart: u8,
+        /// What was typed.
+        text: String,
+    },
     /// The USB NIC was plugged, unplugged, or changed its state.
     Usb {
         /// What happened to the device.
@@ -225,6 +232,8 @@ pub enum Bound {
     Stage(String),
     /// The run as a whole.
     Run,
+    /// What a step of the scenario waits for, by the step's number, counted from 1.
+    Step(usize),
     /// The wait for the proofs that a scenario expects.
     Proofs,
     /// The time for which an expected refusal must hold.
@@ -276,6 +285,9 @@ pub enum Power {
     On,
     /// Power was taken away by the plug.
     Off,
+    /// The board starts again without its power having been away: the reset button was pressed, or the guest has reset it as a step
+    /// expects. A new boot begins.
+    Reset,
     /// The guest reset the board.
     GuestReset,
     /// The guest powered the board off.

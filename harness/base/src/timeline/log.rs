@@ -76,6 +76,18 @@ impl Timeline {
         self.boot.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The board that this handle is of; `None` where a run has one.
+    #[must_use]
+    pub fn board(&self) -> Option<BoardId> {
+        self.board.clone()
+    }
+
+    /// The place behind everything that has been recorded.
+    #[must_use]
+    pub fn end(&self) -> Cursor {
+        Cursor(self.len())
+    }
+
     /// The boot that is under way, counted from 0.
     #[must_use]
     pub fn boot(&self) -> u32 {

@@ -24,6 +24,7 @@ mod error;
 mod fragments;
 mod frame;
 mod host;
+mod kind;
 mod lock;
 mod network;
 mod ntp;
@@ -38,6 +39,7 @@ mod udp;
 
 pub use config::{Boot, Config, Dhcp, FileForArchitecture, Subnet};
 pub use error::Error;
+pub use kind::kinds_of;
 pub use network::Lan;
 pub use ntp::Clock;
 pub use observe::{Direction, Observed, Statistics};

@@ -81,11 +81,21 @@ async fn order(
     Path(port): Path<u16>,
     Json(order): Json<Order>,
 ) -> Response {
-    let done = match order.state {
-        Wanted::On => unit.switch(port, true, SwitchedBy::Http).await,
-        Wanted::Off => unit.switch(port, false, SwitchedBy::Http).await,
-        Wanted::Cycle => unit.cycle(port, SwitchedBy::Http).await,
-    };
+    // A client may be the very board that loses its power: the order outlives its connection.
+    let carried_out = tokio::spawn({
+        let unit = unit.clone();
+        async move {
+            match order.state {
+                Wanted::On => unit.switch(port, true, SwitchedBy::Http).await,
+                Wanted::Off => unit.switch(port, false, SwitchedBy::Http).await,
+                Wanted::Cycle => unit.cycle(port, SwitchedBy::Http).await,
+            }
+        }
+    });
+    let done = carried_out.await.unwrap_or_else(|_| {
+        let reason = "the order was given up".into();
+        Err(PowerError::Failed { port, reason })
+    });
     answer(done.and_then(|()| unit.describe(port)))
 }
 
@@ -147,6 +157,15 @@ mod tests {
         502 port 2 could not be switched: no such board
         404 there is no port 7: the power distribution unit has ports 0 to 2
         "#);
+        // A client that leaves does not leave the board off.
+        let order = Request::put("/ports/0")
+            .header("content-type", "application/json")
+            .body(Body::from(r#"{"state":"on"}"#))
+            .unwrap();
+        let answer = tokio::time::timeout(std::time::Duration::ZERO, router.clone().oneshot(order));
+        assert!(answer.await.is_err());
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(unit.read(0).unwrap().1, OutletState::On);
         let nonsense = ask(Method::PUT, "/ports/1", r#"{"state":"half"}"#).await;
         assert!(nonsense.starts_with("422 "), "{nonsense}");
         assert_eq!(unit.read(1).unwrap().1, OutletState::Off);

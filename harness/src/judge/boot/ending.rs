@@ -120,11 +120,14 @@ impl BootProgress {
         let why = match action {
             Power::GuestReset => "the board has reset itself",
             Power::GuestShutdown => "the board has powered itself off",
-            Power::On | Power::Off | Power::Exited => return,
+            Power::On | Power::Off | Power::Reset | Power::Exited => return,
         };
+        if self.plan.expected_power.contains(&action) {
+            return;
+        }
         match (&self.plan.end, self.awaited()) {
             // The chain is at its end, and the last words are awaited already.
-            (EndPlan::Chain { .. }, None) => {}
+            (EndPlan::Chain { .. } | EndPlan::Open, None) => {}
             // A refused board may try again.
             (EndPlan::Expected { .. }, None) if action == Power::GuestReset => {}
             (EndPlan::Expected { .. }, None) => {
@@ -175,6 +178,8 @@ impl BootProgress {
                 );
             }
             Bound::LastWords => self.end_of_last_words(),
+            // The judgement of the steps takes it.
+            Bound::Step(_) => {}
             Bound::Proofs | Bound::Refusal | Bound::Reason => {}
         }
     }
@@ -185,6 +190,30 @@ impl BootProgress {
             let why = why.into();
             self.stopped = Some(Stop { at, class, why });
         }
+    }
+
+    /// A step ends the boot. That is how it should end, where its plan says so.
+    pub(in crate::judge) fn interrupt(&mut self) {
+        if self.decision.is_none() && matches!(self.plan.end, EndPlan::Open) {
+            self.decision = Some(Decision::Passed);
+        }
+    }
+
+    /// A step of this boot has not come to what it must.
+    pub(in crate::judge) fn fail_step(&mut self, at: Duration, why: &str) {
+        if matches!(self.decision, Some(Decision::Failed(_))) {
+            return;
+        }
+        let cause = self.with_reason(why);
+        self.decision = Some(Decision::Failed(Finding {
+            class: self.traces.class(),
+            cause,
+            at,
+            stage_reached: self.reached().pop().map(|stage| stage.name),
+            awaited: None,
+            waited: at.saturating_sub(self.last),
+            advice: self.reason.as_ref().map(|reason| reason.alarm.advice()),
+        }));
     }
 
     /// There are no more records, and nothing has decided.

@@ -2,12 +2,44 @@
 
 use std::time::Duration;
 
+use super::super::evidence::Context;
 use super::super::plan::EndPlan;
 use super::super::verdict::{JudgedStage, StageOutcome};
 use super::{BootProgress, Decision, GoneBy};
 use crate::report::Ending;
+use crate::timeline::{BoardId, Event};
 
 impl BootProgress {
+    /// The board, and which boot of it this is.
+    pub(in crate::judge) fn identity(&self) -> (Option<&BoardId>, u32) {
+        (self.plan.board.as_ref(), self.plan.boot)
+    }
+
+    /// The stage of this name has been reached.
+    pub(in crate::judge) fn has_reached(&self, name: &str) -> bool {
+        let mut stages = self.plan.stages.iter().zip(&self.gone_by);
+        stages.any(|(s, g)| s.name == name && matches!(g, GoneBy::Reached { .. }))
+    }
+
+    /// The console has raised the alarm of this name.
+    pub(in crate::judge) fn has_heard(&self, alarm: &str) -> bool {
+        self.heard.contains(alarm)
+    }
+
+    /// What evidence depends on besides the event, which this boot has taken.
+    pub(in crate::judge) fn context_of(&self, event: &Event) -> Context<'_> {
+        let in_container = match event {
+            Event::Serial { uart, .. } => self.section.is_open(*uart),
+            _ => false,
+        };
+        self.context(in_container)
+    }
+
+    /// Whether somebody types at the board now, whose prompts are nothing strange then.
+    pub(in crate::judge) fn set_talked_to(&mut self, is_talked_to: bool) {
+        self.is_talked_to = is_talked_to;
+    }
+
     /// How many stages have been reached.
     pub(in crate::judge) fn count(&self) -> usize {
         let reached = |g: &&GoneBy| matches!(g, GoneBy::Reached { .. });

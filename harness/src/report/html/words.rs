@@ -67,6 +67,7 @@ fn power_text(action: Power) -> &'static str {
     match action {
         Power::On => "power on",
         Power::Off => "plug pulled",
+        Power::Reset => "the board starts again",
         Power::GuestReset => "the board reset itself",
         Power::GuestShutdown => "the board powered itself off",
         Power::Exited => "the emulator ended",

@@ -259,10 +259,9 @@ impl Machine {
         self.process.pid()
     }
 
-    /// Waits until QEMU has ended by itself; returns the end of what it said on standard error.
-    pub async fn ended(&self) -> String {
-        self.process.ended().await;
-        self.process.last_words()
+    /// Waits until QEMU has ended by itself; returns the end of what it said on standard error. The wait does not keep it running.
+    pub fn ended(&self) -> impl Future<Output = String> + Send + use<> {
+        self.process.end()
     }
 }
 

@@ -77,15 +77,15 @@ impl Process {
 
     /// Waits until the process has ended.
     pub(super) async fn ended(&self) -> ExitStatus {
-        let mut ended = self.ended.clone();
-        loop {
-            if let Some(status) = *ended.borrow_and_update() {
-                return status;
-            }
-            if ended.changed().await.is_err() {
-                // The parent thread always reports before it ends, unless it panicked.
-                return ExitStatus::from_raw(-1);
-            }
+        end(self.ended.clone()).await
+    }
+
+    /// The same, with the last lines of its standard error, for whoever does not hold the process.
+    pub(super) fn end(&self) -> impl Future<Output = String> + Send + use<> {
+        let (ended, stderr) = (self.ended.clone(), self.stderr.clone());
+        async move {
+            end(ended).await;
+            last_words(&stderr)
         }
     }
 
@@ -109,11 +109,27 @@ impl Process {
 
     /// The last lines of its standard error.
     pub(super) fn last_words(&self) -> String {
-        let text = std::fs::read(&self.stderr).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(10)..].join("\n")
+        last_words(&self.stderr)
     }
+}
+
+async fn end(mut ended: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
+    loop {
+        if let Some(status) = *ended.borrow_and_update() {
+            return status;
+        }
+        if ended.changed().await.is_err() {
+            // The parent thread always reports before it ends, unless it panicked.
+            return ExitStatus::from_raw(-1);
+        }
+    }
+}
+
+fn last_words(stderr: &Path) -> String {
+    let text = std::fs::read(stderr).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
 impl Drop for Process {

@@ -1,0 +1,226 @@
+//! What lasts for the whole run: the network, the boards with their cards, and the working files. Boards are switched on and off in it.
+
+use std::fs;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::boot_files::{BootFiles, Source};
+use super::in_run::BoardInRun;
+use crate::checkpoint::{Checkpoint, Restored, Slot, Writer};
+use crate::console::Expectations;
+use crate::error::RunError;
+use crate::evidence::keep_bucket;
+use crate::folder::RunFolder;
+use crate::mac::Mac;
+use crate::plan::{Job, ProvisionedImage};
+use crate::scenario::{ClientCertificate, Scenario};
+use crate::scratch::{self, Scratch};
+use crate::timeline::{BoardId, Timeline};
+use crate::world::{Network, SCRATCH, Trust};
+
+/// The card, which holds a private key, and other working files of a run, in the run's folder.
+const WORK: &str = RunFolder::WORK;
+
+/// Everything around the boards of a run, and the boards. Dropping it pulls all plugs and removes the working files.
+pub(super) struct Around {
+    pub(super) network: Network,
+    pub(super) boards: Vec<BoardInRun>,
+    restored: Option<Restored>,
+    /// What the first boot of the first board goes on from.
+    checkpoint: Option<Checkpoint>,
+    /// Where the first board is kept for other runs, and the key of the run's authority.
+    writes: Option<(Slot, String)>,
+    writer: Option<AbortOnDropHandle<()>>,
+    work: Scratch,
+}
+
+impl Around {
+    /// Makes the run's folder, provisions the cards, starts the network. The boards are off.
+    ///
+    /// # Errors
+    /// The run cannot take place; nothing is left running.
+    pub(super) fn start(job: &Job<'_>, timeline: &Timeline) -> Result<Self, RunError> {
+        let in_folder = |source| RunError::Folder {
+            path: job.folder.clone(),
+            source,
+        };
+        RunFolder::create(&job.folder).map_err(in_folder)?;
+        if let Some(runs) = job.folder.parent() {
+            scratch::sweep(scratch::entries(runs).map(|run| run.join(WORK)));
+        }
+        let scratch = Scratch::create(job.folder.join(WORK), job.keep).map_err(in_folder)?;
+        let work = scratch.path();
+        let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
+        fs::write(job.folder.join(RunFolder::IDENTITY), identity).map_err(in_folder)?;
+
+        let image = job.parts.provisioned.as_ref();
+        let scenario = &scenario_of(job)?;
+        let slot = Slot::of(job);
+        let checkpoint = slot.as_ref().map(Slot::find).transpose()?.flatten();
+        let (mac, trust) = match &checkpoint {
+            Some(checkpoint) => {
+                checkpoint.begin(timeline);
+                let trust = Trust::of_authority(checkpoint.authority_key(), scenario)?;
+                (checkpoint.mac(), trust)
+            }
+            None => {
+                let mac = job.extras.mac.map_or_else(|| random_mac(job), Ok)?;
+                (mac, Trust::generate(scenario, &[])?)
+            }
+        };
+        let trust = trust.with_client_certificate_of(image);
+        let source = Source {
+            board: job.board,
+            parts: job.parts,
+            start: &job.start,
+            scenario,
+            trust: &trust,
+            mac,
+        };
+        let files = BootFiles::prepare(&source, checkpoint.as_ref(), work, timeline)?;
+        for (assertion, _) in scenario.assertions().filter(|(_, can_be)| !can_be) {
+            let of = assertion.service();
+            let text = format!(
+                "not checked, since nobody sees the requests of a forwarded {of} server: {}",
+                assertion.says
+            );
+            timeline.note("journal", text);
+        }
+        let of_scripts = job.board.with_header(files.header_uart());
+        let network = Network::start(scenario, &of_scripts, job.parts, &trust, mac, work, timeline)?;
+        let board = BoardInRun::new(job.board.clone(), timeline.clone(), mac, files);
+        Ok(Self {
+            network,
+            boards: vec![board],
+            restored: checkpoint.as_ref().map(Checkpoint::restored),
+            writes: slot
+                .filter(|_| checkpoint.is_none())
+                .map(|slot| (slot, trust.authority.key_pem())),
+            checkpoint,
+            writer: None,
+            work: scratch,
+        })
+    }
+
+    /// What another run went through in place of this one, if one did.
+    pub(super) fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
+    }
+
+    /// The place of a board.
+    ///
+    /// # Errors
+    /// The run has no such board.
+    pub(super) fn place(&self, board: Option<&BoardId>) -> Result<usize, RunError> {
+        let place = self.boards.iter().position(|b| b.id().as_ref() == board);
+        place.ok_or(RunError::Plug)
+    }
+
+    /// Starts the emulator of a board's next boot. It does not run yet.
+    ///
+    /// # Errors
+    /// The emulator cannot be started.
+    pub(super) async fn connect(
+        &mut self,
+        place: usize,
+        job: &Job<'_>,
+    ) -> Result<Expectations, RunError> {
+        let board = self.boards.get_mut(place).ok_or(RunError::Plug)?;
+        let checkpoint = self.checkpoint.take();
+        if board.has_booted() {
+            self.network.boots.next();
+        }
+        let expectations = board
+            .connect(job, &self.network, checkpoint.as_ref())
+            .await?;
+        if let (Some((slot, authority_key)), Some(on)) = (self.writes.take(), &board.on) {
+            let writer = Writer {
+                slot,
+                monitor: on.machine.monitor().clone(),
+                timeline: board.timeline.clone(),
+                mac: board.mac,
+                authority_key,
+                card: board.files.overlay().to_owned(),
+                run: job.folder.clone(),
+            };
+            self.writer = Some(writer.start());
+        }
+        Ok(expectations)
+    }
+
+    /// Switches a board on whose emulator has been started, or lets it go on from where it stood.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn switch_on(&self, place: usize) -> Result<(), RunError> {
+        let board = self.boards.get(place).ok_or(RunError::Plug)?;
+        Ok(board.switch_on().await?)
+    }
+
+    /// A board starts again without its power having been away. `button`: the reset button is pressed.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn start_again(&mut self, place: usize, button: bool) -> Result<(), RunError> {
+        let board = self.boards.get_mut(place).ok_or(RunError::Plug)?;
+        self.network.boots.next();
+        Ok(board.start_again(button).await?)
+    }
+
+    /// Takes a board's power away; everything around it stays. `mains`: without the power distribution unit.
+    pub(super) async fn cut(&mut self, place: usize, mains: bool) {
+        self.writer = None;
+        if let Some(board) = self.boards.get_mut(place) {
+            board.cut(mains).await;
+        }
+    }
+
+    /// Pulls all plugs, stops the network, and removes the working files unless they are to be kept. What the guests put into their bucket
+    /// stays in the run's folder.
+    ///
+    /// # Errors
+    /// The guests' files cannot be kept; everything is down all the same.
+    pub(super) async fn shut_down(mut self) -> std::io::Result<()> {
+        self.writer = None;
+        for board in &mut self.boards {
+            board.cut(false).await;
+        }
+        drop(self.network);
+        let scratch = self.work.path().join(SCRATCH);
+        let run = self.work.path().parent();
+        let kept = run.map_or(Ok(()), |run| keep_bucket(&scratch, run));
+        drop(self.work);
+        kept
+    }
+}
+
+/// A hardware address with the board's vendor prefix.
+fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
+    let [a, b, c]: [u8; 3] = rand::random();
+    let text = format!("{}:{a:02x}:{b:02x}:{c:02x}", job.board.nic.oui);
+    text.parse().map_err(|_| RunError::Oui {
+        board: job.board.name.to_string(),
+        oui: job.board.nic.oui.clone(),
+    })
+}
+
+/// The scenario, with the boot server that an image names.
+fn scenario_of(job: &Job<'_>) -> Result<Scenario, RunError> {
+    let mut scenario = job.scenario.clone();
+    if let Some(image) = &job.parts.provisioned {
+        if image.transport() != scenario.boot.transport {
+            return Err(RunError::Transport {
+                scenario: scenario.name.to_string(),
+            });
+        }
+        if let ProvisionedImage::Https { server, .. } = image {
+            if scenario.tls.client != ClientCertificate::Valid {
+                return Err(RunError::ClientCertificate {
+                    scenario: scenario.name.to_string(),
+                });
+            }
+            scenario.boot.server = server.host().into();
+        }
+    }
+    Ok(scenario)
+}

@@ -1,0 +1,228 @@
+//! What a board starts with, each time that it is switched on: its card, and what the firmware stage made of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::powered_board::{Boot, PoweredBoard};
+use crate::board::Board;
+use crate::cable::impaired;
+use crate::checkpoint::Checkpoint;
+use crate::console::Expectations;
+use crate::error::RunError;
+use crate::image::boot::device_tree::{self, DeviceTreeEdits};
+use crate::image::boot::{self as firmware, HeaderUart};
+use crate::image::config_txt::Hardware;
+use crate::image::provision;
+use crate::image::script::{BootSource, Identity};
+use crate::image::source;
+use crate::mac::Mac;
+use crate::machine::create_overlay;
+use crate::plan::{Job, Parts, ProvisionedImage, Start};
+use crate::scenario::{Scenario, Transport};
+use crate::timeline::{Event, Timeline};
+use crate::world::{Network, Trust, damage_card};
+
+/// What a board starts with.
+pub(super) struct BootFiles {
+    kernel: PathBuf,
+    device_tree: PathBuf,
+    initrd: Option<PathBuf>,
+    /// The card as it was provisioned, and what the board has written to it since.
+    card: PathBuf,
+    overlay: PathBuf,
+    /// What the firmware stage says of itself.
+    firmware: Event,
+    /// What the firmware has put on the header.
+    uart: HeaderUart,
+}
+
+/// What a board's files are made of.
+pub(super) struct Source<'a> {
+    pub(super) board: &'a Board,
+    pub(super) parts: &'a Parts,
+    pub(super) start: &'a Start,
+    pub(super) scenario: &'a Scenario,
+    pub(super) trust: &'a Trust,
+    pub(super) mac: Mac,
+}
+
+impl BootFiles {
+    /// Provisions the card of a board, and lets the firmware stage read it. The files go to `work`.
+    pub(super) fn prepare(
+        source: &Source<'_>,
+        checkpoint: Option<&Checkpoint>,
+        work: &Path,
+        timeline: &Timeline,
+    ) -> Result<Self, RunError> {
+        let Source {
+            board,
+            parts,
+            start,
+            scenario,
+            trust,
+            mac,
+        } = *source;
+        let in_folder = |source| RunError::Folder {
+            path: work.into(),
+            source,
+        };
+        let image = parts.provisioned.as_ref();
+        let card = work.join("card.img");
+        provision_card(parts, scenario, trust, &card)?;
+        damage_card(&card, scenario, timeline)?;
+        let overlay = work.join("card.qcow2");
+        match checkpoint {
+            Some(checkpoint) => checkpoint.copy_card(&overlay)?,
+            None => create_overlay(&card, &overlay)?,
+        }
+        let hardware = Hardware {
+            model: board.firmware.model,
+            serial: u32::from_be_bytes([0, mac.0[3], mac.0[4], mac.0[5]]),
+        };
+        let handover = firmware::start(&card, &hardware, work)?;
+        if checkpoint.is_none() {
+            for note in &handover.notes {
+                timeline.note("firmware", note);
+            }
+        }
+        if checkpoint.is_none() && handover.uart == HeaderUart::Pl011 {
+            let text = "the overlay puts the PL011 on the header: Linux gets ttyAMA0, and what the mini UART says cannot be seen on a board";
+            timeline.note("firmware", text);
+        }
+        // With a boot server of the user's own, all of this is tested.
+        let untested = image.filter(|_| scenario.services.boot.is_played());
+        for untested in untested.map(ProvisionedImage::untested).unwrap_or_default() {
+            timeline.note("image", format!("not tested: {untested}"));
+        }
+        let device_tree = work.join("board.dtb");
+        let tree = fs::read(&handover.device_tree).map_err(in_folder)?;
+        let edits = DeviceTreeEdits {
+            cores: Some(board.machine.enabled_cores as usize),
+            bootargs: handover.cmdline.clone(),
+            mac: (!scenario.firmware.leaves_address_out).then_some(mac.0),
+            revision: board.firmware.revision,
+            ..DeviceTreeEdits::default()
+        };
+        let tree = device_tree::edit(&tree, &edits)?;
+        fs::write(&device_tree, tree).map_err(in_folder)?;
+        let initrd = work.join("initrd");
+        if let Start::Direct { .. } = start {
+            let mut bytes = fs::read(&parts.initramfs).map_err(in_folder)?;
+            bytes.extend_from_slice(&trust.archive(&scenario.registry)?);
+            fs::write(&initrd, bytes).map_err(in_folder)?;
+        }
+        Ok(Self {
+            kernel: match start {
+                Start::Card => handover.kernel.clone(),
+                Start::Direct { .. } => parts.kernel.clone(),
+            },
+            device_tree,
+            initrd: match start {
+                Start::Card => handover.initramfs.clone(),
+                Start::Direct { .. } => Some(initrd),
+            },
+            card,
+            overlay,
+            firmware: Event::Firmware {
+                kernel: handover.kernel_name.clone(),
+                device_tree: handover.device_tree_name.clone(),
+            },
+            uart: handover.uart,
+        })
+    }
+
+    /// The card as it was provisioned.
+    pub(super) fn card(&self) -> &Path {
+        &self.card
+    }
+
+    /// What the board has written to its card since, over the card.
+    pub(super) fn overlay(&self) -> &Path {
+        &self.overlay
+    }
+
+    /// What the firmware has put on the header.
+    pub(super) fn header_uart(&self) -> HeaderUart {
+        self.uart
+    }
+
+    /// What the firmware stage says of itself.
+    pub(super) fn firmware(&self) -> &Event {
+        &self.firmware
+    }
+
+    /// Starts the emulator with them, and connects console and NIC.
+    pub(super) async fn connect(
+        &self,
+        job: &Job<'_>,
+        board: &Board,
+        mac: Mac,
+        network: &Network,
+        checkpoint: Option<&Checkpoint>,
+        timeline: &Timeline,
+    ) -> Result<(PoweredBoard, Expectations), RunError> {
+        let faults = network.faults();
+        let wire = match faults.has_cable() {
+            true => impaired(network.lan.attach(), faults.clone()),
+            false => network.lan.attach(),
+        };
+        if checkpoint.is_none() {
+            timeline.emit(self.firmware.clone());
+        }
+        let boot = Boot {
+            kernel: &self.kernel,
+            device_tree: &self.device_tree,
+            start: &job.start,
+            card: &self.overlay,
+            card_base: &self.card,
+            initrd: self.initrd.as_deref(),
+            gdb: job.extras.gdb,
+            checkpoint,
+        };
+        PoweredBoard::connect(
+            board,
+            &job.parts.qemu,
+            &boot,
+            mac,
+            wire,
+            &job.folder,
+            timeline,
+        )
+        .await
+    }
+}
+
+/// Makes the run's card: a prebuilt image gets an identity of its own, or none where DHCP says what to boot; one that was
+/// provisioned already is left as it is, but trusts the run's CA in place of its own, unless its boot server is one outside of the run.
+fn provision_card(
+    parts: &Parts,
+    scenario: &Scenario,
+    trust: &Trust,
+    card: &Path,
+) -> Result<(), RunError> {
+    let image = source::open(&parts.image)?;
+    let authority = trust.authority.certificate_der();
+    if scenario.services.boot.forward().is_some() && scenario.boot.transport == Transport::Https {
+        // Its own trust decides.
+        return match &parts.provisioned {
+            Some(_) => Ok(image.save(card, 0o600)?),
+            None => Err(RunError::NotProvisioned),
+        };
+    }
+    let boot = match (&parts.provisioned, scenario.boot.transport) {
+        (Some(ProvisionedImage::Https { .. }), _) => {
+            return Ok(provision::replace_trust(&image, authority, card)?);
+        }
+        (Some(ProvisionedImage::Dhcp), _) => return Ok(image.save(card, 0o600)?),
+        (None, Transport::Https) => BootSource::Https {
+            server: format!("https://{}", scenario.boot.server).parse()?,
+            identity: trust.client.as_ref().map(|client| Identity {
+                certificate: client.certificate_der().to_vec(),
+                private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
+            }),
+            trusted_ca: authority.to_vec(),
+        },
+        (None, Transport::Http | Transport::Tftp) => BootSource::Dhcp,
+    };
+    Ok(provision::provision(&image, &boot, None, card)?)
+}

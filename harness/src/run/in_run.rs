@@ -1,0 +1,211 @@
+//! A board of a run: off or on, with what it starts with and what is left of it when it is off.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::FutureExt;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::boot_files::BootFiles;
+use super::powered_board::PoweredBoard;
+use super::thresholds::Thresholds;
+use crate::board::Board;
+use crate::checkpoint::Checkpoint;
+use crate::console::{Console, Expectations};
+use crate::error::RunError;
+use crate::evidence::full_disk;
+use crate::host::{Starvation, cpu_seconds, own_core};
+use crate::mac::Mac;
+use crate::machine::MachineError;
+use crate::plan::Job;
+use crate::report::CpuSeconds;
+use crate::script::{Activity, Guest};
+use crate::timeline::{BoardId, Event, Power, Timeline};
+use crate::usb;
+use crate::world::Network;
+
+/// A board of a run.
+pub(super) struct BoardInRun {
+    pub(super) board: Board,
+    /// Its part of the timeline.
+    pub(super) timeline: Timeline,
+    pub(super) mac: Mac,
+    pub(super) files: BootFiles,
+    /// What it is while it has power.
+    pub(super) on: Option<PoweredBoard>,
+    /// How often it has been connected.
+    boots: u32,
+    /// The mains have failed: the power distribution unit does not know.
+    was_cut: bool,
+    /// It stands where another run had brought it, and is not to be started.
+    goes_on: bool,
+    /// What is counted for the triggers of this boot.
+    thresholds: Option<Thresholds>,
+}
+
+impl BoardInRun {
+    /// A board that is off, and never was on.
+    pub(super) fn new(board: Board, timeline: Timeline, mac: Mac, files: BootFiles) -> Self {
+        Self {
+            board,
+            timeline,
+            mac,
+            files,
+            on: None,
+            boots: 0,
+            was_cut: false,
+            goes_on: false,
+            thresholds: None,
+        }
+    }
+
+    /// Its name among several.
+    pub(super) fn id(&self) -> Option<BoardId> {
+        self.timeline.board()
+    }
+
+    /// What people call it: its name among several, or what kind of board it is.
+    pub(super) fn name(&self) -> String {
+        let id = self.id();
+        id.map_or_else(|| self.board.name.to_string(), |id| id.to_string())
+    }
+
+    /// The mains have failed, and it is off.
+    pub(super) fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+
+    /// Starts the emulator of its next boot, or of one that goes on from a checkpoint. It does not run yet.
+    ///
+    /// # Errors
+    /// The emulator cannot be started.
+    pub(super) async fn connect(
+        &mut self,
+        job: &Job<'_>,
+        network: &Network,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Result<Expectations, RunError> {
+        self.begin_boot();
+        let connected =
+            self.files
+                .connect(job, &self.board, self.mac, network, checkpoint, &self.timeline);
+        let (on, expectations) = connected.await?;
+        self.thresholds = Some(Thresholds::watch(
+            &job.scenario.steps,
+            &network.lan,
+            self.mac,
+            on.machine.monitor(),
+            &self.timeline,
+        ));
+        self.on = Some(on);
+        self.was_cut = false;
+        self.goes_on = checkpoint.is_some();
+        Ok(expectations)
+    }
+
+    /// Switches it on when its emulator has been started, or lets it go on from where it stood.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn switch_on(&self) -> Result<(), MachineError> {
+        match &self.on {
+            Some(on) if self.goes_on => on.machine.resume().await,
+            Some(on) => on.machine.power_on().await,
+            None => Ok(()),
+        }
+    }
+
+    /// It has been connected before.
+    pub(super) fn has_booted(&self) -> bool {
+        self.boots > 0
+    }
+
+    fn begin_boot(&mut self) {
+        if self.boots > 0 {
+            self.timeline.begin_next_boot();
+        }
+        self.boots += 1;
+    }
+
+    /// It starts again without its power having been away: a new boot begins. `button`: by the reset button, otherwise it has done so
+    /// itself.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn start_again(&mut self, button: bool) -> Result<(), MachineError> {
+        self.begin_boot();
+        self.timeline.emit(self.files.firmware().clone());
+        let action = Power::Reset;
+        self.timeline.emit(Event::Power { action });
+        match &self.on {
+            Some(on) if button => on.machine.reset().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes its power away, if it has any.
+    pub(super) async fn cut(&mut self, mains: bool) {
+        self.thresholds = None;
+        if let Some(on) = self.on.take() {
+            on.machine.power_off().await;
+            // What is still in the sockets belongs to the record. The NIC's port of the switch goes with them.
+            on.console.finish().await;
+            self.was_cut = mains;
+        }
+    }
+
+    /// Its signs of life; `None` if it is off. Needs a tokio runtime.
+    pub(super) fn guest(&self, folder: &Path) -> Option<Guest> {
+        let on = self.on.as_ref()?;
+        let qemu = on.machine.pid();
+        let meter = move || CpuSeconds {
+            qemu: cpu_seconds(qemu),
+            harness: cpu_seconds(std::process::id()),
+        };
+        let mut starvation = Starvation::of(qemu, own_core());
+        let (words, folder) = (on.machine.ended(), folder.to_owned());
+        let timeline = self.timeline.clone();
+        let ended = async move {
+            let words = words.await;
+            if let Some(full) = full_disk(&folder) {
+                timeline.emit(full);
+            }
+            words
+        };
+        Some(Guest {
+            activity: activity(&on.console, on.nic.clone()),
+            starved: Box::new(move || starvation.total()),
+            meter: Arc::new(meter),
+            ended: ended.boxed(),
+        })
+    }
+}
+
+/// Reads a guest's signs of life: nothing that the harness does makes them grow. Needs a tokio runtime.
+pub(super) fn activity(
+    console: &Console,
+    nic: usb::Control,
+) -> Box<dyn FnMut() -> Activity + Send> {
+    let bytes = Arc::new(AtomicU64::new(0));
+    let (count, mut from_board) = (Arc::clone(&bytes), console.subscribe());
+    tokio::spawn(async move {
+        loop {
+            match from_board.recv().await {
+                Ok(chunk) => count.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed),
+                Err(RecvError::Lagged(chunks)) => count.fetch_add(chunks, Ordering::Relaxed),
+                Err(RecvError::Closed) => return,
+            };
+        }
+    });
+    Box::new(move || {
+        let statistics = nic.statistics();
+        Activity {
+            console: bytes.load(Ordering::Relaxed),
+            frames: statistics.frames_from_guest + statistics.frames_to_guest,
+            sent: statistics.bytes_from_guest,
+            lines: 0,
+            served: 0,
+        }
+    })
+}

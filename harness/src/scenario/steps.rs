@@ -1,0 +1,289 @@
+//! Reading `[[step]]` tables, and checking that they make a story: a board is switched on before it is typed at, and off before it is
+//! switched on again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::awaited::{Await, AwaitTable};
+use super::boot_end::{BootEnd, end_of};
+use super::step::{PowerStep, Step};
+use super::trigger::TriggerTable;
+use super::typing::Typing;
+use crate::board::{Board, Stage};
+use crate::input::{Document, InputError, Pattern, Span, duration};
+use crate::timeline::BoardId;
+
+/// The most steps of a scenario, those that `times` makes included.
+const MOST: usize = 1000;
+
+/// A step: it waits for `after`, then switches or types, then waits for what must come of it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepTable {
+    /// The board, by its name in `[board.NAME]`; only where there are several.
+    #[schemars(with = "Option<BoardId>")]
+    board: Option<Span<BoardId>>,
+    /// What is waited for before anything is done, in the boot that is under way.
+    #[schemars(with = "Option<TriggerTable>")]
+    after: Option<Span<TriggerTable>>,
+    /// What is done with the board's power. Without `after` the boot that is under way first comes to its end: to the stage that its last
+    /// step awaits, or through the whole chain.
+    #[schemars(with = "Option<PowerStep>")]
+    power: Option<Span<PowerStep>>,
+    /// What is typed.
+    #[schemars(with = "Option<Typing>")]
+    send: Option<Span<Typing>>,
+    /// What is waited for. The last boot goes through the whole chain besides, or as far as `[expect]` says.
+    #[schemars(with = "Option<AwaitTable>")]
+    r#await: Option<Span<AwaitTable>>,
+    /// What a UART must say, as a line or as a prompt. The echo of what has been typed does not count.
+    #[schemars(with = "Option<Pattern>")]
+    expect: Option<Span<Pattern>>,
+    /// The status with which the command must end that `send` types at a shell.
+    #[schemars(with = "Option<i32>")]
+    status: Option<Span<i32>>,
+    /// The longest wait for `await`, `expect` or `status`, on the reference host; 60 s by default, for a stage its own budget.
+    #[serde(default, deserialize_with = "StepTable::optional")]
+    #[schemars(with = "Option<duration::Text>")]
+    within: Option<Duration>,
+    /// What no UART may say from the beginning of the step to the end of its boot.
+    never: Option<Pattern>,
+    /// How often the step is done, one time after the other; once by default.
+    #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
+    times: Option<Span<u32>>,
+}
+
+impl StepTable {
+    fn optional<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        duration::deserialize(deserializer).map(Some)
+    }
+}
+
+/// The boards of a scenario: their names, if there are several, and what each may be.
+pub(super) struct Boards<'a> {
+    pub(super) names: &'a [BoardId],
+    pub(super) boards: &'a [&'a Board],
+    pub(super) stages: &'a [Vec<Stage>],
+}
+
+/// How a board stands before a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    is_on: bool,
+    /// It has been switched on, so many times.
+    boots: u32,
+    /// The number of the step that did, for people.
+    since: usize,
+}
+
+impl Standing {
+    fn boot(self) -> u32 {
+        self.boots.saturating_sub(1)
+    }
+}
+
+/// Reads the steps of a scenario. Without tables each board is switched on once.
+pub(super) fn read(
+    tables: Vec<Span<StepTable>>,
+    boards: &Boards<'_>,
+    document: &Document,
+) -> Result<Vec<Step>, InputError> {
+    if tables.is_empty() {
+        return Ok(match boards.names {
+            [] => vec![Step::switch_on(None)],
+            names => names
+                .iter()
+                .cloned()
+                .map(|n| Step::switch_on(Some(n)))
+                .collect(),
+        });
+    }
+    let mut steps = Vec::new();
+    let mut standing: BTreeMap<Option<BoardId>, Standing> = BTreeMap::new();
+    let mut last = 0..0;
+    for (number, table) in (1..).zip(tables) {
+        let place = table.span();
+        let times = table.get_ref().times.clone();
+        let (once, power_at) = read_one(table, boards, document)?;
+        let count = match &times {
+            None => 1,
+            Some(times) if (1..=1000).contains(times.get_ref()) => *times.get_ref() as usize,
+            Some(times) => {
+                let message = "a step is done 1 to 1000 times";
+                return Err(document.error_at(times.span(), message));
+            }
+        };
+        if steps.len() + count > MOST {
+            let message = format!("a scenario has at most {MOST} steps: leave some out");
+            return Err(document.error_at(place, &message));
+        }
+        for _ in 0..count {
+            let stands = standing.entry(once.board.clone()).or_default();
+            let step = follow(once.clone(), stands, number).map_err(|message| {
+                document.error_at(power_at.clone().unwrap_or(place.clone()), &message)
+            })?;
+            steps.push(step);
+        }
+        last = place;
+    }
+    let is_whole = |step: &Step| end_of(&steps, step.board.as_ref(), step.boot) == BootEnd::Whole;
+    if !steps.iter().any(is_whole) {
+        let message = "steps end each boot before its chain is through, so nothing proves that the container has run: let the last boot end by itself";
+        return Err(document.error_at(last, message));
+    }
+    Ok(steps)
+}
+
+/// Numbers the boots of a step, and looks whether the board can do what it says.
+fn follow(step: Step, stands: &mut Standing, number: usize) -> Result<Step, String> {
+    let begins_in = stands.boot();
+    match step.power {
+        Some(PowerStep::On) if stands.is_on => {
+            return Err(format!(
+                "the board is on since step {}: say power = \"cycle\"",
+                stands.since
+            ));
+        }
+        Some(power) if power != PowerStep::On && !stands.is_on => {
+            return Err(if stands.boots == 0 {
+                "the board is off before the first step: say power = \"on\"".into()
+            } else {
+                format!(
+                    "the board is off since step {}: say power = \"on\"",
+                    stands.since
+                )
+            });
+        }
+        None if !stands.is_on => {
+            return Err("the board is off: let a step before say power = \"on\"".into());
+        }
+        Some(PowerStep::On) if step.after.is_some() => {
+            return Err("a board that is off does nothing to wait for: leave `after` out".into());
+        }
+        _ => {}
+    }
+    if let Some(power) = step.power {
+        stands.is_on = power.begins_boot();
+        stands.boots += u32::from(power.begins_boot());
+        stands.since = number;
+    }
+    let boot = stands.boot();
+    if step.awaits_next_boot() {
+        stands.boots += 1;
+    }
+    Ok(Step {
+        begins_in,
+        boot,
+        ..step
+    })
+}
+
+/// A step as its table says it, and where it switches.
+fn read_one(
+    table: Span<StepTable>,
+    boards: &Boards<'_>,
+    document: &Document,
+) -> Result<(Step, Option<std::ops::Range<usize>>), InputError> {
+    let place = table.span();
+    let StepTable {
+        board,
+        after,
+        power,
+        send,
+        r#await,
+        expect,
+        status,
+        within,
+        never,
+        times: _,
+    } = table.into_inner();
+    let wrong = |span: std::ops::Range<usize>, message: &str| Err(document.error_at(span, message));
+    match &board {
+        Some(board) if !boards.names.contains(board.get_ref()) => {
+            let names: Vec<_> = boards.names.iter().map(ToString::to_string).collect();
+            let message = match &*names {
+                [] => {
+                    "this scenario has one board: leave `board` out, or name boards in [board.NAME]"
+                        .into()
+                }
+                names => format!(
+                    "there is no [board.{}]; there is: {}",
+                    board.get_ref(),
+                    names.join(", ")
+                ),
+            };
+            return wrong(board.span(), &message);
+        }
+        None if !boards.names.is_empty() => {
+            return wrong(place, "say which board this step is of: board = \"…\"");
+        }
+        _ => {}
+    }
+    if let (Some(_), Some(send)) = (&power, &send) {
+        return wrong(
+            send.span(),
+            "a step either switches the board or types: make two of it",
+        );
+    }
+    let others = [
+        r#await.as_ref().map(Span::span),
+        expect.as_ref().map(Span::span),
+        status.as_ref().map(Span::span),
+    ];
+    let mut others = others.into_iter().flatten();
+    if let (Some(_), Some(second)) = (others.next(), others.next()) {
+        return wrong(
+            second,
+            "a step waits for one thing: say one of await, expect and status",
+        );
+    }
+    if let Some(status) = &status
+        && !send.as_ref().is_some_and(|send| send.get_ref().enter)
+    {
+        return wrong(
+            status.span(),
+            "say in send which command must end with this status",
+        );
+    }
+    let wait = match (r#await, expect, status) {
+        (Some(table), _, _) => {
+            let span = table.span();
+            let checked = table.into_inner().check(boards.boards, boards.stages);
+            Some(checked.map_err(|message| document.error_at(span, &message))?)
+        }
+        (_, Some(pattern), _) => Some(Await::Expect(pattern.into_inner())),
+        (_, _, Some(status)) => Some(Await::Status(status.into_inner())),
+        (None, None, None) => None,
+    };
+    if within.is_some() && wait.is_none() {
+        return wrong(
+            place,
+            "within bounds a wait: say await, expect or status, or leave it out",
+        );
+    }
+    if power.is_none() && send.is_none() && wait.is_none() && never.is_none() {
+        return wrong(
+            place,
+            "this step does nothing: say power, send, await, expect or never",
+        );
+    }
+    let after = after.map(|after| TriggerTable::check(after, boards.stages, document));
+    let power_at = power.as_ref().map(Span::span);
+    let step = Step {
+        board: board.map(Span::into_inner),
+        begins_in: 0,
+        boot: 0,
+        after: after.transpose()?,
+        power: power.map(Span::into_inner),
+        send: send.map(Span::into_inner),
+        wait,
+        within,
+        never: never.into_iter().collect(),
+    };
+    Ok((step, power_at))
+}
