@@ -206,7 +206,7 @@ impl BootProgress {
         }
         let cause = self.with_reason(why);
         self.decision = Some(Decision::Failed(Finding {
-            class: self.traces.class(),
+            class: Class::Board,
             cause,
             at,
             stage_reached: self.reached().pop().map(|stage| stage.name),
