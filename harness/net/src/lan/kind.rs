@@ -34,8 +34,12 @@ fn of_ipv4(packet: &[u8]) -> Vec<FrameKind> {
         _ => return Vec::new(),
     };
     let mut kinds = vec![transport];
-    let is_first = packet.get(6..8).is_some_and(|b| b[0] & 0x1f == 0 && b[1] == 0);
-    let ports = packet.get(header..).and_then(|rest| rest.first_chunk::<4>());
+    let is_first = packet
+        .get(6..8)
+        .is_some_and(|b| b[0] & 0x1f == 0 && b[1] == 0);
+    let ports = packet
+        .get(header..)
+        .and_then(|rest| rest.first_chunk::<4>());
     let Some([a, b, c, d]) = ports.filter(|_| is_first) else {
         return kinds;
     };
