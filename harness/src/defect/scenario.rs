@@ -25,7 +25,7 @@ impl Defect {
         table.insert("title".into(), self.title.clone().into());
         table.insert("boards".into(), vec![board.name.to_string()].into());
         if !self.script.is_empty() {
-            let mut script = base.boot.script;
+            let mut script = spelled_out(&base);
             for (find, put) in &self.script {
                 script = script.replace(find, put);
             }
@@ -47,6 +47,15 @@ impl Defect {
     }
 }
 
+/// The boot script with its variables in it.
+fn spelled_out(scenario: &Scenario) -> String {
+    let mut script = scenario.boot.script.clone();
+    for (name, value) in &scenario.boot.variables {
+        script = script.replace(&format!("${{{name}}}"), value);
+    }
+    script
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +74,7 @@ mod tests {
             let base = Scenario::read_from(&library, &base, &board).unwrap();
             for (find, _) in &defect.script {
                 let name = &defect.name;
-                assert!(base.boot.script.contains(find), "{name}: no \"{find}\"");
+                assert!(spelled_out(&base).contains(find), "{name}: no \"{find}\"");
             }
             let scenario = defect.scenario(&library, folder.path(), &board);
             match (&defect.expect, scenario) {

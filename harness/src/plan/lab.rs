@@ -140,12 +140,24 @@ impl Lab {
             );
         }
         let is_known = |power: PowerStep| matches!(power, PowerStep::On | PowerStep::Cycle);
-        if scenario.steps.iter().any(|step| !step.power.is_none_or(is_known)) {
+        if scenario
+            .steps
+            .iter()
+            .any(|step| !step.power.is_none_or(is_known))
+        {
             return Some("its steps do more with the power than to switch it on and to cycle it");
         }
-        let counts = |trigger: &Trigger| matches!(trigger, Trigger::Frames(_) | Trigger::Written(_));
-        if scenario.steps.iter().filter_map(|s| s.after.as_ref()).any(counts) {
-            return Some("a step waits for a count of frames or of written bytes, and nobody counts them");
+        let counts =
+            |trigger: &Trigger| matches!(trigger, Trigger::Frames(_) | Trigger::Written(_));
+        if scenario
+            .steps
+            .iter()
+            .filter_map(|s| s.after.as_ref())
+            .any(counts)
+        {
+            return Some(
+                "a step waits for a count of frames or of written bytes, and nobody counts them",
+            );
         }
         if scenario.firmware.leaves_address_out {
             return Some(

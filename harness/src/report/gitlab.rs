@@ -82,7 +82,7 @@ mod tests {
         let text = section(&Attempts::once(passed, "f".into()), 0);
         let head = text.lines().next().unwrap();
         assert!(
-            head.contains("shakedown_0\r") && head.ends_with("failed: it said    panic"),
+            head.contains("shakedown_0\r") && head.ends_with("failed: it said \\r  panic"),
             "{head:?}"
         );
         assert!(text.contains("class         board"), "{text}");

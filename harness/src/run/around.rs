@@ -87,7 +87,15 @@ impl Around {
             timeline.note("journal", text);
         }
         let of_scripts = job.board.with_header(files.header_uart());
-        let network = Network::start(scenario, &of_scripts, job.parts, &trust, mac, work, timeline)?;
+        let network = Network::start(
+            scenario,
+            &of_scripts,
+            job.parts,
+            &trust,
+            mac,
+            work,
+            timeline,
+        )?;
         let board = BoardInRun::new(job.board.clone(), timeline.clone(), mac, files);
         Ok(Self {
             network,

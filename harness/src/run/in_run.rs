@@ -87,9 +87,14 @@ impl BoardInRun {
         checkpoint: Option<&Checkpoint>,
     ) -> Result<Expectations, RunError> {
         self.begin_boot();
-        let connected =
-            self.files
-                .connect(job, &self.board, self.mac, network, checkpoint, &self.timeline);
+        let connected = self.files.connect(
+            job,
+            &self.board,
+            self.mac,
+            network,
+            checkpoint,
+            &self.timeline,
+        );
         let (on, expectations) = connected.await?;
         self.thresholds = Some(Thresholds::watch(
             &job.scenario.steps,

@@ -610,19 +610,19 @@ mod tests {
             registry("mirror = { host = \"http://mirror\" }"),
         ];
         insta::assert_snapshot!(errors.join("\n"), @r#"
-        scenarios/s.toml:23:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
+        scenarios/s.toml:25:8: unknown variant `kerberos`, expected one of `none`, `token`, `login`, `wrong-login`
           | auth = "kerberos"
           |        ^^^^^^^^^^
-        scenarios/s.toml:23:44: Retry-After has whole seconds: write "1s" or more
+        scenarios/s.toml:25:44: Retry-After has whole seconds: write "1s" or more
           | rate_limit = { requests = 1, retry_after = "500ms" }
           |                                            ^^^^^^^
-        scenarios/s.toml:23:13: the first byte cannot be the last: write "1" or more
+        scenarios/s.toml:25:13: the first byte cannot be the last: write "1" or more
           | break_off = "0"
           |             ^^^
-        scenarios/s.toml:23:19: "auth.docker.io" is not the name of another host than docker.io
+        scenarios/s.toml:25:19: "auth.docker.io" is not the name of another host than docker.io
           | mirror = { host = "auth.docker.io" }
           |                   ^^^^^^^^^^^^^^^^
-        scenarios/s.toml:23:19: "http://mirror" is not the name of another host than docker.io
+        scenarios/s.toml:25:19: "http://mirror" is not the name of another host than docker.io
           | mirror = { host = "http://mirror" }
           |                   ^^^^^^^^^^^^^^^
         "#);

@@ -16,9 +16,7 @@ use crate::lan::{self, Lan};
 use crate::mac::Mac;
 use crate::plan::{Parts, ProvisionedImage};
 use crate::scenario::{Boot, Forward, Scenario, ServiceMode, Transport};
-use crate::services::{
-    DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu,
-};
+use crate::services::{DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu};
 use crate::timeline::{Event, ServiceId, Timeline};
 
 /// The private network, as CONTRACTS has it.
