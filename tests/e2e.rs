@@ -20,7 +20,9 @@ use shakedown_harness::image::script::{BootSource, Identity};
 use shakedown_harness::image::{provision, source};
 use shakedown_harness::plan::{Extras, Job, Start};
 use shakedown_harness::report::html::PAGE_FILE;
-use shakedown_harness::report::{Report, Verdict, ending_text, failure_text, journal_text};
+use shakedown_harness::report::{
+    Report, Verdict, ending_text, failure_text, journal_text, limitations_text,
+};
 use shakedown_harness::run::run;
 use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::services::Authority;
@@ -67,7 +69,15 @@ fn main() -> Result<ExitCode> {
             if scenario.name == CHECKPOINT_SCENARIO {
                 add("checkpoint", checkpoint_trial, Tier::Smoke);
             }
-            add(&scenario.name, trial, scenario.tier);
+            add(&scenario.name, trial, scenario.tier.max(board.tier));
+        }
+        for lacking in &scenario.lacking {
+            let name = format!("{}::{}", scenario.name, lacking.board);
+            let why = lacking.to_string();
+            // What a board cannot do is not passed, even by those who run what is ignored.
+            let trial = Trial::test(name, move || Err(Failed::from(why)));
+            let kind = format!("lacks {}: {}", lacking.capability, lacking.because);
+            trials.push(trial.with_kind(kind).with_ignored_flag(true));
         }
     }
     Ok(libtest_mimic::run(&arguments, trials).exit_code())
@@ -247,7 +257,10 @@ fn boot(scenario: &Scenario, board: &Board, kit: &Kit, name: &str, again: String
             }
             Ok(())
         }
-        (Some(failure), _) => bail!("{}", failure_text(&report, failure)),
+        (Some(failure), _) => {
+            let limitations = limitations_text([&report]);
+            bail!("{}{limitations}", failure_text(&report, failure))
+        }
         (None, verdict) => bail!("{verdict:?} without a reason"),
     }
 }

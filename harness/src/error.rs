@@ -85,6 +85,24 @@ pub enum RunError {
     /// The firmware stage is stuck, as the real firmware would be.
     #[error(transparent)]
     Firmware(#[from] crate::image::boot::FirmwareError),
+    /// The emulated firmware's variables could not be set.
+    #[error("{}: {source}", path.display())]
+    Variables {
+        /// The template of the variables.
+        path: PathBuf,
+        /// What is wrong.
+        source: crate::image::edk2_variables::Edk2Error,
+    },
+    /// A file that the board's definition names is not among the parts of the run.
+    #[error(
+        "the board starts with {path} of the package set {set}, which is not among the parts of this run"
+    )]
+    NoPart {
+        /// The package set.
+        set: String,
+        /// The file.
+        path: String,
+    },
     /// The device tree could not be edited.
     #[error(transparent)]
     DeviceTree(#[from] crate::image::boot::device_tree::DeviceTreeError),
@@ -121,11 +139,14 @@ impl RunError {
             Self::Broken(_) | Self::Image(_) | Self::Firmware(_) | Self::DeviceTree(_) => {
                 Class::Image
             }
-            Self::Machine(_) | Self::BadCheckpoint { .. } => Class::Emulator,
+            Self::Machine(_) | Self::BadCheckpoint { .. } | Self::Variables { .. } => {
+                Class::Emulator
+            }
             Self::Services(_) | Self::Lan(_) => Class::Server,
             Self::Stopped(_)
             | Self::Folder { .. }
             | Self::Damage { .. }
+            | Self::NoPart { .. }
             | Self::Plug
             | Self::Desk(_)
             | Self::NotOnDesk { .. }

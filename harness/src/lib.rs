@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod defect;
 mod error;
 pub mod evidence;
+mod firmware;
 pub mod host;
 pub mod judge;
 pub mod plan;
@@ -26,10 +27,10 @@ mod testing;
 pub mod world;
 
 pub use shakedown_base::{
-    Untrusted, digest, fault, fingerprint, folder, input, mac, scratch, shell, timeline, untrusted,
-    untrusted_json, untrusted_lines, wire,
+    Untrusted, architecture, digest, fault, fingerprint, folder, input, mac, scratch, shell,
+    timeline, untrusted, untrusted_json, untrusted_lines, wire,
 };
 pub use shakedown_image::{self as image, boot, cpio, survey};
-pub use shakedown_net::{fault as cable, lan, pcapng, usb};
+pub use shakedown_net::{fault as cable, lan, pcapng, stream, usb};
 pub use shakedown_services as services;
 pub use shakedown_target::{console, lab, qemu as machine};

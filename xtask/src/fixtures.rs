@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, ensure};
 use shakedown_fixtures::gateway::{self, Arch, Gateway};
 use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Kit, KitOptions, Options, alpine};
+use shakedown_harness::architecture::Architecture;
 use shakedown_harness::board::Board;
+use shakedown_harness::scenario::Tier;
 
 use crate::globals::Globals;
 use shakedown_common::PartsArgs;
@@ -22,9 +24,9 @@ pub(crate) struct Args {
 #[derive(clap::Subcommand)]
 enum Command {
     /// Fetch and build everything that runs need. Packages that stand in for locked ones are looked for again.
-    Fetch(PartsArgs),
+    Fetch(BoardParts),
     /// List every part with version and digest.
-    List(PartsArgs),
+    List(BoardParts),
     /// Lock every package set to the newest packages on the mirror, and show what changes. The lock is built into the program.
     Update(UpdateArgs),
     /// Read the whole cache again, and remove what is damaged.
@@ -33,6 +35,15 @@ enum Command {
     Alpine(AlpineArgs),
     /// Build the gateway's container image: the farm's published software on Debian's packages.
     Gateway(GatewayArgs),
+}
+
+#[derive(clap::Args)]
+struct BoardParts {
+    /// Those of this board; by default those of the boards that are always tried.
+    #[arg(long)]
+    board: Option<String>,
+    #[command(flatten)]
+    parts: PartsArgs,
 }
 
 #[derive(clap::Args)]
@@ -79,9 +90,9 @@ struct GatewayArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let (parts, list) = match &args.command {
-        Command::Fetch(parts) => (parts, false),
-        Command::List(parts) => (parts, true),
+    let (args, list) = match &args.command {
+        Command::Fetch(args) => (args, false),
+        Command::List(args) => (args, true),
         Command::Update(args) => return update(args, globals),
         Command::Verify => return verify(),
         Command::Alpine(args) => return alpine(args),
@@ -90,9 +101,17 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let project = globals.project()?;
     let kit = Kit::open(KitOptions {
         retry: !list,
-        ..parts.options(project.defaults())
+        ..args.parts.options(project.defaults())
     })?;
-    for board in project.boards() {
+    let named = args.board.as_deref();
+    let boards: Vec<_> = match named {
+        Some(name) => vec![project.board(name)?],
+        None => {
+            let all = project.boards().iter();
+            all.filter(|board| board.tier == Tier::Smoke).collect()
+        }
+    };
+    for board in boards {
         fetch(&kit, board, list)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -174,7 +193,11 @@ fn alpine(args: &AlpineArgs) -> Result<ExitCode> {
             pulled.manifest
         );
     }
-    match alpine::available(fixtures.store(), args.container.as_deref())? {
+    match alpine::available(
+        fixtures.store(),
+        args.container.as_deref(),
+        Architecture::default(),
+    )? {
         Some(rootfs) => println!("container image: {}", rootfs.source),
         None => println!(
             "container image: a stand-in, not Alpine; {}",

@@ -233,9 +233,12 @@ fn check(args: &VerifyArgs, globals: &Globals) -> Result<ExitCode> {
         .as_deref()
         .map(|name| project.board(name))
         .transpose()?;
-    let models = board.map(|board| [board.firmware.model]);
+    let models = match board {
+        Some(board) => Vec::from_iter(board.firmware.model()),
+        None => BoardModel::ALL.to_vec(),
+    };
     let options = VerifyOptions {
-        models: models.as_ref().map_or(BoardModel::ALL, |models| models),
+        models: &models,
         rom_reads_mbr_only: board.is_some_and(|board| board.image.rom_reads_mbr_only),
         now: SystemTime::now(),
     };

@@ -1,5 +1,6 @@
 //! What every room of the harness shares, and nothing that belongs to one of them.
 
+pub mod architecture;
 mod class;
 pub mod digest;
 pub mod encoding;

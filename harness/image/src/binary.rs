@@ -6,9 +6,24 @@
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
+use shakedown_base::architecture::Architecture;
 
 /// Machine code of a PE file for 64-bit ARM.
 pub const MACHINE_AARCH64: u16 = 0xaa64;
+
+/// The machine code that the default boot loader of this path has, and the processor's name. Any other path is one of 64-bit ARM.
+#[must_use]
+pub fn machine_of_path(path: &str) -> (u16, &'static str) {
+    let path = path.trim_start_matches('/');
+    let is_default =
+        |architecture: &Architecture| path.eq_ignore_ascii_case(architecture.efi_boot_file());
+    match Architecture::ALL.into_iter().find(is_default) {
+        None | Some(Architecture::Arm64) => (MACHINE_AARCH64, "64-bit ARM"),
+        Some(Architecture::Amd64) => (0x8664, "64-bit x86"),
+        Some(Architecture::Armhf) => (0x01c2, "32-bit ARM"),
+        Some(Architecture::Riscv64) => (0x5064, "64-bit RISC-V"),
+    }
+}
 
 /// The names that iPXE shows in its line "Features:", in its order.
 const FEATURES: &[&str] = &[

@@ -45,6 +45,13 @@ pub const TLS_CA_CERTIFICATE: &str = "TlsCaCertificate";
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VariableName(Vec<u16>);
 
+impl VariableName {
+    /// The UTF-16 code units, as they are stored.
+    pub(crate) fn units(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().copied()
+    }
+}
+
 impl From<&str> for VariableName {
     fn from(name: &str) -> Self {
         Self(name.encode_utf16().collect())

@@ -8,9 +8,12 @@ use std::fmt;
 use std::fs::File;
 
 use shakedown_base::Untrusted;
+use shakedown_base::architecture::Architecture;
 
 use super::binary;
+use super::efivar::{self, Variable, VariableStore};
 use super::fat::{FatError, FatVolume};
+use super::guid::Guid;
 use super::manifest::{self, Manifest};
 use super::partitions::Partition;
 use super::prebuilt::EFI_BOOT_FILE;
@@ -94,6 +97,25 @@ impl IpxeHome {
             .map(|partition| home(partition, Default::default()))
     }
 
+    /// The EFI variable with the CAs that the image is provisioned to trust, if it has one.
+    ///
+    /// # Errors
+    /// [`ImageError::Fat`], [`ImageError::EfiVar`].
+    pub fn authority(&self, disk: &Disk) -> Result<Option<Variable>, ImageError> {
+        let volume = disk.volume(&self.partition)?;
+        let file = optional(&volume, efivar::FILE_NAME);
+        let file = file.map_err(ImageError::fat(disk.path(), self.partition.number))?;
+        let Some(file) = file else { return Ok(None) };
+        let store = VariableStore::decode(&file).map_err(|source| ImageError::EfiVar {
+            path: disk.path().into(),
+            partition: self.partition.number,
+            file: efivar::FILE_NAME,
+            source,
+        })?;
+        let variable = store.get(Guid::TLS_CA_CERTIFICATE, efivar::TLS_CA_CERTIFICATE);
+        Ok(variable.cloned())
+    }
+
     /// The folder that iPXE is in, without a slash at its end: iPXE looks for its script there first.
     #[must_use]
     pub fn folder(&self) -> &str {
@@ -131,10 +153,12 @@ fn locate(disk: &Disk, partition: &Partition) -> Result<Option<(String, Starter)
         })?;
         return Ok(Some((manifest.ipxe, Starter::Manifest)));
     }
-    let default = program(&volume, EFI_BOOT_FILE);
-    if default.as_deref().is_some_and(is_ipxe) {
-        return Ok(Some((format!("/{EFI_BOOT_FILE}"), Starter::Default)));
+    for path in Architecture::ALL.map(Architecture::efi_boot_file) {
+        if program(&volume, path).as_deref().is_some_and(is_ipxe) {
+            return Ok(Some((format!("/{path}"), Starter::Default)));
+        }
     }
+    let default = program(&volume, EFI_BOOT_FILE);
     for script in BOOT_SCRIPTS {
         let Some(file) = optional(&volume, script).map_err(&fat)? else {
             continue;

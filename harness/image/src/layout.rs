@@ -16,7 +16,7 @@ const ALIGNMENT: u64 = 4 << 20;
 pub struct Sizes {
     /// The whole disk. A power of two, since QEMU's SD card refuses anything else.
     pub disk: u64,
-    /// The firmware partition.
+    /// The firmware partition; 0 for a board that has none.
     pub firmware: u64,
     /// The EFI system partition.
     pub esp: u64,
@@ -46,7 +46,7 @@ impl Default for Sizes {
 pub struct Layout {
     /// Size of the disk.
     pub disk: u64,
-    /// Partition 1: what the board's ROM and firmware read.
+    /// Partition 1: what the board's ROM and firmware read; empty where there is none, and the others are one less then.
     pub firmware: Range<u64>,
     /// Partition 2: the EFI system partition.
     pub esp: Range<u64>,
@@ -71,10 +71,7 @@ impl Layout {
         if !disk.is_power_of_two() || disk > 1 << 40 {
             return problem("the disk's size must be a power of two up to 1 TiB");
         }
-        if [firmware, esp]
-            .iter()
-            .any(|size| *size == 0 || size % ALIGNMENT != 0)
-        {
+        if esp == 0 || [firmware, esp].iter().any(|size| size % ALIGNMENT != 0) {
             return problem("a partition's size must be a multiple of 4 MiB");
         }
         let esp_start = ALIGNMENT.checked_add(firmware);
@@ -101,18 +98,26 @@ impl Layout {
         })
     }
 
+    /// The sectors behind the MBR belong to a GPT.
+    #[must_use]
+    pub fn has_gpt(&self) -> bool {
+        self.scheme != Scheme::Mbr
+    }
+
     /// The partition table that says this.
     #[must_use]
     pub fn table(&self, disk_signature: u32) -> NewTable {
+        let mut partitions = vec![
+            (Role::Firmware, self.firmware.clone()),
+            (Role::Esp, self.esp.clone()),
+            (Role::Cache, self.cache.clone()),
+        ];
+        partitions.retain(|(_, range)| !range.is_empty());
         NewTable {
             scheme: self.scheme,
             disk: self.disk,
             signature: disk_signature,
-            partitions: vec![
-                (Role::Firmware, self.firmware.clone()),
-                (Role::Esp, self.esp.clone()),
-                (Role::Cache, self.cache.clone()),
-            ],
+            partitions,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod cpio;
 pub mod credentials;
 mod disk;
 pub mod distribution;
+pub mod edk2_variables;
 pub mod efivar;
 mod error;
 pub mod ext;

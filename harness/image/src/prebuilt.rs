@@ -1,19 +1,23 @@
 //! Makes a prebuilt image: firmware, boot loader and iPXE on a partitioned disk, without identity.
 //!
 //! Partition 1 (FAT16) is what the board's ROM and VideoCore firmware read, partition 2 (FAT16) is the EFI system partition,
-//! partition 3 (ext4) is for boot2container's cache. Equal inputs give equal bytes.
+//! partition 3 (ext4) is for boot2container's cache. Boards without such firmware have no partition for it; a ROM that reads a boot loader
+//! from the bare disk finds it there. Equal inputs give equal bytes.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::fat::{FatFormat, FatKind, FatVolume};
 use super::guid::Guid;
-use super::partitions::Scheme;
+use super::partitions::{SECTOR, Scheme};
 use super::sparse::Output;
 use super::{ImageError, Layout, Sizes, ext};
 
-/// Where UEFI firmware looks for the boot loader of a removable disk on 64-bit ARM (UEFI specification, section 3.5.1.1).
+/// Where UEFI firmware looks for the boot loader of a removable disk on 64-bit ARM (UEFI specification, section 3.5.1.1); for others see
+/// [`Architecture::efi_boot_file`](shakedown_base::architecture::Architecture::efi_boot_file).
 pub const EFI_BOOT_FILE: &str = "EFI/BOOT/BOOTAA64.EFI";
 
 /// What [`default_config_txt`] starts.
@@ -71,12 +75,14 @@ pub struct PrebuiltSpec {
     pub scheme: Scheme,
     /// The disk's signature, from which the volumes have their serial numbers and a GPT its GUIDs.
     pub disk_signature: u32,
-    /// Contents of `config.txt` on the firmware partition.
+    /// Contents of `config.txt` on the firmware partition, where there is one.
     pub config_txt: String,
     /// The other files of the firmware partition: VideoCore firmware, boot loader, device trees.
     pub firmware_files: Vec<SourceFile>,
-    /// The files of the EFI system partition: at least iPXE as [`EFI_BOOT_FILE`].
+    /// The files of the EFI system partition: at least iPXE as the default boot loader, such as [`EFI_BOOT_FILE`].
     pub esp_files: Vec<SourceFile>,
+    /// Files outside of the partitions, and the byte at which each begins.
+    pub raw: Vec<(u64, PathBuf)>,
     /// What is on the cache partition.
     pub cache: Cache,
 }
@@ -94,16 +100,23 @@ pub fn build(spec: &PrebuiltSpec, output: &Path) -> Result<Layout, ImageError> {
         .write(&mut file)
         .map_err(ImageError::io("write", output))?;
 
-    let firmware = format(file, &layout.firmware, spec, 1, *b"FIRMWARE   ")
-        .map_err(ImageError::fat(output, 1))?;
-    firmware
-        .write("config.txt", spec.config_txt.as_bytes())
-        .map_err(ImageError::fat(output, 1))?;
-    fill(firmware, &spec.firmware_files, output, 1)?;
+    for (at, source) in &spec.raw {
+        write_raw(file, *at, source, &layout, output)?;
+    }
+    let mut number = 1;
+    if !layout.firmware.is_empty() {
+        let firmware = format(file, &layout.firmware, spec, number, *b"FIRMWARE   ")
+            .map_err(ImageError::fat(output, number))?;
+        firmware
+            .write("config.txt", spec.config_txt.as_bytes())
+            .map_err(ImageError::fat(output, number))?;
+        fill(firmware, &spec.firmware_files, output, number)?;
+        number += 1;
+    }
 
-    let esp =
-        format(file, &layout.esp, spec, 2, *b"ESP        ").map_err(ImageError::fat(output, 2))?;
-    fill(esp, &spec.esp_files, output, 2)?;
+    let esp = format(file, &layout.esp, spec, number, *b"ESP        ")
+        .map_err(ImageError::fat(output, number))?;
+    fill(esp, &spec.esp_files, output, number)?;
 
     if spec.cache == Cache::Ext4 {
         let size = layout.cache.end - layout.cache.start;
@@ -143,6 +156,33 @@ device_tree=bcm2837-rpi-3-b-plus.dtb
 [all]
 "
     )
+}
+
+/// Copies a file to a place between the MBR and the first partition.
+fn write_raw(
+    image: &File,
+    at: u64,
+    source: &Path,
+    layout: &Layout,
+    output: &Path,
+) -> Result<(), ImageError> {
+    let contents = std::fs::read(source).map_err(ImageError::io("read", source))?;
+    let first = match layout.firmware.is_empty() {
+        true => layout.esp.start,
+        false => layout.firmware.start,
+    };
+    let end = u64::try_from(contents.len())
+        .ok()
+        .and_then(|size| at.checked_add(size));
+    if at < SECTOR || layout.has_gpt() || end.is_none_or(|end| end > first) {
+        let text = format!(
+            "{} does not fit between partition table and first partition",
+            source.display()
+        );
+        return Err(ImageError::Sizes(text));
+    }
+    let written: io::Result<()> = image.write_all_at(&contents, at);
+    written.map_err(ImageError::io("write", output))
 }
 
 fn format<'a>(
@@ -201,8 +241,35 @@ mod tests {
                 SourceFile::new("overlays/a.dtbo", &source),
             ],
             esp_files: vec![SourceFile::new(EFI_BOOT_FILE, &source)],
+            raw: vec![],
             cache: Cache::Ext4,
         }
+    }
+
+    #[test]
+    fn a_board_without_firmware_files_has_its_boot_loader_before_the_partitions() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spec = spec(directory.path());
+        let loader = spec.esp_files[0].source.clone();
+        spec.sizes.firmware = 0;
+        spec.raw = vec![(8 << 10, loader)];
+        let path = directory.path().join("card.img");
+        build(&spec, &path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[8 << 10..][..100_000], [0x5a; 100_000]);
+        let disk = Disk::open(&path).unwrap();
+        let [esp, cache] = &disk.table.partitions[..] else {
+            panic!("{:?}", disk.table)
+        };
+        assert!(esp.kind.is_esp() && cache.kind.is_linux());
+        assert_eq!(esp.bytes().start, 4 << 20);
+
+        spec.raw[0].0 = (4 << 20) - 1;
+        let error = build(&spec, &path).unwrap_err().to_string();
+        assert!(error.contains("does not fit"), "{error}");
+        spec.raw[0].0 = 8 << 10;
+        spec.scheme = Scheme::Gpt;
+        assert!(build(&spec, &path).is_err(), "a GPT lies there");
     }
 
     #[test]

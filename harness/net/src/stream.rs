@@ -8,6 +8,8 @@
 //! Life cycle: one [`run`] for each QEMU process, over the connection that QEMU makes; it ends with the stream.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -37,6 +39,37 @@ pub enum StreamError {
     /// The stream cannot be read or written.
     #[error("the network stream of the emulator has failed: {0}")]
     Io(#[from] io::Error),
+}
+
+/// What has passed, for whoever wants to see whether the guest is alive. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Counters(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    from_guest: AtomicU64,
+    bytes_from_guest: AtomicU64,
+    to_guest: AtomicU64,
+}
+
+impl Counters {
+    /// Frames that the guest sent.
+    #[must_use]
+    pub fn frames_from_guest(&self) -> u64 {
+        self.0.from_guest.load(Ordering::Relaxed)
+    }
+
+    /// Their bytes, without FCS.
+    #[must_use]
+    pub fn bytes_from_guest(&self) -> u64 {
+        self.0.bytes_from_guest.load(Ordering::Relaxed)
+    }
+
+    /// Frames that were handed to the emulator for the guest.
+    #[must_use]
+    pub fn frames_to_guest(&self) -> u64 {
+        self.0.to_guest.load(Ordering::Relaxed)
+    }
 }
 
 /// Takes the next frame off the front of `input`; `None` until it is there in full.
@@ -73,7 +106,7 @@ pub fn encode(frame: &[u8], out: &mut BytesMut) {
 ///
 /// # Errors
 /// What [`StreamError`] lists. A stream that breaks off is no error: that is how an emulator that was killed looks.
-pub async fn run<S>(stream: S, wire: WireEnd) -> Result<(), StreamError>
+pub async fn run<S>(stream: S, wire: WireEnd, counters: Counters) -> Result<(), StreamError>
 where
     S: AsyncRead + AsyncWrite + Send,
 {
@@ -84,6 +117,10 @@ where
         while to_network.room() > 0
             && let Some(frame) = decode(&mut input)?
         {
+            let counts = &counters.0;
+            counts.from_guest.fetch_add(1, Ordering::Relaxed);
+            let bytes = u64::try_from(frame.len()).unwrap_or(u64::MAX);
+            counts.bytes_from_guest.fetch_add(bytes, Ordering::Relaxed);
             to_network.send(frame);
         }
         let blocked = to_network.room() == 0;
@@ -97,6 +134,7 @@ where
             frame = from_network.recv(), if takes => Ok(match frame {
                 Some(frame) => {
                     encode(&frame, &mut output);
+                    counters.0.to_guest.fetch_add(1, Ordering::Relaxed);
                     true
                 }
                 None => false,
@@ -169,13 +207,16 @@ mod tests {
     async fn frames_pass_both_ways_until_the_emulator_is_gone() {
         let (mut qemu, ours) = tokio::io::duplex(100);
         let (mut network, wire) = cable(4);
-        let task = tokio::spawn(run(ours, wire));
+        let counters = Counters::default();
+        let task = tokio::spawn(run(ours, wire, counters.clone()));
         qemu.write_all(b"\0\0\0\x0esixteen bytes!").await.unwrap();
         assert_eq!(network.recv().await.unwrap(), "sixteen bytes!");
         assert!(network.send(Bytes::from(vec![7; 1514])));
         let mut read = vec![0; 4 + 1514];
         qemu.read_exact(&mut read).await.unwrap();
         assert_eq!(read[..5], [0, 0, 5, 0xea, 7]);
+        let seen = (counters.frames_from_guest(), counters.bytes_from_guest());
+        assert_eq!((seen, counters.frames_to_guest()), ((1, 14), 1));
         drop(qemu);
         assert!(task.await.unwrap().is_ok());
     }
@@ -185,7 +226,7 @@ mod tests {
     async fn a_slow_network_slows_the_emulator_down() {
         let (mut qemu, ours) = tokio::io::duplex(100);
         let (mut network, wire) = cable(2);
-        let task = tokio::spawn(run(ours, wire));
+        let task = tokio::spawn(run(ours, wire, Counters::default()));
         let writer = tokio::spawn(async move {
             for number in 0..100 {
                 let mut bytes = BytesMut::new();
@@ -207,7 +248,10 @@ mod tests {
         let (mut qemu, ours) = tokio::io::duplex(100);
         let (_network, wire) = cable(4);
         qemu.write_all(b"GET / HTTP/1.1").await.unwrap();
-        let error = run(ours, wire).await.unwrap_err().to_string();
+        let error = run(ours, wire, Counters::default())
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("1195725856 bytes"), "{error}");
     }
 }

@@ -1,19 +1,22 @@
 //! `boards/NAME.toml`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::capability::{Capability, lacking};
 use super::chain::{self, Chain, Stage};
 use super::container::ContainerMarks;
+use super::firmware::Firmware;
+use super::image::Image;
+use super::machine::{Disk, Machine, Uart};
+use super::nic::Nic;
 use crate::alarm::Alarms;
-use crate::image::config_txt::BoardModel;
-use crate::image::partitions::Scheme;
-use crate::input::{
-    BoardName, ChainName, DeviceProperty, InputError, Library, MachineType, SourceText, Span,
-    duration,
-};
+use crate::input::{BoardName, ChainName, InputError, Library, SourceText, Span, duration};
+use crate::machine::Quirks;
+use crate::scenario::Tier;
 
 /// A board, read and checked.
 #[derive(Debug, Clone)]
@@ -22,8 +25,14 @@ pub struct Board {
     pub name: BoardName,
     /// What people call it.
     pub title: String,
+    /// The least tier of its runs, unless the board is named.
+    pub tier: Tier,
     /// The emulated machine.
     pub machine: Machine,
+    /// The ways round QEMU's peculiarities that it needs.
+    pub quirks: Quirks,
+    /// The disk.
+    pub disk: Disk,
     /// Serial ports in QEMU's order of `-serial`.
     pub uarts: Vec<Uart>,
     /// The network interface.
@@ -42,6 +51,8 @@ pub struct Board {
     pub alarms: Alarms,
     /// What the emulated board lacks.
     pub cannot: Vec<Limitation>,
+    /// What scenarios may need and this board lacks, and why.
+    pub lacks: BTreeMap<Capability, String>,
     /// Its file, and its chain's.
     pub sources: [SourceText; 2],
 }
@@ -59,7 +70,15 @@ pub(crate) struct BoardFile {
     /// The chain of stages that it goes through: `NAME` of `boards/NAME.chain.toml`.
     #[schemars(with = "ChainName")]
     chain: Span<ChainName>,
+    /// The least tier of its runs, unless the board is named: `full` for boards that are not tried always.
+    #[serde(default = "smoke")]
+    tier: Tier,
     machine: Machine,
+    /// Ways round QEMU's peculiarities.
+    #[serde(default)]
+    quirks: Quirks,
+    #[serde(default)]
+    disk: Disk,
     /// Serial ports in QEMU's order of `-serial`.
     uart: Vec<Uart>,
     nic: Nic,
@@ -70,61 +89,17 @@ pub(crate) struct BoardFile {
     /// What the emulated board lacks, and why. Every report says it.
     #[serde(default)]
     cannot: Vec<Limitation>,
+    /// What scenarios may need and this board lacks, and why.
+    #[serde(default)]
+    lacks: BTreeMap<Capability, String>,
     /// Stages of the chain that are different on this board, by name.
     #[serde(default)]
     #[schemars(with = "Vec<Stage>")]
     stage: Vec<Span<Stage>>,
 }
 
-/// The emulated machine.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Machine {
-    /// QEMU's `-M`, without properties.
-    #[serde(rename = "type")]
-    pub kind: MachineType,
-    /// Cores of the SoC, which QEMU wants as `-smp`.
-    pub cores: u32,
-    /// Cores that are powered on and left in the device tree.
-    pub enabled_cores: u32,
-    /// The QEMU property that says how many cores are powered on, as `driver.property`.
-    pub enabled_cores_property: DeviceProperty,
-}
-
-/// A serial port.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Uart {
-    /// As in `PL011`.
-    pub name: String,
-    /// Linux' device, as in `ttyAMA0`.
-    pub linux: String,
-}
-
-/// The network interface.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nic {
-    /// The chip.
-    pub model: NicModel,
-    /// Vendor prefix of its address, as in `b8:27:eb`.
-    pub oui: String,
-    /// USB port of the host controller.
-    pub port: u8,
-    /// Where the guest finds its hardware address.
-    #[serde(default)]
-    pub address: NicAddress,
-}
-
-/// Where the guest finds the hardware address of its network interface.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum NicAddress {
-    /// In the chip's EEPROM.
-    #[default]
-    Eeprom,
-    /// In the device tree, where the firmware writes it. The chip is blank.
-    DeviceTree,
+fn smoke() -> Tier {
+    Tier::Smoke
 }
 
 /// What an emulated board lacks of the real one.
@@ -141,46 +116,6 @@ impl std::fmt::Display for Limitation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.what, self.because)
     }
-}
-
-/// The chips that the harness can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NicModel {
-    /// SMSC LAN9514: USB 2.0 hub and 10/100 Ethernet of the Pi 2 and 3.
-    Lan9514,
-    /// Microchip LAN7800: Gigabit Ethernet; with a hub, as LAN7515, on the Pi 3B+.
-    Lan7800,
-}
-
-/// What runs before the boot loader.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Firmware {
-    /// Which stand-in of the board's firmware starts the image.
-    pub loader: Loader,
-    /// What the filters of `config.txt` ask about.
-    pub model: BoardModel,
-    /// The board's revision code, which the firmware writes into the device tree.
-    pub revision: Option<u32>,
-}
-
-/// The firmware stand-ins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Loader {
-    /// The VideoCore's `bootcode.bin` and `start.elf`: reads `config.txt` of the first FAT partition.
-    Videocore,
-}
-
-/// What a board wants of its image otherwise than docs/image-spec.md has it.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Image {
-    /// The kind of partition table that images are built with.
-    pub table: Scheme,
-    /// The ROM reads the four entries of an MBR and nothing else.
-    pub rom_reads_mbr_only: bool,
 }
 
 /// Bounds of a run on the reference host; they grow with the calibration of the host.
@@ -254,7 +189,17 @@ impl Board {
         Ok(Self {
             name: document.name()?,
             title: file.title,
+            tier: file.tier,
+            lacks: lacking(
+                file.lacks,
+                file.disk,
+                &file.nic,
+                &file.firmware,
+                &file.quirks,
+            ),
             machine: file.machine,
+            quirks: file.quirks,
+            disk: file.disk,
             uarts: file.uart,
             nic: file.nic,
             firmware: file.firmware,
@@ -312,7 +257,7 @@ mod tests {
     #[test]
     fn errors_point_at_the_place() {
         insta::assert_snapshot!(error("\"lan9514\"", "\"lan9999\""), @r#"
-        boards/raspi3b.toml:23:9: unknown variant `lan9999`, expected `lan9514` or `lan7800`
+        boards/raspi3b.toml:39:9: unknown variant `lan9999`, expected one of `lan9514`, `lan7800`, `stream`
           | model = "lan9999"
           |         ^^^^^^^^^
         "#);
@@ -322,15 +267,109 @@ mod tests {
           |         ^^^^^^
         "#);
         insta::assert_snapshot!(error("\"180s\"", "\"soon\""), @r#"
-        boards/raspi3b.toml:37:11: not a duration such as "90s" or "10m": expected number at 0
+        boards/raspi3b.toml:53:11: not a duration such as "90s" or "10m": expected number at 0
           | silence = "soon"           # nothing on any UART, no frame on the LAN
           |           ^^^^^^
         "#);
         insta::assert_snapshot!(error("[nic]", "[nic]\nspeed = 100"), @r#"
-        boards/raspi3b.toml:23:1: unknown field `speed`, expected one of `model`, `oui`, `port`, `address`
+        boards/raspi3b.toml:39:1: unknown field `speed`, expected one of `model`, `oui`, `port`, `address`, `device`
           | speed = 100
           | ^^^^^
         "#);
+    }
+
+    #[test]
+    fn hardware_that_nobody_has_is_refused_with_what_there_is() {
+        for (from, to, wanted) in [
+            (
+                "arch = \"arm64\"",
+                "arch = \"mips\"",
+                "expected one of `arm64`, `amd64`, `armhf`, `riscv64`",
+            ),
+            (
+                "kind = \"sd\"",
+                "kind = \"floppy\"",
+                "expected one of `sd`, `virtio`, `usb`",
+            ),
+            (
+                "kind = \"videocore\"",
+                "kind = \"bios\"",
+                "expected one of `videocore`, `uefi`, `direct`",
+            ),
+            (
+                "model = \"3b\" ",
+                "modell = \"3b\" ",
+                "unknown field `modell`",
+            ),
+            (
+                "[quirks.coalesce-timers]",
+                "[quirks.coalesce]",
+                "unknown field `coalesce`",
+            ),
+            (
+                "[disk]",
+                "[lacks]\nwings = \"it is no bird\"\n[disk]",
+                "unknown variant `wings`",
+            ),
+        ] {
+            let error = error(from, to);
+            assert!(error.starts_with("boards/raspi3b.toml:"), "{error}");
+            assert!(error.contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_way_round_qemu_has_its_reason() {
+        let board = Board::read(&boards(), "raspi3b-plus").unwrap();
+        let quirks = &board.quirks;
+        let reasons = [
+            quirks.park_secondaries.as_ref().map(|q| &q.because),
+            quirks.replug_on_takeover.as_ref().map(|q| &q.because),
+            quirks.freeze_when_no_irq.as_ref().map(|q| &q.because),
+            quirks.coalesce_timers.as_ref().map(|q| &q.because),
+        ];
+        assert!(
+            reasons
+                .iter()
+                .all(|reason| reason.is_some_and(|reason| !reason.is_empty())),
+            "{reasons:?}"
+        );
+        assert!(
+            error(
+                "[quirks.coalesce-timers]\nbecause",
+                "[quirks.coalesce-timers]\nwhy"
+            )
+            .contains("unknown field `why`")
+        );
+    }
+
+    #[test]
+    fn what_a_board_lacks_is_said_or_follows_from_its_hardware() {
+        let lacks = |name: &str| {
+            let board = Board::read(&boards(), name).unwrap();
+            board.lacks.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(lacks("raspi3b"), []);
+        assert_eq!(
+            lacks("virt-uefi"),
+            [
+                Capability::SdCard,
+                Capability::UsbNic,
+                Capability::DeviceTreeAddress,
+                Capability::Checkpoint
+            ]
+        );
+        assert_eq!(
+            lacks("bpim2u"),
+            [
+                Capability::Ipxe,
+                Capability::MutualTls,
+                Capability::Container,
+                Capability::UsbNic,
+                Capability::DeviceTreeAddress,
+                Capability::Checkpoint
+            ]
+        );
     }
 
     #[test]
@@ -339,7 +378,7 @@ mod tests {
             (
                 "type = \"raspi3b\"",
                 "type = \"raspi3b,dumpdtb=x\"",
-                ":7:8: \"raspi3b,dumpdtb=x\" is not a machine of QEMU",
+                ":8:8: \"raspi3b,dumpdtb=x\" is not a machine of QEMU",
             ),
             (
                 "\"bcm2837.enabled-cpus\"",

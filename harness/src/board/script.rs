@@ -1,7 +1,6 @@
 //! What boot scripts need to know of a board.
 
 use super::Board;
-use super::definition::Loader;
 use crate::image::boot::HeaderUart;
 
 /// The speed of every console, in bauds.
@@ -35,9 +34,7 @@ impl Board {
     /// The processor architecture, by the name that iPXE has for it (`buildarch`).
     #[must_use]
     pub fn arch(&self) -> &'static str {
-        match self.firmware.loader {
-            Loader::Videocore => "arm64",
-        }
+        self.machine.arch.ipxe()
     }
 }
 

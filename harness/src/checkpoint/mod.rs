@@ -22,7 +22,7 @@ pub(crate) use writer::Writer;
 
 use crate::error::RunError;
 use crate::mac::Mac;
-use crate::machine::{Machine, can_be_saved};
+use crate::machine::Machine;
 use crate::plan::{Job, Start};
 use crate::report::StageTime;
 use crate::timeline::{Event, Record, Timeline};
@@ -37,6 +37,8 @@ const CARD: &str = "card.qcow2";
 pub(crate) struct Slot {
     /// The stage that its board has reached.
     stage: String,
+    /// Registers that are zero while the board can be saved.
+    registers: Vec<u64>,
     folder: PathBuf,
 }
 
@@ -67,14 +69,15 @@ impl Slot {
     pub(crate) fn of(job: &Job<'_>) -> Option<Self> {
         let (root, stage) = (job.checkpoints.as_ref()?, job.scenario.checkpoint.as_ref()?);
         let extras = &job.extras;
-        let is_usual = can_be_saved(&job.board.machine.kind)
-            && job.start == Start::Card
+        let quirk = job.board.quirks.freeze_when_no_irq.as_ref()?;
+        let is_usual = job.start == Start::Card
             && !extras.gdb
             && extras.mac.is_none()
             && job.scenario.services.are_played()
             && job.parts.files.is_empty();
         is_usual.then(|| Self {
             stage: stage.clone(),
+            registers: quirk.registers.clone(),
             folder: root.join(key::key(job, stage)),
         })
     }

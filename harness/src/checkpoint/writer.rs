@@ -46,7 +46,7 @@ impl Writer {
     }
 
     async fn keep(&self) -> Result<(), NotKept> {
-        freeze(&self.monitor).await?;
+        freeze(&self.monitor, &self.slot.registers).await?;
         let kept = self.write().await;
         self.monitor.resume().await?;
         kept

@@ -1,8 +1,10 @@
 //! What a run is made of, wherever it came from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::ProvisionedImage;
+use crate::board::PartFile;
+use crate::error::RunError;
 use crate::machine::QemuProgram;
 use crate::report::PartVersion;
 use crate::services::{Blob, OciImage};
@@ -18,6 +20,8 @@ pub struct Parts {
     pub image_source: String,
     /// What is known of an image that was provisioned already; `None` for a prebuilt one, which the run provisions.
     pub provisioned: Option<ProvisionedImage>,
+    /// The files that the board's firmware is made of.
+    pub firmware: Vec<(PartFile, PathBuf)>,
     /// The Linux kernel that the boot server hands out.
     pub kernel: PathBuf,
     /// The initramfs that the boot server hands out.
@@ -30,6 +34,23 @@ pub struct Parts {
     pub container: Container,
     /// Every part with version and digest, for the report.
     pub versions: Vec<PartVersion>,
+}
+
+impl Parts {
+    /// Where a file of the board's firmware is.
+    ///
+    /// # Errors
+    /// [`RunError::NoPart`].
+    pub(crate) fn file(&self, file: &PartFile) -> Result<&Path, RunError> {
+        let mut all = self.firmware.iter();
+        let found = all.find(|(named, _)| named == file);
+        found
+            .map(|(_, path)| path.as_path())
+            .ok_or_else(|| RunError::NoPart {
+                set: file.set.to_string(),
+                path: file.path.clone(),
+            })
+    }
 }
 
 /// The container image that the registry hands out.

@@ -16,6 +16,7 @@ pub(crate) fn parts(file: &Path) -> Parts {
         image: file.into(),
         image_source: "the test".into(),
         provisioned: None,
+        firmware: vec![],
         kernel: file.into(),
         initramfs: file.into(),
         initramfs_source: "the test".into(),

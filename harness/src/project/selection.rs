@@ -13,7 +13,7 @@ pub type Runs<'a> = Vec<(&'a Scenario, &'a Board)>;
 impl Project {
     /// The pairs of scenario and board that `filters` mean: the scenario of that name, whatever its tier, or every one up to `tier`
     /// whose name contains it; `tag:WORD` is every one with that tag, and `!` before either leaves those out. Without filters every one up to
-    /// `tier` that lies in the project; where none does, every one.
+    /// `tier` that lies in the project; where none does, every one. A board whose own tier is a higher one is meant where it is named.
     ///
     /// # Errors
     /// There is none, or a filter cannot be read.
@@ -37,8 +37,15 @@ impl Project {
         let is_wanted = |scenario: &Scenario, board: &Board| {
             filter.means(scenario, board, tier, is_usual(scenario))
         };
+        let is_named = |board: &Board| {
+            let word = format!("board:{}", board.name);
+            filters.iter().any(|filter| filter.contains(&word))
+        };
         let wanted: Vec<_> = pairs
-            .filter(|(_, b)| board.is_none_or(|name| b.name == name))
+            .filter(|(_, b)| match board {
+                Some(name) => b.name == name,
+                None => b.tier <= tier || is_named(b),
+            })
             .filter(|(s, b)| is_wanted(s, b))
             .collect();
         if wanted.is_empty() {
@@ -196,7 +203,8 @@ pub(super) mod tests {
                 .map(|(s, _)| s.name.to_string())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(names(&[]), ["mine"]);
+        // On every board that is always tried.
+        assert_eq!(names(&[]), ["mine", "mine"]);
         assert_eq!(
             names(&["alpine-https".into()]),
             ["alpine-https", "alpine-https"]

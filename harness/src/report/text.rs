@@ -123,9 +123,6 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
         field("went on from", &format!("\"{}\" of {run}", stage.name));
     }
     field("again", &report.reproduce);
-    for limitation in &report.cannot {
-        field("not as real", limitation);
-    }
     out += "  last serial lines:\n";
     for line in &failure.last_serial {
         let _ = writeln!(out, "    {}", untrusted(line));

@@ -86,7 +86,10 @@ impl Around {
             );
             timeline.note("journal", text);
         }
-        let of_scripts = job.board.with_header(files.header_uart());
+        let of_scripts = match files.header_uart() {
+            Some(uart) => job.board.with_header(uart),
+            None => job.board.clone(),
+        };
         let network = Network::start(
             scenario,
             &of_scripts,

@@ -4,14 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::powered_board::{Boot, PoweredBoard};
-use crate::board::Board;
+use crate::board::{Board, Capability};
 use crate::cable::impaired;
 use crate::checkpoint::Checkpoint;
 use crate::console::Expectations;
 use crate::error::RunError;
-use crate::image::boot::device_tree::{self, DeviceTreeEdits};
-use crate::image::boot::{self as firmware, HeaderUart};
-use crate::image::config_txt::Hardware;
+use crate::firmware::{self, Handover};
+use crate::image::boot::HeaderUart;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
 use crate::image::source;
@@ -24,16 +23,10 @@ use crate::world::{Network, Trust, damage_card};
 
 /// What a board starts with.
 pub(super) struct BootFiles {
-    kernel: PathBuf,
-    device_tree: PathBuf,
-    initrd: Option<PathBuf>,
+    starts: Handover,
     /// The card as it was provisioned, and what the board has written to it since.
     card: PathBuf,
     overlay: PathBuf,
-    /// What the firmware stage says of itself.
-    firmware: Event,
-    /// What the firmware has put on the header.
-    uart: HeaderUart,
 }
 
 /// What a board's files are made of.
@@ -68,66 +61,52 @@ impl BootFiles {
         };
         let image = parts.provisioned.as_ref();
         let card = work.join("card.img");
-        provision_card(parts, scenario, trust, &card)?;
+        provision_card(board, parts, scenario, trust, &card)?;
         damage_card(&card, scenario, timeline)?;
         let overlay = work.join("card.qcow2");
         match checkpoint {
             Some(checkpoint) => checkpoint.copy_card(&overlay)?,
             None => create_overlay(&card, &overlay)?,
         }
-        let hardware = Hardware {
-            model: board.firmware.model,
-            serial: u32::from_be_bytes([0, mac.0[3], mac.0[4], mac.0[5]]),
-        };
-        let handover = firmware::start(&card, &hardware, work)?;
+        let handover = firmware::start(&firmware::Input {
+            board,
+            scenario,
+            parts,
+            disk: &card,
+            mac,
+            folder: work,
+        })?;
         if checkpoint.is_none() {
             for note in &handover.notes {
                 timeline.note("firmware", note);
             }
-        }
-        if checkpoint.is_none() && handover.uart == HeaderUart::Pl011 {
-            let text = "the overlay puts the PL011 on the header: Linux gets ttyAMA0, and what the mini UART says cannot be seen on a board";
-            timeline.note("firmware", text);
         }
         // With a boot server of the user's own, all of this is tested.
         let untested = image.filter(|_| scenario.services.boot.is_played());
         for untested in untested.map(ProvisionedImage::untested).unwrap_or_default() {
             timeline.note("image", format!("not tested: {untested}"));
         }
-        let device_tree = work.join("board.dtb");
-        let tree = fs::read(&handover.device_tree).map_err(in_folder)?;
-        let edits = DeviceTreeEdits {
-            cores: Some(board.machine.enabled_cores as usize),
-            bootargs: handover.cmdline.clone(),
-            mac: (!scenario.firmware.leaves_address_out).then_some(mac.0),
-            revision: board.firmware.revision,
-            ..DeviceTreeEdits::default()
-        };
-        let tree = device_tree::edit(&tree, &edits)?;
-        fs::write(&device_tree, tree).map_err(in_folder)?;
         let initrd = work.join("initrd");
         if let Start::Direct { .. } = start {
             let mut bytes = fs::read(&parts.initramfs).map_err(in_folder)?;
             bytes.extend_from_slice(&trust.archive(&scenario.registry)?);
             fs::write(&initrd, bytes).map_err(in_folder)?;
         }
+        let starts = match start {
+            Start::Card => handover,
+            Start::Direct { .. } => Handover {
+                kernel: Some(parts.kernel.clone()),
+                initrd: Some(initrd),
+                // Kernels bring no firmware, and firmware would start the disk.
+                flash: None,
+                rom: None,
+                ..handover
+            },
+        };
         Ok(Self {
-            kernel: match start {
-                Start::Card => handover.kernel.clone(),
-                Start::Direct { .. } => parts.kernel.clone(),
-            },
-            device_tree,
-            initrd: match start {
-                Start::Card => handover.initramfs.clone(),
-                Start::Direct { .. } => Some(initrd),
-            },
+            starts,
             card,
             overlay,
-            firmware: Event::Firmware {
-                kernel: handover.kernel_name.clone(),
-                device_tree: handover.device_tree_name.clone(),
-            },
-            uart: handover.uart,
         })
     }
 
@@ -137,13 +116,13 @@ impl BootFiles {
     }
 
     /// What the firmware has put on the header.
-    pub(super) fn header_uart(&self) -> HeaderUart {
-        self.uart
+    pub(super) fn header_uart(&self) -> Option<HeaderUart> {
+        self.starts.header
     }
 
     /// What the firmware stage says of itself.
-    pub(super) fn firmware(&self) -> &Event {
-        &self.firmware
+    pub(super) fn firmware(&self) -> Event {
+        self.starts.started.event()
     }
 
     /// Starts the emulator with them, and connects console and NIC.
@@ -162,15 +141,13 @@ impl BootFiles {
             false => network.lan.attach(),
         };
         if checkpoint.is_none() {
-            timeline.emit(self.firmware.clone());
+            timeline.emit(self.firmware());
         }
         let boot = Boot {
-            kernel: &self.kernel,
-            device_tree: &self.device_tree,
+            starts: &self.starts,
             start: &job.start,
             card: &self.overlay,
             card_base: &self.card,
-            initrd: self.initrd.as_deref(),
             gdb: job.extras.gdb,
             checkpoint,
         };
@@ -190,12 +167,17 @@ impl BootFiles {
 /// Makes the run's card: a prebuilt image gets an identity of its own, or none where DHCP says what to boot; one that was
 /// provisioned already is left as it is, but trusts the run's CA in place of its own, unless its boot server is one outside of the run.
 fn provision_card(
+    board: &Board,
     parts: &Parts,
     scenario: &Scenario,
     trust: &Trust,
     card: &Path,
 ) -> Result<(), RunError> {
     let image = source::open(&parts.image)?;
+    if board.lacks.contains_key(&Capability::Ipxe) {
+        // Nothing on the disk has an identity.
+        return Ok(image.save(card, 0o600)?);
+    }
     let authority = trust.authority.certificate_der();
     if scenario.services.boot.forward().is_some() && scenario.boot.transport == Transport::Https {
         // Its own trust decides.

@@ -16,8 +16,9 @@ pub(super) fn check_image(job: &Job<'_>, timeline: &Timeline) -> Result<(), RunE
     if job.extras.image_check == ImageCheck::None {
         return Ok(());
     }
+    let model = job.board.firmware.model();
     let options = VerifyOptions {
-        models: &[job.board.firmware.model],
+        models: model.as_slice(),
         rom_reads_mbr_only: job.board.image.rom_reads_mbr_only,
         now: SystemTime::now(),
     };

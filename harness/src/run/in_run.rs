@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::adapter::Adapter;
 use super::boot_files::BootFiles;
 use super::powered_board::PoweredBoard;
 use super::thresholds::Thresholds;
@@ -22,7 +23,6 @@ use crate::plan::Job;
 use crate::report::CpuSeconds;
 use crate::script::{Activity, Guest};
 use crate::timeline::{BoardId, Event, Power, Timeline};
-use crate::usb;
 use crate::world::Network;
 
 /// A board of a run.
@@ -140,7 +140,7 @@ impl BoardInRun {
     /// QEMU refuses.
     pub(super) async fn start_again(&mut self, button: bool) -> Result<(), MachineError> {
         self.begin_boot();
-        self.timeline.emit(self.files.firmware().clone());
+        self.timeline.emit(self.files.firmware());
         let action = Power::Reset;
         self.timeline.emit(Event::Power { action });
         match &self.on {
@@ -188,10 +188,7 @@ impl BoardInRun {
 }
 
 /// Reads a guest's signs of life: nothing that the harness does makes them grow. Needs a tokio runtime.
-pub(super) fn activity(
-    console: &Console,
-    nic: usb::Control,
-) -> Box<dyn FnMut() -> Activity + Send> {
+pub(super) fn activity(console: &Console, nic: Adapter) -> Box<dyn FnMut() -> Activity + Send> {
     let bytes = Arc::new(AtomicU64::new(0));
     let (count, mut from_board) = (Arc::clone(&bytes), console.subscribe());
     tokio::spawn(async move {
@@ -204,11 +201,11 @@ pub(super) fn activity(
         }
     });
     Box::new(move || {
-        let statistics = nic.statistics();
+        let passed = nic.passed();
         Activity {
             console: bytes.load(Ordering::Relaxed),
-            frames: statistics.frames_from_guest + statistics.frames_to_guest,
-            sent: statistics.bytes_from_guest,
+            frames: passed.frames,
+            sent: passed.bytes_from_guest,
             lines: 0,
             served: 0,
         }

@@ -11,7 +11,6 @@ use crate::machine::Machine;
 use crate::plan::Job;
 use crate::script::Guest;
 use crate::timeline::Timeline;
-use crate::usb;
 
 /// A board that is ready to be switched on, with its network. Dropping it pulls the plug and removes the working files.
 pub struct Live {
@@ -54,12 +53,6 @@ impl Live {
     #[must_use]
     pub fn lan(&self) -> &Lan {
         &self.around.network.lan
-    }
-
-    /// The NIC's controls.
-    #[must_use]
-    pub fn nic(&self) -> usb::Control {
-        self.on.nic.clone()
     }
 
     /// What the container says if it is the registry's.

@@ -4,6 +4,7 @@
 //! the firmware stage, the emulator; then power on, stage after stage; then the plug is pulled whatever happened, and the verdict is
 //! written last.
 
+mod adapter;
 mod around;
 mod boot_files;
 mod check;

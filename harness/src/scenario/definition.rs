@@ -1,11 +1,12 @@
 //! `scenarios/NAME.toml`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::boards::{BoardsKey, Lacking};
 use super::expect::ExpectFile;
 use super::fault::{FaultTable, PlannedFault};
 use super::journal::{Assertion, AssertionTable};
@@ -14,7 +15,7 @@ use super::services::{Services, Surroundings};
 use super::step::Step;
 use super::steps::{self, StepTable};
 use super::{Expect, Tls};
-use crate::board::{Board, Evidence, Stage};
+use crate::board::{Board, Capability, Evidence, Stage};
 use crate::input::{
     BoardName, Document, InputError, Library, Pattern, ScenarioName, SourceText, Span,
 };
@@ -32,6 +33,10 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// Names of the boards that it is run on.
     pub boards: Vec<BoardName>,
+    /// What a board must be able to do for it.
+    pub needs: BTreeSet<Capability>,
+    /// The boards that it would be run on if they could do that: those of `boards = "all"`.
+    pub lacking: Vec<Lacking>,
     /// How the board boots.
     pub boot: Boot,
     /// What is unusual about the TLS between the board and its boot server.
@@ -88,9 +93,11 @@ pub(crate) struct ScenarioFile {
     /// Words that filters find it by: `e2e tag:WORD`.
     #[serde(default)]
     tags: Vec<String>,
-    /// Names of the boards that it is run on.
-    #[schemars(with = "Vec<BoardName>")]
-    boards: Vec<Span<BoardName>>,
+    /// Names of the boards that it is run on; or `"all"`: every board that can do what it needs.
+    boards: BoardsKey,
+    /// What a board must be able to do. A scenario over HTTPS needs `mutual-tls`, one without `[expect]` needs `container`, unsaid.
+    #[serde(default)]
+    needs: BTreeSet<Capability>,
     boot: Boot,
     #[schemars(with = "Option<Tls>")]
     tls: Option<Span<Tls>>,
@@ -132,6 +139,20 @@ pub(crate) struct ScenarioFile {
 
 fn first_seed() -> u64 {
     1
+}
+
+impl ScenarioFile {
+    /// What a board must be able to do, said or not.
+    fn all_needs(&self) -> BTreeSet<Capability> {
+        let mut needs = self.needs.clone();
+        if !self.boot.transport.is_plain() {
+            needs.insert(Capability::MutualTls);
+        }
+        if self.expect.is_none() {
+            needs.insert(Capability::Container);
+        }
+        needs
+    }
 }
 
 /// A variant of a scenario: any key of the scenario, besides its name.
@@ -281,24 +302,17 @@ impl Scenario {
 
     fn read_file(document: &Document, boards: &[Board]) -> Result<Self, InputError> {
         let file: ScenarioFile = document.parse()?;
-        let mut on = Vec::new();
-        for name in &file.boards {
-            let Some(board) = boards.iter().find(|b| &b.name == name.get_ref()) else {
-                let known: Vec<_> = boards.iter().map(|b| b.name.as_str()).collect();
-                let message = format!(
-                    "there is no board \"{}\"; there is: {}",
-                    name.get_ref(),
-                    known.join(", ")
-                );
-                return Err(document.error_at(name.span(), &message));
-            };
-            on.push(board);
-        }
-        Self::new(document, file, &on)
+        let (on, lacking) = file.boards.choose(&file.all_needs(), boards, document)?;
+        Ok(Self {
+            boards: on.iter().map(|board| board.name.clone()).collect(),
+            lacking,
+            ..Self::new(document, file, &on)?
+        })
     }
 
     /// The scenario that a file makes, which must fit each of `boards`.
     fn new(document: &Document, file: ScenarioFile, boards: &[&Board]) -> Result<Self, InputError> {
+        let needs = file.all_needs();
         let mut stages_of_boards = Vec::new();
         for board in boards {
             for stage in &file.without {
@@ -355,7 +369,9 @@ impl Scenario {
             },
             tier: file.tier,
             tags: file.tags,
-            boards: file.boards.into_iter().map(Span::into_inner).collect(),
+            needs,
+            boards: boards.iter().map(|board| board.name.clone()).collect(),
+            lacking: Vec::new(),
             boot: file.boot.written_out(),
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
             firmware: file.firmware,
@@ -538,6 +554,7 @@ mod tests {
         let boards = Board::read_all(&project().join("boards")).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let good = fs::read_to_string(project().join("scenarios/alpine-http.toml")).unwrap();
+        let good = good.replacen("\"all\"\nneeds = [\"ipxe\"]", "[\"raspi3b\"]", 1);
         let error = |from: &str, to: &str| {
             fs::write(folder.path().join("s.toml"), good.replacen(from, to, 1)).unwrap();
             let error = Scenario::read_all(folder.path(), &boards)
@@ -546,9 +563,19 @@ mod tests {
             error.replace(&folder.path().display().to_string(), "scenarios")
         };
         insta::assert_snapshot!(error("[\"raspi3b\"]", "[\"raspi9\"]"), @r#"
-        scenarios/s.toml:5:11: there is no board "raspi9"; there is: raspi3b, raspi3b-plus
+        scenarios/s.toml:5:11: there is no board "raspi9"; there is: bpim2u, orangepi-pc, pc-uefi, raspi3b, raspi3b-plus, virt-riscv64, virt-uboot, virt-uefi
           | boards = ["raspi9"]
           |           ^^^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[\"raspi3b\"]", "[\"raspi3b\", \"bpim2u\"]"), @r#"
+        scenarios/s.toml:5:22: bpim2u lacks container: without iPXE its chain ends at U-Boot's own network boot; leave the board out, or the need
+          | boards = ["raspi3b", "bpim2u"]
+          |                      ^^^^^^^^
+        "#);
+        insta::assert_snapshot!(error("[\"raspi3b\"]", "\"raspi3b\""), @r#"
+        scenarios/s.toml:5:10: "raspi3b" is neither "all" nor a list; write boards = ["raspi3b"]
+          | boards = "raspi3b"
+          |          ^^^^^^^^^
         "#);
         insta::assert_snapshot!(error("[\"TLS\"]", "[\"TSL\"]"), @r#"
         scenarios/s.toml:6:12: the chain of board raspi3b has no stage "TSL" to leave out

@@ -1,6 +1,7 @@
 //! Scenarios: what a run does with a board and what must come of it. One TOML file each, read and checked before anything starts.
 
 mod awaited;
+mod boards;
 mod boot_end;
 mod chaos;
 mod definition;
@@ -17,6 +18,7 @@ mod trigger;
 mod typing;
 
 pub use awaited::Await;
+pub use boards::Lacking;
 pub use boot_end::{BootEnd, end_of};
 pub(crate) use definition::ScenarioFile;
 pub use definition::{Boot, Scenario, Tier, Transport};

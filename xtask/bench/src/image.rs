@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     let path = |name: &str| folder.path().join(name);
     let (image, output) = (path("prebuilt.img"), path("output.img"));
     let (zst, xz) = (path("prebuilt.img.zst"), path("prebuilt.img.xz"));
-    let build = |to: &Path| kit.build_prebuilt(board.image.table, Cache::Ext4, to);
+    let build = |to: &Path| kit.build_prebuilt(board, board.image.table, Cache::Ext4, to);
     build(&image)?;
     pack(&image, &zst, &xz)?;
     let boot = boot_source()?;

@@ -1,12 +1,16 @@
 //! What is looked at. Nothing is fetched, and no network is contacted.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 use anyhow::Result;
-use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, Origin, alpine};
+use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Options, Origin, alpine, sets_of_board};
+use shakedown_harness::architecture::Architecture;
+use shakedown_harness::board::Board;
 use shakedown_harness::host::{host_scale, runs_at_a_time};
 use shakedown_harness::project::Project;
+use shakedown_harness::scenario::Tier;
 
 use super::finding::Finding;
 
@@ -50,7 +54,7 @@ pub(super) fn all(project: &Project) -> Result<Vec<Finding>> {
     findings.push(space("disk, cache", &cache));
     findings.push(space("disk, runs", project.runs_folder()));
     findings.push(temporary_files(&std::env::temp_dir()));
-    findings.extend(parts(&fixtures));
+    findings.extend(parts(&fixtures, project.boards()));
     findings.push(emulator(&fixtures));
     findings.push(container(&fixtures));
     findings.extend(
@@ -146,12 +150,14 @@ fn temporary_files(folder: &Path) -> Finding {
     }
 }
 
-/// The package sets that boards are made of.
-fn parts(fixtures: &Fixtures) -> Vec<Finding> {
-    let missing: Vec<_> = fixtures
-        .sets()
-        // The emulator is looked at by itself.
-        .filter(|set| *set != "qemu" && fixtures.tree(set).is_err())
+/// The package sets of the boards that are always tried.
+fn parts(fixtures: &Fixtures, boards: &[Board]) -> Vec<Finding> {
+    let usual = boards.iter().filter(|board| board.tier == Tier::Smoke);
+    let sets: BTreeSet<_> = usual.flat_map(sets_of_board).collect();
+    let missing: Vec<_> = sets
+        .iter()
+        .filter(|set| fixtures.tree(set).is_err())
+        .map(String::as_str)
         .collect();
     if missing.is_empty() {
         return vec![Finding::good("parts", "all in the cache")];
@@ -171,10 +177,10 @@ fn parts(fixtures: &Fixtures) -> Vec<Finding> {
 
 fn emulator(fixtures: &Fixtures) -> Finding {
     let what = "QEMU";
-    match fixtures.qemu() {
+    match fixtures.qemu(Architecture::default()) {
         Ok(qemu) => {
             let origin = match qemu.origin {
-                Origin::ProvisionedImage => "from SHAKEDOWN_QEMU",
+                Origin::Given => "from SHAKEDOWN_QEMU",
                 Origin::Host => "the host's",
                 Origin::Fetched => "fetched",
             };
@@ -205,7 +211,7 @@ fn emulator(fixtures: &Fixtures) -> Finding {
 
 fn container(fixtures: &Fixtures) -> Finding {
     let what = "Alpine";
-    match alpine::available(fixtures.store(), None) {
+    match alpine::available(fixtures.store(), None, Architecture::default()) {
         Ok(Some(rootfs)) => Finding::good(what, rootfs.source),
         Ok(None) => Finding::lacking(
             what,

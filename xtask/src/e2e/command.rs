@@ -84,7 +84,7 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
         return Ok(0);
     }
     if args.list {
-        list::run(&selected, &project, args.run.json)?;
+        list::run(&selected, board, &project, args.run.json)?;
         return Ok(0);
     }
     let kit = args.parts.kit(project.defaults())?;

@@ -15,7 +15,8 @@ pub use document::{Document, SourceText};
 pub use error::InputError;
 pub use library::{BuiltinFile, Library};
 pub use names::{
-    BoardName, ChainName, DefinitionName, DeviceProperty, MachineType, NameError, ScenarioName,
+    BoardName, CapabilityName, ChainName, DefinitionName, DeviceProperty, MachineType, NameError,
+    QemuName, ScenarioName, SetName,
 };
 pub use size::ByteSize;
 pub use values::{Pattern, Span, duration};

@@ -152,6 +152,28 @@ name_type!(
     "a property of QEMU as driver.property, such as bcm2837.enabled-cpus"
 );
 
+name_type!(
+    /// A name in an option of QEMU: a device, a processor, without properties.
+    QemuName,
+    "^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+    is_qemu_name,
+    "a name of QEMU without properties, of letters, digits, -, _ and ., such as virtio-net-pci"
+);
+name_type!(
+    /// A set of packages of the fixtures.
+    SetName,
+    "^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    is_file_name,
+    "the name of a package set, of letters, digits, - and _, such as u-boot"
+);
+name_type!(
+    /// What a board can do, for scenarios that need it.
+    CapabilityName,
+    "^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    is_file_name,
+    "the name of a capability, of letters, digits, - and _, such as sd-card"
+);
+
 /// A text that is no name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {wanted}")]
@@ -173,6 +195,13 @@ fn is_file_name(text: &str) -> bool {
 fn is_machine(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     text.bytes().next().is_some_and(plain) && text.bytes().all(|b| plain(b) || b".-".contains(&b))
+}
+
+fn is_qemu_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 fn is_property(text: &str) -> bool {
@@ -222,6 +251,10 @@ mod tests {
             "virt=on",
         ] {
             assert!(bad.parse::<MachineType>().is_err(), "{bad:?}");
+        }
+        assert!("virtio-net-pci".parse::<QemuName>().is_ok());
+        for bad in ["", "max,pmu=off", "-cpu", "a b", "a=b", "é"] {
+            assert!(bad.parse::<QemuName>().is_err(), "{bad:?}");
         }
         assert!("bcm2837.enabled-cpus".parse::<DeviceProperty>().is_ok());
         for bad in ["", "a", "a.", ".a", "a.b=1,c.d", "a.b,x", "a.b.c"] {

@@ -21,7 +21,7 @@ use crate::{Disk, ImageError, distribution};
 /// What to hold an image to beside what binds all.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyOptions<'a> {
-    /// Boards that the image is to start on.
+    /// Boards with a VideoCore that the image is to start on; none for a board whose firmware is not on the disk.
     pub models: &'a [BoardModel],
     /// The boards' ROM reads an MBR and nothing else.
     pub rom_reads_mbr_only: bool,

@@ -49,6 +49,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn image(scheme: Scheme) {
     let directory = tempfile::tempdir().unwrap();
     let spec = PrebuiltSpec {
+        raw: vec![],
         sizes: Sizes {
             disk: 256 * MIB,
             firmware: 32 * MIB,

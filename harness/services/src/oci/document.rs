@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use shakedown_base::architecture::Architecture;
 
 use super::Digest;
 use crate::Error;
@@ -102,6 +103,17 @@ impl Platform {
             architecture: "arm64".into(),
             os: "linux".into(),
             variant: None,
+        }
+    }
+
+    /// Linux on a processor of this architecture, as Alpine's images name it.
+    #[must_use]
+    pub fn linux(architecture: Architecture) -> Self {
+        let (name, variant) = architecture.oci();
+        Self {
+            architecture: name.into(),
+            os: "linux".into(),
+            variant: variant.map(Into::into),
         }
     }
 

@@ -1,7 +1,8 @@
 //! QEMU's command line as a pure function of what is wanted.
 //!
 //! Source: QEMU's invocation manual, sections "Character device options" and "Boot images", and FACTS measured with QEMU 7.2 and 10.0:
-//! the NIC is a `usb-redir` device on the root port; every socket is ours and QEMU connects to it, so nothing has to be polled for.
+//! the NIC is a `usb-redir` device, or one of QEMU's behind `-netdev stream`; every socket is ours and QEMU connects to it, so nothing has to
+//! be polled for. On-board NICs take `-net nic`: `-nic stream` is refused.
 //!
 //! QEMU's option parser ends a value at a comma and gives equals signs a meaning. Whatever becomes a value of an option list is escaped here,
 //! and machine and properties are names without either: a board's file cannot add a property such as `dumpdtb`.
@@ -10,7 +11,10 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use shakedown_base::input::{DeviceProperty, MachineType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shakedown_base::input::{ByteSize, DeviceProperty, MachineType, QemuName};
+use shakedown_base::mac::Mac;
 
 /// What an emulator has no need to do (QEMU's invocation manual, `-sandbox`): obsolete system calls, set-user-ID programs, starting
 /// processes, changing its priority. A guest that breaks out of the emulator cannot either.
@@ -29,6 +33,8 @@ pub struct QemuProgram {
     pub env: Vec<(OsString, OsString)>,
     /// It was built with `-sandbox`, which needs seccomp.
     pub sandbox: bool,
+    /// It can use the host's processor for this board.
+    pub kvm: bool,
 }
 
 /// What the machine is made of.
@@ -36,24 +42,32 @@ pub struct QemuProgram {
 pub struct CommandLine<'a> {
     /// QEMU's `-M`.
     pub machine: &'a MachineType,
+    /// QEMU's `-cpu`, where the machine's own will not do.
+    pub cpu: Option<&'a QemuName>,
+    /// Main memory, where the machine's own will not do.
+    pub memory: Option<ByteSize>,
     /// Cores of the SoC.
     pub cores: u32,
-    /// How the cores share the host's.
-    pub threads: VcpuThreads,
+    /// What executes the guest's code.
+    pub accelerator: Accelerator,
     /// Properties to set on device classes, and their values.
     pub globals: Vec<(DeviceProperty, String)>,
-    /// What is started first: the boot loader or a kernel.
-    pub kernel: &'a Path,
+    /// Devices without properties that the machine has besides.
+    pub devices: &'a [QemuName],
+    /// The machine's flash memory, with its firmware.
+    pub flash: Option<Flash<'a>>,
+    /// A file for the machine's ROM (`-bios`).
+    pub rom: Option<&'a Path>,
+    /// What is started in place of the ROM: a boot loader or a kernel.
+    pub kernel: Option<&'a Path>,
     /// The device tree passed to it.
-    pub device_tree: &'a Path,
+    pub device_tree: Option<&'a Path>,
     /// An initramfs, for a boot without a boot loader.
     pub initrd: Option<&'a Path>,
     /// A kernel command line, for a boot without a boot loader.
     pub append: Option<&'a str>,
-    /// The SD card: a qcow2 overlay.
-    pub card: Option<&'a Path>,
-    /// What the overlay is over, if not the file that it names.
-    pub card_base: Option<&'a Path>,
+    /// The disk.
+    pub disk: Option<Disk<'a>>,
     /// The network interface.
     pub network: Network<'a>,
     /// Sockets that QEMU connects its UARTs to, in order.
@@ -70,6 +84,15 @@ pub struct CommandLine<'a> {
     pub sandbox: bool,
 }
 
+/// What executes the guest's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accelerator {
+    /// QEMU translates it.
+    Tcg(VcpuThreads),
+    /// The host's processor, through the kernel; the guest sees that processor.
+    Kvm,
+}
+
 /// How the emulated cores share the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VcpuThreads {
@@ -80,7 +103,40 @@ pub enum VcpuThreads {
     Multi,
 }
 
-/// The network interface on the USB port.
+/// The machine's two flash chips, as raw files.
+#[derive(Debug, Clone, Copy)]
+pub struct Flash<'a> {
+    /// The firmware, which is only read.
+    pub code: &'a Path,
+    /// The firmware's variables, which it writes to.
+    pub variables: &'a Path,
+}
+
+/// The disk.
+#[derive(Debug, Clone, Copy)]
+pub struct Disk<'a> {
+    /// How it is attached.
+    pub kind: DiskKind,
+    /// A qcow2 overlay.
+    pub overlay: &'a Path,
+    /// What the overlay is over, if not the file that it names.
+    pub base: Option<&'a Path>,
+}
+
+/// How a board's disk is attached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskKind {
+    /// An SD card in the machine's first slot.
+    #[default]
+    Sd,
+    /// A virtio block device on the PCI bus.
+    Virtio,
+    /// A USB stick.
+    Usb,
+}
+
+/// The network interface.
 #[derive(Debug, Clone)]
 pub enum Network<'a> {
     /// The harness is the USB device, behind this socket.
@@ -90,10 +146,26 @@ pub enum Network<'a> {
         /// The host controller's port.
         port: u8,
     },
+    /// The device is QEMU's, and its frames go through this socket.
+    Stream {
+        /// The socket that QEMU connects to.
+        socket: &'a Path,
+        /// The device; without one it is the machine's own.
+        device: Option<&'a QemuName>,
+        /// Its hardware address.
+        mac: Mac,
+    },
     /// QEMU's own CDC Ethernet device with user networking: what benchmarks compare with.
     UsbNet {
         /// The host controller's port.
         port: u8,
+    },
+    /// A device of QEMU's with user networking.
+    User {
+        /// The device; without one it is the machine's own.
+        device: Option<&'a QemuName>,
+        /// Its hardware address.
+        mac: Mac,
     },
 }
 
@@ -107,12 +179,23 @@ impl CommandLine<'_> {
             line.option("-sandbox", SANDBOX);
         }
         line.option("-M", escaped(self.machine.as_str()));
+        match (self.cpu, self.accelerator) {
+            (_, Accelerator::Kvm) => line.option("-cpu", "host"),
+            (Some(cpu), _) => line.option("-cpu", cpu.as_str()),
+            (None, _) => {}
+        }
         line.option("-smp", self.cores.to_string());
-        let threads = match self.threads {
-            VcpuThreads::Single => "single",
-            VcpuThreads::Multi => "multi",
-        };
-        line.option("-accel", format!("tcg,thread={threads}"));
+        if let Some(ByteSize(bytes)) = self.memory {
+            line.option("-m", format!("size={}K", bytes / 1024));
+        }
+        line.option(
+            "-accel",
+            match self.accelerator {
+                Accelerator::Tcg(VcpuThreads::Single) => "tcg,thread=single",
+                Accelerator::Tcg(VcpuThreads::Multi) => "tcg,thread=multi",
+                Accelerator::Kvm => "kvm",
+            },
+        );
         line.flag("-nodefaults");
         line.option("-display", "none");
         // A guest that powers off leaves the process to the harness, which still wants its CPU time.
@@ -141,37 +224,32 @@ impl CommandLine<'_> {
             line.chardev(&format!("uart{index}"), socket);
             line.option("-serial", format!("chardev:uart{index}"));
         }
-        line.option("-kernel", self.kernel);
-        line.option("-dtb", self.device_tree);
+        for device in self.devices {
+            line.option("-device", device.as_str());
+        }
+        if let Some(flash) = &self.flash {
+            line.file("if=pflash,format=raw,readonly=on,file=", flash.code);
+            line.file("if=pflash,format=raw,file=", flash.variables);
+        }
+        if let Some(rom) = self.rom {
+            line.option("-bios", rom);
+        }
+        if let Some(kernel) = self.kernel {
+            line.option("-kernel", kernel);
+        }
+        if let Some(device_tree) = self.device_tree {
+            line.option("-dtb", device_tree);
+        }
         if let Some(initrd) = self.initrd {
             line.option("-initrd", initrd);
         }
         if let Some(append) = self.append {
             line.option("-append", append);
         }
-        if let Some(card) = self.card {
-            let mut value = OsString::from("if=sd,format=qcow2,file=");
-            value.push(escaped(card));
-            if let Some(base) = self.card_base {
-                value.push(",backing.driver=raw,backing.file.filename=");
-                value.push(escaped(base));
-            }
-            line.option("-drive", value);
+        if let Some(disk) = &self.disk {
+            line.disk(disk);
         }
-        match &self.network {
-            Network::Redirected { socket, port } => {
-                line.chardev("nic", socket);
-                // Without complaints: the device announces endpoints without a type while they NAK.
-                line.option(
-                    "-device",
-                    format!("usb-redir,chardev=nic,port={port},debug=0"),
-                );
-            }
-            Network::UsbNet { port } => {
-                line.option("-netdev", "user,id=nic");
-                line.option("-device", format!("usb-net,netdev=nic,port={port}"));
-            }
-        }
+        line.network(&self.network);
         line.0
     }
 }
@@ -190,6 +268,76 @@ impl Line {
         self.0.push(value.into());
     }
 
+    /// A drive; `options` end where the file's name begins.
+    fn file(&mut self, options: &str, path: &Path) {
+        let mut value = OsString::from(options);
+        value.push(escaped(path));
+        self.option("-drive", value);
+    }
+
+    fn disk(&mut self, disk: &Disk<'_>) {
+        let interface = match disk.kind {
+            DiskKind::Sd => "if=sd",
+            DiskKind::Virtio | DiskKind::Usb => "if=none,id=disk",
+        };
+        let mut value = OsString::from(format!("{interface},format=qcow2,file="));
+        value.push(escaped(disk.overlay));
+        if let Some(base) = disk.base {
+            value.push(",backing.driver=raw,backing.file.filename=");
+            value.push(escaped(base));
+        }
+        self.option("-drive", value);
+        match disk.kind {
+            DiskKind::Sd => {}
+            // Firmware that has a choice starts from the disk, whatever the network offers.
+            DiskKind::Virtio => {
+                self.option("-device", "virtio-blk-pci,drive=disk,bootindex=0");
+            }
+            DiskKind::Usb => self.option("-device", "usb-storage,drive=disk,bootindex=0"),
+        }
+    }
+
+    fn network(&mut self, network: &Network<'_>) {
+        match network {
+            Network::Redirected { socket, port } => {
+                self.chardev("nic", socket);
+                // Without complaints: the device announces endpoints without a type while they NAK.
+                self.option(
+                    "-device",
+                    format!("usb-redir,chardev=nic,port={port},debug=0"),
+                );
+            }
+            Network::Stream {
+                socket,
+                device,
+                mac,
+            } => {
+                let mut value = OsString::from("stream,id=nic,addr.type=unix,addr.path=");
+                value.push(escaped(socket));
+                self.option("-netdev", value);
+                self.nic(*device, *mac);
+            }
+            Network::UsbNet { port } => {
+                self.option("-netdev", "user,id=nic");
+                self.option("-device", format!("usb-net,netdev=nic,port={port}"));
+            }
+            Network::User { device, mac } => {
+                self.option("-netdev", "user,id=nic");
+                self.nic(*device, *mac);
+            }
+        }
+    }
+
+    /// A network interface of QEMU's. Those for the PCI bus go without their boot ROM: firmware and disk have drivers, and its code is for x86.
+    fn nic(&mut self, device: Option<&QemuName>, mac: Mac) {
+        match device {
+            Some(device) if device.contains("pci") => {
+                self.option("-device", format!("{device},netdev=nic,mac={mac},romfile="))
+            }
+            Some(device) => self.option("-device", format!("{device},netdev=nic,mac={mac}")),
+            None => self.option("-net", format!("nic,netdev=nic,macaddr={mac}")),
+        }
+    }
     /// A socket that QEMU connects to.
     fn chardev(&mut self, id: &str, socket: &Path) {
         self.socket(id, socket, "");
@@ -233,18 +381,30 @@ mod tests {
 
     static MACHINE: LazyLock<MachineType> = LazyLock::new(|| "raspi3b".parse().unwrap());
 
+    fn card() -> Disk<'static> {
+        Disk {
+            kind: DiskKind::Sd,
+            overlay: Path::new("run/a,b.qcow2"),
+            base: None,
+        }
+    }
+
     fn board<'a>(network: Network<'a>) -> CommandLine<'a> {
         CommandLine {
             machine: &MACHINE,
+            cpu: None,
+            memory: None,
             cores: 4,
-            threads: VcpuThreads::Single,
+            accelerator: Accelerator::Tcg(VcpuThreads::Single),
             globals: vec![("bcm2837.enabled-cpus".parse().unwrap(), "1".into())],
-            kernel: Path::new("run/u-boot.bin"),
-            device_tree: Path::new("run/bcm2837-rpi-3-b.dtb"),
+            devices: &[],
+            flash: None,
+            rom: None,
+            kernel: Some(Path::new("run/u-boot.bin")),
+            device_tree: Some(Path::new("run/bcm2837-rpi-3-b.dtb")),
             initrd: None,
             append: None,
-            card: Some(Path::new("run/a,b.qcow2")),
-            card_base: None,
+            disk: Some(card()),
             network,
             uarts: vec![Path::new("s/uart0"), Path::new("s/uart1")],
             monitor: Path::new("s/qmp"),
@@ -324,8 +484,7 @@ mod tests {
         fn no_value_becomes_another_option(path in proptest::collection::vec(1u8..=255, 0..30)) {
             let path = PathBuf::from(OsString::from_vec(path));
             let mut line = board(Network::Redirected { socket: &path, port: 1 });
-            line.card = Some(&path);
-            line.card_base = Some(&path);
+            line.disk = Some(Disk { kind: DiskKind::Sd, overlay: &path, base: Some(&path) });
             line.monitor = &path;
             line.globals = vec![("a.b".parse().unwrap(), path.to_string_lossy().into_owned())];
             let arguments = line.arguments();
@@ -339,7 +498,10 @@ mod tests {
     #[test]
     fn a_board_that_goes_on_from_a_checkpoint() {
         let mut line = board(Network::UsbNet { port: 1 });
-        line.card_base = Some(Path::new("run/a,b.img"));
+        line.disk = Some(Disk {
+            base: Some(Path::new("run/a,b.img")),
+            ..card()
+        });
         line.incoming = true;
         let text = text(&line);
         assert!(text.contains("\n-S\n-incoming defer\n"), "{text}");
@@ -354,10 +516,98 @@ mod tests {
     #[test]
     fn a_direct_boot_with_the_emulators_nic() {
         let mut line = board(Network::UsbNet { port: 1 });
-        line.card = None;
+        line.disk = None;
         line.initrd = Some(Path::new("initramfs"));
         line.append = Some("console=ttyAMA0 maxcpus=1");
         let text = text(&line);
         assert!(text.contains("\n-initrd initramfs\n-append console=ttyAMA0 maxcpus=1\n-netdev user,id=nic\n-device usb-net,netdev=nic,port=1"), "{text}");
+    }
+
+    fn uefi<'a>(device: Option<&'a QemuName>, devices: &'a [QemuName]) -> CommandLine<'a> {
+        CommandLine {
+            memory: Some("1GiB".parse().unwrap()),
+            cores: 1,
+            globals: vec![],
+            devices,
+            flash: Some(Flash {
+                code: Path::new("cache/CODE.fd"),
+                variables: Path::new("run/VARS.fd"),
+            }),
+            kernel: None,
+            device_tree: None,
+            disk: Some(Disk {
+                kind: DiskKind::Virtio,
+                ..card()
+            }),
+            uarts: vec![Path::new("s/uart0")],
+            ..board(Network::Stream {
+                socket: Path::new("s/nic"),
+                device,
+                mac: Mac([0x52, 0x54, 0, 1, 2, 3]),
+            })
+        }
+    }
+
+    #[test]
+    fn a_machine_with_flash_memory_and_an_adapter_of_qemus() {
+        let (machine, cpu) = ("virt".parse().unwrap(), "max".parse().unwrap());
+        let device = "virtio-net-pci".parse().unwrap();
+        let devices = ["virtio-rng-pci".parse().unwrap()];
+        let line = CommandLine {
+            machine: &machine,
+            cpu: Some(&cpu),
+            ..uefi(Some(&device), &devices)
+        };
+        insta::assert_snapshot!(text(&line));
+    }
+
+    #[test]
+    fn a_machine_of_the_hosts_architecture_runs_on_its_processor() {
+        let (machine, cpu) = ("q35".parse().unwrap(), "qemu64".parse().unwrap());
+        let device = "virtio-net-pci".parse().unwrap();
+        let line = CommandLine {
+            machine: &machine,
+            cpu: Some(&cpu),
+            accelerator: Accelerator::Kvm,
+            ..uefi(Some(&device), &[])
+        };
+        let text = text(&line);
+        assert!(
+            text.contains("\n-cpu host\n-smp 1\n-m size=1048576K\n-accel kvm\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_machine_whose_rom_reads_its_card() {
+        let machine = "bpim2u".parse().unwrap();
+        let line = CommandLine {
+            machine: &machine,
+            flash: None,
+            memory: None,
+            disk: Some(card()),
+            ..uefi(None, &[])
+        };
+        insta::assert_snapshot!(text(&line));
+    }
+
+    #[test]
+    fn a_stick_and_a_rom_that_was_given() {
+        let device = "e1000".parse().unwrap();
+        let line = CommandLine {
+            flash: None,
+            rom: Some(Path::new("u-boot.bin")),
+            disk: Some(Disk {
+                kind: DiskKind::Usb,
+                ..card()
+            }),
+            network: Network::User {
+                device: Some(&device),
+                mac: Mac([2, 0, 0, 0, 0, 1]),
+            },
+            ..uefi(None, &[])
+        };
+        let text = text(&line);
+        assert!(text.contains("\n-bios u-boot.bin\n-drive if=none,id=disk,format=qcow2,file=run/a,,b.qcow2\n-device usb-storage,drive=disk,bootindex=0\n-netdev user,id=nic\n-device e1000,netdev=nic,mac=02:00:00:00:00:01"), "{text}");
     }
 }

@@ -1,7 +1,6 @@
 //! The whole state of a machine but its card, to a file and back: what QEMU calls a migration.
 //!
-//! Source: QEMU's docs/devel/migration and its QMP reference; `file:` addresses are known since QEMU 8.2. For the registers, Broadcom's
-//! "BCM2836 ARM-local peripherals" (QA7), 4.10 "Core interrupt sources".
+//! Source: QEMU's docs/devel/migration and its QMP reference; `file:` addresses are known since QEMU 8.2.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,31 +14,21 @@ use super::{MachineError, Monitor};
 const LOOK: Duration = Duration::from_millis(20);
 /// Bytes a second, more than any disk has; by default QEMU leaves room for others.
 const BANDWIDTH: u64 = 1 << 34;
-/// Machines whose interrupt controller is known here.
-const KNOWN: &[&str] = &["raspi2b", "raspi3b"];
-/// The first core's "IRQ source" and "FIQ source" of the BCM2836.
-const SOURCES: [u64; 2] = [0x4000_0060, 0x4000_0070];
 /// How long a guest is left to serve its interrupts, and how often. Most have none that waits.
 const SERVE: Duration = Duration::from_millis(2);
 const PATIENCE: u32 = 50;
 
-/// Machines of this `-M` can be [saved](save_memory).
-#[must_use]
-pub fn can_be_saved(machine: &str) -> bool {
-    KNOWN.contains(&machine)
-}
-
 /// Makes the machine stand still at a moment when it can be [saved](save_memory).
 ///
-/// QEMU's `bcm2836_control` does not save which interrupts are pending. One that is would never be served by the machine that is made of
-/// the file: its timer would be silent for ever, say.
+/// There are interrupt controllers of QEMU that do not save which interrupts are pending. One that is would never be served by the machine
+/// that is made of the file: its timer would be silent for ever, say. `registers` are zero while none is pending.
 ///
 /// # Errors
 /// QEMU refuses, or the guest always has an interrupt pending. The machine runs on then.
-pub async fn freeze(monitor: &Monitor) -> Result<(), MachineError> {
+pub async fn freeze(monitor: &Monitor, registers: &[u64]) -> Result<(), MachineError> {
     for _ in 0..PATIENCE {
         monitor.pause().await?;
-        if !is_interrupt_pending(monitor).await? {
+        if !is_interrupt_pending(monitor, registers).await? {
             return Ok(());
         }
         monitor.resume().await?;
@@ -48,9 +37,9 @@ pub async fn freeze(monitor: &Monitor) -> Result<(), MachineError> {
     Err(MachineError::NeverQuiet)
 }
 
-async fn is_interrupt_pending(monitor: &Monitor) -> Result<bool, MachineError> {
-    for source in SOURCES {
-        let answer = monitor.human(&format!("xp /1wx {source:#x}")).await?;
+async fn is_interrupt_pending(monitor: &Monitor, registers: &[u64]) -> Result<bool, MachineError> {
+    for register in registers {
+        let answer = monitor.human(&format!("xp /1wx {register:#x}")).await?;
         if word(&answer) != Some(0) {
             return Ok(true);
         }

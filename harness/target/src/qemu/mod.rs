@@ -11,14 +11,19 @@ mod overlay;
 mod power;
 mod process;
 mod qmp;
+mod quirks;
 mod takeover;
 mod timer_slack;
 
 pub use asleep::falls_asleep;
-pub use command::{CommandLine, Network, QemuProgram, SANDBOX, VcpuThreads};
+pub use command::{
+    Accelerator, CommandLine, Disk, DiskKind, Flash, Network, QemuProgram, SANDBOX, VcpuThreads,
+};
 pub use error::MachineError;
-pub use memory::{can_be_saved, freeze, save_memory};
+pub use memory::{freeze, save_memory};
 pub use overlay::create_overlay;
 pub use power::{Connectors, Machine, Sockets};
+pub use process::Timers;
 pub use qmp::{Monitor, QmpEvent};
+pub use quirks::{FreezeWhenNoIrq, ParkSecondaries, Quirks, Reason};
 pub use takeover::kernel_takes_over;

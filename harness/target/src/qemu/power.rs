@@ -53,12 +53,12 @@ pub struct Machine {
 pub struct Connectors {
     /// Serial ports in the board's order.
     pub uarts: Vec<UnixStream>,
-    /// The USB port, where a usbredir device is plugged in.
+    /// The network interface: a USB port that speaks usbredir, or a stream of frames.
     pub nic: Option<UnixStream>,
 }
 
 impl Sockets {
-    /// Binds sockets for `uarts` serial ports, the monitor and, if wanted, the USB port. Needs a tokio runtime.
+    /// Binds sockets for `uarts` serial ports, the monitor and, if wanted, the network interface. Needs a tokio runtime.
     ///
     /// # Errors
     /// The folder for temporary files cannot be written to.
@@ -121,7 +121,7 @@ impl Sockets {
         self.uarts.iter().map(|s| s.path.as_path()).collect()
     }
 
-    /// The USB port's socket.
+    /// The network interface's socket.
     #[must_use]
     pub fn nic(&self) -> Option<&Path> {
         self.nic.as_ref().map(|s| s.path.as_path())
@@ -137,14 +137,10 @@ impl Machine {
         qemu: &QemuProgram,
         arguments: &[OsString],
         sockets: Sockets,
+        timers: Timers,
         stderr: &Path,
         timeline: Timeline,
     ) -> Result<(Self, Connectors), MachineError> {
-        // QEMU's own network card is a yardstick, which is to be as fast as it can; it needs a timer for each of its small packets.
-        let timers = match &sockets.nic {
-            Some(_) => Timers::Coalesced,
-            None => Timers::Precise,
-        };
         let process = Process::spawn(qemu, arguments, stderr, timers)?;
         let mut uarts = Vec::new();
         let monitor = accept(&process, &sockets.monitor).await?;

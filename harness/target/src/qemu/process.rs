@@ -18,7 +18,7 @@ use super::{MachineError, QemuProgram, timer_slack};
 
 /// How QEMU's timers are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Timers {
+pub enum Timers {
     /// As precisely as QEMU asks for.
     Precise,
     /// Those that are due within a millisecond together.

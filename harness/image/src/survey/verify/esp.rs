@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::{Findings, volume};
-use crate::binary::{self, MACHINE_AARCH64};
+use crate::binary;
 use crate::efivar::VariableStore;
 use crate::fat::{FatError, FatVolume};
 use crate::home::{IpxeHome, loader_name};
@@ -123,11 +123,12 @@ impl Esp<'_> {
             Some(_) => return found.add(rules::IPXE_1, place(), "the file is empty"),
             None => return found.add(rules::IPXE_1, place(), "there is no such file"),
         };
+        let (machine, processor) = binary::machine_of_path(path);
         match binary::efi_machine(&file) {
-            Some(MACHINE_AARCH64) => {}
+            Some(found) if found == machine => {}
             Some(other) => {
                 let what = format!(
-                    "it is an EFI program for machine {other:#06x}, not for 64-bit ARM (0xaa64)"
+                    "it is an EFI program for machine {other:#06x}, not for {processor} ({machine:#06x})"
                 );
                 found.add(rules::IPXE_2, place(), what);
             }

@@ -53,6 +53,7 @@ impl Image {
     fn build(directory: &Path, scheme: Scheme) -> Self {
         let path = directory.join("good.img");
         let spec = PrebuiltSpec {
+            raw: vec![],
             sizes: Sizes {
                 disk: 32 * MIB,
                 firmware: 8 * MIB,

@@ -1,0 +1,152 @@
+//! The board's network interface in the machine: a chip that the harness plays behind usbredir, or one of QEMU's behind a stream of frames.
+
+use tokio::net::UnixStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::board::{NicAddress, NicModel};
+use crate::mac::Mac;
+use crate::machine::{Monitor, kernel_takes_over};
+use crate::stream::{self, Counters};
+use crate::timeline::{Event, Power, Record, Timeline};
+use crate::usb::device::Nic as UsbNic;
+use crate::usb::lan7515::{Lan7800, StoredAddress};
+use crate::usb::{self, lan9514::Lan9514};
+use crate::wire::WireEnd;
+
+/// What is wanted of it.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted<'a> {
+    pub(super) model: NicModel,
+    pub(super) address: NicAddress,
+    pub(super) mac: Mac,
+    /// A kernel that takes the board over finds it anew.
+    pub(super) replug_on_takeover: bool,
+    /// QEMU goes on from a checkpoint.
+    pub(super) takes_over: bool,
+    pub(super) monitor: &'a Monitor,
+    pub(super) timeline: &'a Timeline,
+}
+
+/// A handle on the board's network interface.
+#[derive(Debug, Clone)]
+pub(super) enum Adapter {
+    Usb(usb::Control),
+    Stream(Counters),
+}
+
+/// What has passed through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Passed {
+    /// Frames, both ways.
+    pub(super) frames: u64,
+    /// Bytes of those that the guest sent.
+    pub(super) bytes_from_guest: u64,
+}
+
+/// The tasks that are the interface. Dropping them pulls it out.
+pub(super) type Tasks = Vec<AbortOnDropHandle<()>>;
+
+impl Adapter {
+    /// Plugs it in: `qemu` is QEMU's end, `wire` the network's. Without QEMU's end it is never seen. Needs a tokio runtime.
+    pub(super) fn connect(
+        wanted: &Wanted<'_>,
+        qemu: Option<UnixStream>,
+        wire: WireEnd,
+    ) -> (Self, Tasks) {
+        let mac = wanted.mac;
+        match (wanted.model, wanted.address) {
+            (NicModel::Lan9514, _) => usb(wanted, Lan9514::new(mac), qemu, wire),
+            (NicModel::Lan7800, NicAddress::Eeprom) => {
+                let device = Lan7800::new(StoredAddress::Eeprom(mac));
+                usb(wanted, device, qemu, wire)
+            }
+            (NicModel::Lan7800, NicAddress::DeviceTree) => {
+                usb(wanted, Lan7800::new(StoredAddress::None), qemu, wire)
+            }
+            (NicModel::Stream, _) => frames(wanted, qemu, wire),
+        }
+    }
+
+    /// What has passed through it by now.
+    pub(super) fn passed(&self) -> Passed {
+        match self {
+            Self::Usb(control) => {
+                let statistics = control.statistics();
+                Passed {
+                    frames: statistics.frames_from_guest + statistics.frames_to_guest,
+                    bytes_from_guest: statistics.bytes_from_guest,
+                }
+            }
+            Self::Stream(counters) => Passed {
+                frames: counters.frames_from_guest() + counters.frames_to_guest(),
+                bytes_from_guest: counters.bytes_from_guest(),
+            },
+        }
+    }
+}
+
+fn usb<D: UsbNic + Send + 'static>(
+    wanted: &Wanted<'_>,
+    device: D,
+    qemu: Option<UnixStream>,
+    wire: WireEnd,
+) -> (Adapter, Tasks) {
+    let timeline = wanted.timeline;
+    let mut session = usb::Session::new(device, wire, timeline.clone());
+    if wanted.takes_over {
+        session = session.taking_over();
+    }
+    let nic = session.control();
+    let mut tasks = Tasks::new();
+    if let Some(stream) = qemu {
+        let log = timeline.clone();
+        tasks.push(spawn(async move {
+            if let Err(e) = session.run(stream).await {
+                log.note("usb", format!("the USB session has failed: {e}"));
+            }
+        }));
+        if wanted.replug_on_takeover {
+            let monitor = wanted.monitor.clone();
+            tasks.push(spawn(hand_over(monitor, nic.clone(), timeline.clone())));
+        }
+    }
+    (Adapter::Usb(nic), tasks)
+}
+
+fn frames(wanted: &Wanted<'_>, qemu: Option<UnixStream>, wire: WireEnd) -> (Adapter, Tasks) {
+    let counters = Counters::default();
+    let mut tasks = Tasks::new();
+    if let Some(qemu) = qemu {
+        let (log, counters) = (wanted.timeline.clone(), counters.clone());
+        tasks.push(spawn(async move {
+            if let Err(e) = stream::run(qemu, wire, counters).await {
+                log.note("network", e.to_string());
+            }
+        }));
+    }
+    (Adapter::Stream(counters), tasks)
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}
+
+/// Plugs the NIC in again whenever a kernel takes the board over from its boot loader: the quirk `replug-on-takeover`.
+async fn hand_over(monitor: Monitor, nic: usb::Control, timeline: Timeline) {
+    let board = timeline.board();
+    let is_reset = |r: &Record| {
+        let is_reset = matches!(
+            r.event,
+            Event::Power {
+                action: Power::GuestReset | Power::Reset
+            }
+        );
+        is_reset && r.board == board
+    };
+    while kernel_takes_over(&monitor).await.is_ok() {
+        timeline.note("run", "a kernel runs: plugging the NIC in anew");
+        nic.replug();
+        let mut cursor = timeline.end();
+        timeline.wait_for(&mut cursor, is_reset).await;
+    }
+}
