@@ -94,7 +94,10 @@ fn editors_mark_what_is_wrong_in_a_scenario() {
     };
     let with = |place: &str, value: Value| changed(&good, place, value);
     let mut incomplete = good.clone();
-    incomplete["boot"].as_object_mut().unwrap().remove("script");
+    incomplete["boot"]
+        .as_object_mut()
+        .unwrap()
+        .remove("container");
     let mut unknown_key = good.clone();
     unknown_key["boot"]["sript"] = json!("#!ipxe");
     let wrong = [

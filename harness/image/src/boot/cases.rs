@@ -176,6 +176,7 @@ fn settings_of_people_are_followed_as_the_firmware_follows_them() {
             }
             said.push('\n');
             for note in &found.notes {
+                let note = note.replace(&*directory.path().to_string_lossy(), "FOLDER");
                 said.push_str(&format!("    {note}\n"));
             }
         }

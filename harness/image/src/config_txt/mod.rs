@@ -231,7 +231,10 @@ impl Parser<'_> {
         match (self.include)(file) {
             Some(text) => self.file(&text, file, depth + 1),
             None => {
-                self.note(&at, format!("the included file {file} does not exist"));
+                self.note(
+                    &at,
+                    format!("the included file {file} does not exist or cannot be read"),
+                );
                 Ok(())
             }
         }

@@ -78,7 +78,7 @@ fn included_files_stand_in_place_of_the_line() {
     );
     assert_eq!(
         notes(&config),
-        ["config.txt:5: the included file gone.txt does not exist"]
+        ["config.txt:5: the included file gone.txt does not exist or cannot be read"]
     );
     assert_eq!(
         parse_with("[pi4]\ninclude loop.txt\n", &files),
