@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::farm;
 use super::setup::{Setup, last_lines};
 use crate::outcome::Check;
 use crate::wire::{self, Kind};
@@ -80,6 +81,9 @@ pub(super) fn all(setup: &Setup<'_>, gateway: Container, machine: &Machine) -> V
         setup.say(&format!("{id}: {states}"));
         checks.push(Check::of(id, states, found));
     }
+    setup.say("G09a: a machine that is registered by REST");
+    let states = "a machine that is registered by REST waits for its configuration";
+    checks.push(Check::of("G09a", states, farm::by_hand(setup)));
     checks
 }
 

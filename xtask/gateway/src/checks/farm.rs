@@ -33,11 +33,6 @@ pub(super) fn all(setup: &Setup<'_>, machine: &Machine) -> Vec<Check> {
     ];
     setup.say("G09: registration and training");
     checks.push(Check::of(
-        "G09a",
-        "a machine that is registered by REST waits for its configuration",
-        by_hand(setup),
-    ));
-    checks.push(Check::of(
         "G09b",
         "an unknown machine that netboots is registered at once",
         unknown(setup),
@@ -139,7 +134,16 @@ fn least_off(setup: &Setup<'_>) -> Result<String> {
     Ok(format!("off for {seconds:.1} s, of {least} s"))
 }
 
-fn by_hand(setup: &Setup<'_>) -> Result<String> {
+/// A machine that is registered by hand and has no plug. At the end: executor 0.0.3 answers 500 for all machines while there is one.
+pub(super) fn by_hand(setup: &Setup<'_>) -> Result<String> {
+    let (gateway, _) = setup.start_and_wait()?;
+    let registered = register(setup);
+    drop(gateway);
+    setup.restore()?;
+    registered
+}
+
+fn register(setup: &Setup<'_>) -> Result<String> {
     let machine = json!({
         "base_name": "by-hand", "tags": ["test:by-hand"], "mac_address": BY_HAND, "ip_address": "10.42.0.150", "local_tty_device": "ttyS0",
     });

@@ -207,13 +207,17 @@ impl Shared {
             None => String::new(),
         };
         let mut console = self.console()?;
+        if plan.value("test.do").is_none() && extra.contains(" register") {
+            // The registration's container writes to the serial device itself: no carriage return.
+            let machine = id(self.mac);
+            let lines = format!("SALAD.machine_id={machine}\nMaRS: Registration complete\n");
+            console.write_all(lines.as_bytes())?;
+            self.wait_for_end();
+            return Ok(());
+        }
         let mut say = |line: &str| console.write_all(format!("{line}\r\n").as_bytes());
         match plan.value("test.do") {
-            // Registration and the training's check, by the container that their job asks for.
-            None if extra.contains(" register") => {
-                say(&format!("SALAD.machine_id={}", id(self.mac)))?;
-                say("MaRS: Registration complete")?;
-            }
+            // The training's check, by the container that its job asks for.
             None => {
                 say(&format!("SALAD.machine_id={}", id(self.mac)))?;
                 say("Execution is over, pipeline status: 0")?;
@@ -230,10 +234,14 @@ impl Shared {
             }
         }
         // The console stays open for as long as there is power.
+        self.wait_for_end();
+        Ok(())
+    }
+
+    fn wait_for_end(&self) {
         while self.has_power() {
             std::thread::sleep(TICK);
         }
-        Ok(())
     }
 
     fn act(&self, what: &str, say: &mut dyn FnMut(&str) -> std::io::Result<()>) -> Result<()> {
