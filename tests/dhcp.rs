@@ -2,15 +2,15 @@
 //!
 //! This program starts itself again in a network namespace of its own, where it needs no rights, and where the LAN is on a tap interface.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Failed};
 use shakedown_harness::lab::Tap;
 use shakedown_harness::lan::{Config, Lan};
 use shakedown_harness::timeline::{Event, Timeline};
+use shakedown_tests::namespace::{IP, UDHCPC, UNSHARE, checked, in_namespaces, write_script};
 use shakedown_tests::{Tool, trial_with};
 
 /// Set for the process inside: the client to try.
@@ -18,14 +18,7 @@ const INSIDE: &str = "SHAKEDOWN_DHCP_CLIENT";
 /// The interface.
 const TAP: &str = "tap0";
 
-const UNSHARE: Tool = tool("unshare", "util-linux");
-const IP: Tool = tool("ip", "iproute2");
-const UDHCPC: Tool = tool("udhcpc", "udhcpc");
-const DHCLIENT: Tool = tool("dhclient", "isc-dhcp-client");
-
-const fn tool(program: &'static str, package: &'static str) -> Tool {
-    Tool { program, package }
-}
+const DHCLIENT: Tool = Tool::new("dhclient", "isc-dhcp-client");
 
 fn main() -> Result<ExitCode> {
     if let Ok(client) = std::env::var(INSIDE) {
@@ -35,34 +28,18 @@ fn main() -> Result<ExitCode> {
     let trials = [UDHCPC, DHCLIENT].map(|client| {
         let name = format!("{}_gets_a_lease", client.program);
         trial_with(&[UNSHARE, IP, client], &name, move || {
-            outside(client.program).map_err(|error| Failed::from(format!("{error:#}")))
+            in_namespaces(INSIDE, client.program)
+                .map_err(|error| Failed::from(format!("{error:#}")))
         })
     });
     Ok(libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code())
-}
-
-/// Runs this program in namespaces of its own. They end with it, and whatever a client has left in them too.
-fn outside(client: &str) -> Result<()> {
-    let mut command = Command::new(UNSHARE.program);
-    command
-        .args([
-            "--user",
-            "--map-root-user",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-        ])
-        .arg(std::env::current_exe()?)
-        .env(INSIDE, client);
-    checked(&mut command).map(drop)
 }
 
 /// Has a client get a lease, and compares what it was told with what the server gave.
 fn inside(client: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (script, told) = (folder.path().join("script"), folder.path().join("told"));
-    write_script(&script, &told)?;
+    write_script(&script, &script_text(&told))?;
     let config = Config::default();
     let (gateway, first) = (config.gateway, config.dhcp.first);
     let timeline = Timeline::start();
@@ -104,28 +81,9 @@ fn inside(client: &str) -> Result<()> {
 }
 
 /// What a client calls: writes down address, router and DNS server, by udhcpc's names or dhclient's.
-fn write_script(script: &Path, told: &Path) -> Result<()> {
-    let text = format!(
+fn script_text(told: &Path) -> String {
+    format!(
         "#!/bin/sh\necho \"$ip$new_ip_address $router$new_routers $dns$new_domain_name_servers\" >>{}\n",
         told.display()
-    );
-    std::fs::write(script, text)?;
-    std::fs::set_permissions(script, PermissionsExt::from_mode(0o755))?;
-    Ok(())
-}
-
-/// The command's output, if it succeeds.
-fn checked(command: &mut Command) -> Result<Output> {
-    let program = command.get_program().to_os_string();
-    let output = command.output();
-    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let said = [&output.stdout[..], &output.stderr].concat();
-    bail!(
-        "{} has failed: {}",
-        program.display(),
-        String::from_utf8_lossy(&said)
     )
 }

@@ -5,9 +5,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +19,8 @@ use shakedown_harness::report::{Report, Verdict, failure_text};
 use shakedown_harness::run::run_on_desk;
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::timeline::Timeline;
-use shakedown_tests::{Tool, trial_with};
+use shakedown_tests::namespace::{IP, UDHCPC, UNSHARE, checked, in_namespaces, write_script};
+use shakedown_tests::trial_with;
 
 /// Set for the process inside.
 const INSIDE: &str = "SHAKEDOWN_LAB_INSIDE";
@@ -29,16 +29,10 @@ const TAP: &str = "tap0";
 const MAC: &str = "b8:27:eb:01:02:03";
 /// The boot server, as DHCP tells it.
 const SERVER: &str = "10.42.0.1:80";
+/// What udhcpc calls: gives the interface the address that it got.
+const LEASE_SCRIPT: &str = "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip addr flush dev $interface\nip addr add $ip/16 dev $interface\n";
 /// How often the board looks whether it has power.
 const TURN: Duration = Duration::from_millis(20);
-
-const UNSHARE: Tool = tool("unshare", "util-linux");
-const IP: Tool = tool("ip", "iproute2");
-const UDHCPC: Tool = tool("udhcpc", "udhcpc");
-
-const fn tool(program: &'static str, package: &'static str) -> Tool {
-    Tool { program, package }
-}
 
 fn main() -> Result<ExitCode> {
     if std::env::var_os(INSIDE).is_some() {
@@ -47,20 +41,9 @@ fn main() -> Result<ExitCode> {
     }
     let name = "a_board_on_a_desk_is_power_cycled_and_comes_to_its_initramfs";
     let trial = trial_with(&[UNSHARE, IP, UDHCPC], name, || {
-        outside().map_err(|error| Failed::from(format!("{error:#}")))
+        in_namespaces(INSIDE, "1").map_err(|error| Failed::from(format!("{error:#}")))
     });
     Ok(libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code())
-}
-
-/// Runs this program in namespaces of its own. They end with it, and whatever is left in them too.
-fn outside() -> Result<()> {
-    let mut command = Command::new(UNSHARE.program);
-    command
-        .args(["--user", "--map-root-user", "--net", "--pid", "--fork"])
-        .arg("--kill-child")
-        .arg(std::env::current_exe()?)
-        .env(INSIDE, "1");
-    checked(&mut command).map(drop)
 }
 
 fn inside() -> Result<()> {
@@ -78,7 +61,7 @@ fn inside() -> Result<()> {
     let lab = folder.path().join("lab.toml");
     std::fs::write(&lab, lab_file(&serial, &plug)?)?;
     let script = folder.path().join("lease");
-    write_lease_script(&script)?;
+    write_script(&script, LEASE_SCRIPT)?;
     let at_plug = plug.clone();
     thread::spawn(move || {
         for boot in serial.incoming() {
@@ -211,28 +194,4 @@ fn fetch(path: &str) -> Result<u64> {
         "GET {path} HTTP/1.1\r\nHost: ci-gateway\r\nConnection: close\r\n\r\n"
     )?;
     Ok(std::io::copy(&mut stream, &mut std::io::sink())?)
-}
-
-/// What udhcpc calls: gives the interface the address that it got.
-fn write_lease_script(script: &Path) -> Result<()> {
-    let text = "#!/bin/sh\n[ \"$1\" = bound ] || exit 0\nip addr flush dev $interface\nip addr add $ip/16 dev $interface\n";
-    std::fs::write(script, text)?;
-    std::fs::set_permissions(script, PermissionsExt::from_mode(0o755))?;
-    Ok(())
-}
-
-/// The command's output, if it succeeds.
-fn checked(command: &mut Command) -> Result<Output> {
-    let program = command.get_program().to_os_string();
-    let output = command.output();
-    let output = output.with_context(|| format!("cannot start {}", program.display()))?;
-    if output.status.success() {
-        return Ok(output);
-    }
-    let said = [&output.stdout[..], &output.stderr].concat();
-    bail!(
-        "{} has failed: {}",
-        program.display(),
-        String::from_utf8_lossy(&said)
-    )
 }

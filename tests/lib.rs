@@ -1,5 +1,6 @@
 //! Shared by the trials: where the project is, and the programs that they drive.
 
+pub mod namespace;
 mod tool;
 
 use std::path::{Path, PathBuf};

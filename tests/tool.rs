@@ -15,6 +15,12 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// A program of this name, which is in this package.
+    #[must_use]
+    pub const fn new(program: &'static str, package: &'static str) -> Self {
+        Self { program, package }
+    }
+
     /// Why the program cannot be used, if it cannot.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
