@@ -27,6 +27,17 @@ pub(crate) fn start() -> (Lan, WireEnd, TcpListener) {
     (lan, cable, listener)
 }
 
+/// A DNS message that asks for the IPv4 address of a name.
+pub(crate) fn dns_query(name: &str) -> Vec<u8> {
+    let mut bytes = b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
+    for label in name.split('.') {
+        bytes.push(u8::try_from(label.len()).unwrap());
+        bytes.extend_from_slice(label.as_bytes());
+    }
+    bytes.extend_from_slice(&[0, 0, 1, 0, 1]);
+    bytes
+}
+
 pub(crate) fn ethernet(to: EthernetAddress, ethertype: EthernetProtocol, payload: &[u8]) -> Bytes {
     let mut bytes = vec![0; 14 + payload.len()];
     let header = EthernetRepr {

@@ -11,6 +11,7 @@ use shakedown_net::fault::impaired;
 use shakedown_net::lan::{Boot, Config, Lan};
 use tokio::io::AsyncWriteExt;
 
+use crate::craft::dns_query;
 use crate::guest::{GATEWAY, Guest};
 
 const DNS: SocketAddrV4 = SocketAddrV4::new(GATEWAY, 53);
@@ -52,16 +53,6 @@ fn fired(timeline: &Timeline) -> usize {
 
 fn cable(defect: CableDefect) -> Defect {
     Defect::Cable(defect)
-}
-
-fn query(name: &str) -> Vec<u8> {
-    let mut bytes = b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
-    for label in name.split('.') {
-        bytes.push(u8::try_from(label.len()).unwrap());
-        bytes.extend_from_slice(label.as_bytes());
-    }
-    bytes.extend_from_slice(&[0, 0, 1, 0, 1]);
-    bytes
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,12 +105,12 @@ async fn names_are_wrong_in_every_way() {
     ] {
         let (_lan, mut guest, _) = guest_with([(Defect::Dns(defect), Some(1))]);
         guest.dhcp().await;
-        let reply = guest.ask(DNS, &query("docker.io")).await;
+        let reply = guest.ask(DNS, &dns_query("docker.io")).await;
         assert_eq!((reply[3] & 15, reply[7]), (code, answers), "{defect:?}");
         assert_eq!(reply[2] & 2 != 0, defect == DnsDefect::Truncated);
         assert_eq!(reply[reply.len() - 4..], last, "{defect:?}");
         // The next answer is right again.
-        let reply = guest.ask(DNS, &query("docker.io")).await;
+        let reply = guest.ask(DNS, &dns_query("docker.io")).await;
         assert_eq!(reply[reply.len() - 4..], HUB.octets(), "{defect:?}");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use shakedown_base::timeline::{Event, Timeline};
 use shakedown_net::lan::{Config, Error, Lan};
 
+use crate::craft::dns_query;
 use crate::guest::{GATEWAY, Guest};
 
 const DNS: SocketAddrV4 = SocketAddrV4::new(GATEWAY, 53);
@@ -26,16 +27,6 @@ fn events(timeline: &Timeline) -> Vec<Event> {
         .into_iter()
         .map(|record| record.event)
         .collect()
-}
-
-fn query(name: &str) -> Vec<u8> {
-    let mut bytes = b"\xab\xcd\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00".to_vec();
-    for label in name.split('.') {
-        bytes.push(u8::try_from(label.len()).unwrap());
-        bytes.extend_from_slice(label.as_bytes());
-    }
-    bytes.extend_from_slice(&[0, 0, 1, 0, 1]);
-    bytes
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +52,7 @@ async fn names_are_answered_over_udp_and_tcp() {
     let timeline = Timeline::start();
     let lan = Lan::start(config(), timeline.clone()).unwrap();
     let mut guest = Guest::at(&lan, 50);
-    let asked = query("registry-1.docker.io");
+    let asked = dns_query("registry-1.docker.io");
     let over_udp = guest.ask(DNS, &asked).await;
     assert_eq!(over_udp[over_udp.len() - 4..], REGISTRY.octets());
     let connection = guest.connect(DNS).await.unwrap();
@@ -69,7 +60,7 @@ async fn names_are_answered_over_udp_and_tcp() {
     framed.extend_from_slice(&asked);
     let over_tcp = guest.converse(connection, &framed, true).await;
     assert_eq!(over_tcp[2..], over_udp);
-    let unknown = guest.ask(DNS, &query("example.org")).await;
+    let unknown = guest.ask(DNS, &dns_query("example.org")).await;
     assert_eq!(unknown[3] & 0x0f, 3, "NXDOMAIN");
     let name = |query: &str, answer| Event::Dns {
         query: query.into(),
