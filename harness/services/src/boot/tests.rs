@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use bytes::Bytes;
 use rustls::version::{TLS12, TLS13};
 use tempfile::NamedTempFile;
@@ -44,6 +44,15 @@ fn client() -> Client {
 
 fn machine() -> Client {
     Client::Machine("b8:27:eb:00:00:01".parse().unwrap())
+}
+
+/// What a machine without a certificate gets as its script when this is its folder.
+async fn script_of(folder: Folder) -> Response<Bytes> {
+    let mut root = DataRoot::default();
+    root.set(machine(), folder);
+    let service = Service::plain(ServiceId::Boot, BootServer::new(root).http()).await;
+    let mut client = service.dial().await;
+    client.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await
 }
 
 fn server() -> (BootServer, NamedTempFile) {
@@ -166,14 +175,7 @@ async fn a_script_that_is_no_text_or_no_script_is_reported_in_a_script() {
     ] {
         let mut folder = Folder::default();
         folder.insert("boot.ipxe", Bytes::from(content)).unwrap();
-        let mut root = DataRoot::default();
-        root.set(machine(), folder);
-        let service = Service::plain(ServiceId::Boot, BootServer::new(root).http()).await;
-        let script = service
-            .dial()
-            .await
-            .get("/boot/b8:27:eb:00:00:01/boot.ipxe")
-            .await;
+        let script = script_of(folder).await;
         assert_eq!(script.status(), StatusCode::OK);
         let text = str::from_utf8(script.body()).unwrap();
         assert!(
@@ -442,14 +444,7 @@ async fn without_secrets_their_url_is_the_word_none() {
                 .insert("secrets", Bytes::from_static(secrets))
                 .unwrap();
         }
-        let mut root = DataRoot::default();
-        root.set(machine(), folder);
-        let service = Service::plain(ServiceId::Boot, BootServer::new(root).http()).await;
-        let script = service
-            .dial()
-            .await
-            .get("/boot/b8:27:eb:00:00:01/boot.ipxe")
-            .await;
+        let script = script_of(folder).await;
         assert_eq!(value(script.body(), "url"), "None", "{secrets:?}");
     }
 }

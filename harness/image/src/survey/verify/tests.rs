@@ -123,6 +123,20 @@ fn boot() -> BootSource {
     }
 }
 
+/// The same with another CA that iPXE trusts.
+fn boot_trusting(trusted_ca: &[u8]) -> BootSource {
+    match boot() {
+        BootSource::Https {
+            server, identity, ..
+        } => BootSource::Https {
+            server,
+            identity,
+            trusted_ca: trusted_ca.to_vec(),
+        },
+        BootSource::Dhcp => unreachable!("it is by HTTPS"),
+    }
+}
+
 fn verified(image: &Path, options: &VerifyOptions<'_>) -> Verification {
     verify(&source::open(image).unwrap(), options).unwrap()
 }
@@ -492,20 +506,7 @@ fn what_is_wrong_with_an_identity_is_told_by_its_rule() {
 #[test]
 fn what_is_wrong_with_trust_is_told_by_its_rule() {
     let mut bench = Bench::new();
-    let trusting = |der: &[u8], bench: &Bench| {
-        let BootSource::Https {
-            server, identity, ..
-        } = boot()
-        else {
-            unreachable!("it is one")
-        };
-        let boot = BootSource::Https {
-            server,
-            identity,
-            trusted_ca: der.to_vec(),
-        };
-        rules(&bench.netboot(&boot))
-    };
+    let trusting = |der: &[u8], bench: &Bench| rules(&bench.netboot(&boot_trusting(der)));
     assert_eq!(trusting(b"no certificate", &bench), ["R-TRUST-1"]);
     assert_eq!(
         trusting(PKI.client.certificate_der(), &bench),

@@ -84,17 +84,7 @@ fn nothing_of_an_image_reaches_a_terminal_as_it_is() {
     let certificate = params
         .self_signed(&rcgen::KeyPair::generate().unwrap())
         .unwrap();
-    let BootSource::Https {
-        server, identity, ..
-    } = boot()
-    else {
-        unreachable!("it is one")
-    };
-    let boot = BootSource::Https {
-        server,
-        identity,
-        trusted_ca: certificate.der().to_vec(),
-    };
+    let boot = boot_trusting(certificate.der());
     let script = CustomScript::parse(
         format!("#!ipxe\necho {HOSTILE}\nexit {HOSTILE}\nsleep 1 {HOSTILE}\n").as_bytes(),
     )
