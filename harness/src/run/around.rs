@@ -1,7 +1,5 @@
 //! What lasts for the whole run: the network, the boards with their cards, and the working files. Boards are switched on and off in it.
 
-use std::fs;
-
 use tokio_util::task::AbortOnDropHandle;
 
 use super::boot_files::{BootFiles, Source};
@@ -35,7 +33,7 @@ pub(super) struct Around {
 }
 
 impl Around {
-    /// Makes the run's folder, provisions the cards, starts the network. The boards are off.
+    /// Provisions the cards and starts the network, in a run's folder that has begun. The boards are off.
     ///
     /// # Errors
     /// The run cannot take place; nothing is left running.
@@ -44,14 +42,11 @@ impl Around {
             path: job.folder.clone(),
             source,
         };
-        RunFolder::create(&job.folder).map_err(in_folder)?;
         if let Some(runs) = job.folder.parent() {
             scratch::sweep(scratch::entries(runs).map(|run| run.join(WORK)));
         }
         let scratch = Scratch::create(job.folder.join(WORK), job.keep).map_err(in_folder)?;
         let work = scratch.path();
-        let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
-        fs::write(job.folder.join(RunFolder::IDENTITY), identity).map_err(in_folder)?;
 
         let image = job.parts.provisioned.as_ref();
         let scenario = &scenario_of(job)?;

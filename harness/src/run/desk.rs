@@ -11,6 +11,8 @@ use regex::Regex;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::begin_folder::begin_folder;
+use super::console_meter::bytes_said;
 use super::execution::conclude;
 use super::outcome::identity;
 use crate::console::{Console, Expectations};
@@ -18,7 +20,7 @@ use crate::error::RunError;
 use crate::evidence::{CAPTURE_FILE, Capture, keep_bucket};
 use crate::folder::RunFolder;
 use crate::host::{cpu_seconds, host_scale};
-use crate::judge::{Due, JudgePlan, Keys, Source};
+use crate::judge::{Due, JudgePlan, Source};
 use crate::lab::{OpenPort, Tap};
 use crate::lan::Direction;
 use crate::plan::{Job, Lab};
@@ -62,11 +64,9 @@ async fn go(
         path: job.folder.clone(),
         source,
     };
-    RunFolder::create(&job.folder).map_err(in_folder)?;
+    begin_folder(job)?;
     let work = job.folder.join(RunFolder::WORK);
     let work = Scratch::create(work, job.keep).map_err(in_folder)?;
-    let identity = format!("scenario {}\nboard {}\n", job.scenario.name, job.board.name);
-    fs::write(job.folder.join(RunFolder::IDENTITY), identity).map_err(in_folder)?;
 
     let trust = Trust::generate(job.scenario, &[])?;
     let (scenario, board, mac) = (job.scenario, job.board, lab.mac);
@@ -113,13 +113,7 @@ async fn go(
             }
             Next::Do(Due {
                 keys: Some(keys), ..
-            }) => {
-                if let Err(error) = type_keys(&desk.console, &keys, timeline).await {
-                    timeline.note("script", format!("cannot type: {error}"));
-                    let Keys { uart, text, .. } = keys;
-                    timeline.emit(Event::NotRepeated { uart, text });
-                }
-            }
+            }) => type_keys(&desk.console, &keys, timeline).await,
             Next::Do(_) => {
                 desk.cut().await;
                 script.switched_off(None);
@@ -198,17 +192,7 @@ impl Desk {
 
     /// The board's signs of life. Nobody knows its CPU time, and nobody keeps it from running.
     fn guest(&self, network: &Network) -> Guest {
-        let console = Arc::new(AtomicU64::new(0));
-        let (count, mut from_board) = (Arc::clone(&console), self.console.subscribe());
-        tokio::spawn(async move {
-            loop {
-                match from_board.recv().await {
-                    Ok(chunk) => count.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed),
-                    Err(RecvError::Lagged(chunks)) => count.fetch_add(chunks, Ordering::Relaxed),
-                    Err(RecvError::Closed) => return,
-                };
-            }
-        });
+        let console = bytes_said(&self.console);
         let (frames, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (all, bytes, mut cable) = (
             Arc::clone(&frames),

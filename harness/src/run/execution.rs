@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 
 use super::around::Around;
+use super::begin_folder::begin_folder;
 use super::check::check_image;
 use super::live::Live;
 use super::outcome::{identity, os_release};
@@ -10,7 +11,6 @@ use super::plug::Plugs;
 use crate::console::Expectations;
 use crate::error::RunError;
 use crate::evidence::{Recording, hold, keep_evidence, note_hang};
-use crate::folder::RunFolder;
 use crate::host::{cpu_seconds, host_scale};
 use crate::judge::Due;
 use crate::plan::Job;
@@ -70,7 +70,7 @@ async fn go(
         path: job.folder.clone(),
         source,
     };
-    RunFolder::create(&job.folder).map_err(in_folder)?;
+    begin_folder(job)?;
     check_image(job, timeline)?;
     let stop = stop.shared();
     let mut around = Around::start(job, timeline)?;
@@ -215,15 +215,7 @@ impl Run<'_> {
         if let Some(keys) = &due.keys {
             let board = self.around.boards.get(place).ok_or(RunError::Plug)?;
             let on = board.on.as_ref().ok_or(RunError::Plug)?;
-            if let Err(error) = type_keys(&on.console, keys, &board.timeline).await {
-                board
-                    .timeline
-                    .note("script", format!("cannot type: {error}"));
-                board.timeline.emit(Event::NotRepeated {
-                    uart: keys.uart,
-                    text: keys.text.clone(),
-                });
-            }
+            type_keys(&on.console, keys, &board.timeline).await;
         }
         match due.power {
             None => {}

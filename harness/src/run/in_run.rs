@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use tokio::sync::broadcast::error::RecvError;
 
 use super::adapter::Adapter;
 use super::boot_files::BootFiles;
+use super::console_meter::bytes_said;
 use super::powered_board::PoweredBoard;
 use super::thresholds::Thresholds;
 use crate::board::Board;
@@ -189,17 +189,7 @@ impl BoardInRun {
 
 /// Reads a guest's signs of life: nothing that the harness does makes them grow. Needs a tokio runtime.
 pub(super) fn activity(console: &Console, nic: Adapter) -> Box<dyn FnMut() -> Activity + Send> {
-    let bytes = Arc::new(AtomicU64::new(0));
-    let (count, mut from_board) = (Arc::clone(&bytes), console.subscribe());
-    tokio::spawn(async move {
-        loop {
-            match from_board.recv().await {
-                Ok(chunk) => count.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed),
-                Err(RecvError::Lagged(chunks)) => count.fetch_add(chunks, Ordering::Relaxed),
-                Err(RecvError::Closed) => return,
-            };
-        }
-    });
+    let bytes = bytes_said(console);
     Box::new(move || {
         let passed = nic.passed();
         Activity {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::around::Around;
+use super::begin_folder::begin_folder;
 use super::powered_board::PoweredBoard;
 use crate::console::{Console, Expectations};
 use crate::error::RunError;
@@ -28,6 +29,7 @@ impl Live {
         job: &Job<'_>,
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
+        begin_folder(job)?;
         let mut around = Around::start(job, timeline)?;
         let expectations = around.connect(0, job).await?;
         let board = around.boards.first_mut().ok_or(RunError::Plug)?;

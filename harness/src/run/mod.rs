@@ -6,8 +6,10 @@
 
 mod adapter;
 mod around;
+mod begin_folder;
 mod boot_files;
 mod check;
+mod console_meter;
 mod desk;
 mod execution;
 mod in_run;

@@ -22,15 +22,19 @@ const TRIES: u32 = 3;
 /// Ctrl-U: takes back the line, at U-Boot's prompt as at a shell's.
 const TAKE_BACK: &[u8] = b"\x15";
 
-/// Types, and puts onto the timeline what was typed, or that it was not repeated. What the board answers comes behind that record.
-///
-/// # Errors
-/// The board is off, or has no such UART.
-pub(crate) async fn type_keys(
-    console: &Console,
-    keys: &Keys,
-    timeline: &Timeline,
-) -> io::Result<()> {
+/// Types, and puts onto the timeline what was typed, or that it was not repeated. What the board answers comes behind that record. A board that is
+/// off, or has no such UART, repeats nothing.
+pub(crate) async fn type_keys(console: &Console, keys: &Keys, timeline: &Timeline) {
+    if let Err(error) = try_keys(console, keys, timeline).await {
+        timeline.note("script", format!("cannot type: {error}"));
+        timeline.emit(Event::NotRepeated {
+            uart: keys.uart,
+            text: keys.text.clone(),
+        });
+    }
+}
+
+async fn try_keys(console: &Console, keys: &Keys, timeline: &Timeline) -> io::Result<()> {
     let Keys {
         text,
         enter,
@@ -186,7 +190,7 @@ mod tests {
                 }
             }
         });
-        type_keys(&console, &keys, &timeline).await.unwrap();
+        try_keys(&console, &keys, &timeline).await.unwrap();
         console.finish().await;
         let mut bytes = Vec::new();
         while let Some(more) = have.recv().await {
