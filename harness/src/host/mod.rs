@@ -3,6 +3,7 @@
 mod calibration;
 mod capacity;
 mod claim;
+mod claimed_core;
 mod own_core;
 mod room;
 mod starvation;

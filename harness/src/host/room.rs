@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 
 use super::capacity::MEMORY;
 use super::claim::{Claim, given_up};
-use super::own_core::Core;
+use super::claimed_core::Core;
 use super::usage::bytes_of;
 
 /// What a run waits for.
