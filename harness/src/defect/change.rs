@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::cpio::Archive;
+use crate::fault::draw;
 use crate::image::uboot_env;
 
 /// A change of a file's bytes.
@@ -153,14 +154,12 @@ impl Change {
     }
 }
 
-/// Fills with what looks random and is the same each time (xorshift64, Marsaglia 2003).
+/// Fills with what looks random and is the same each time.
 fn noise(place: &mut [u8]) {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    for byte in place {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        *byte = state.to_be_bytes()[0];
+    for (number, piece) in (0..).zip(place.chunks_mut(8)) {
+        for (byte, random) in piece.iter_mut().zip(draw(0, 0, number, 0).to_be_bytes()) {
+            *byte = random;
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Puts a defect into the parts of a run. The parts themselves stay as they are: what is changed is a copy.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
@@ -115,27 +116,20 @@ fn change_image(image: &Path, wanted: &ImageChange) -> Result<(), TamperError> {
     let disk = Disk::open(image)?;
     let partition: &Partition = match wanted.partition {
         Place::Esp => disk.esp()?,
-        Place::Firmware => {
-            let esp = disk.table.esp().map(|esp| esp.number);
-            let mut others = disk.table.partitions.iter();
-            others
-                .find(|p| Some(p.number) != esp)
-                .ok_or(TamperError::NoPartition)?
-        }
+        Place::Firmware => disk.table.firmware().ok_or(TamperError::NoPartition)?,
     };
     let window = partition.bytes();
-    let mut file = File::options()
+    let file = File::options()
         .read(true)
         .write(true)
         .open(image)
         .map_err(io_error(image))?;
     let Some(name) = &wanted.file else {
         let mut bytes = vec![0; usize::try_from(window.end - window.start).unwrap_or(0)];
-        let start = SeekFrom::Start(window.start);
-        let read = file.seek(start).and_then(|_| file.read_exact(&mut bytes));
+        let read = file.read_exact_at(&mut bytes, window.start);
         read.map_err(io_error(image))?;
         let bytes = changed(&wanted.change, bytes, "the partition")?.unwrap_or_default();
-        let written = file.seek(start).and_then(|_| file.write_all(&bytes));
+        let written = file.write_all_at(&bytes, window.start);
         return written.map_err(io_error(image));
     };
     let of_file = |source| TamperError::Fat {
@@ -148,11 +142,9 @@ fn change_image(image: &Path, wanted: &ImageChange) -> Result<(), TamperError> {
         Change::Text(_) => Vec::new(),
         _ => volume.read(name, LARGEST).map_err(of_file)?,
     };
-    if volume.has_file(name) {
-        volume.remove(name).map_err(of_file)?;
-    }
-    if let Some(bytes) = changed(&wanted.change, bytes, name)? {
-        volume.write(name, &*bytes).map_err(of_file)?;
+    match changed(&wanted.change, bytes, name)? {
+        Some(bytes) => volume.write(name, &*bytes).map_err(of_file)?,
+        None => volume.remove(name).map_err(of_file)?,
     }
     volume.finish().map_err(of_file)
 }
