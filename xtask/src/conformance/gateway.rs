@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use shakedown_common::PartsArgs;
 use shakedown_fixtures::gateway::{self, Arch};
 use shakedown_fixtures::{Fixtures, Options};
 use shakedown_gateway::{Outcome, checks, namespace, table};
+use shakedown_harness::project::Project;
 use shakedown_harness::report::Verdict;
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::OciImage;
@@ -47,13 +49,7 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             )
         }
         None => {
-            let options = args.parts.options(project.defaults());
-            let fixtures = Fixtures::open(Options {
-                offline: options.offline,
-                locked: options.locked,
-                cache: options.cache,
-                ..Options::default()
-            })?;
+            let fixtures = fixtures(&args.parts, &project)?;
             let gateway = gateway::build(&fixtures, arch)?;
             let subject = format!(
                 "our image for linux/{arch}, {:.1} MB compressed",
@@ -131,19 +127,24 @@ fn inside(args: &Args, arch: Arch) -> Result<ExitCode> {
     })
 }
 
+/// The fixtures as these options and the project's defaults want them.
+fn fixtures(parts: &PartsArgs, project: &Project) -> Result<Fixtures> {
+    let options = parts.options(project.defaults());
+    Ok(Fixtures::open(Options {
+        offline: options.offline,
+        locked: options.locked,
+        cache: options.cache,
+        ..Options::default()
+    })?)
+}
+
 /// Boots the image for arm64 on the emulated board, by the whole chain, until its REST interface answers.
 fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let project = globals.project()?;
     let board = project.board(&args.board)?;
     let mut parts = args.parts.clone();
     if parts.container.is_none() {
-        let options = parts.options(project.defaults());
-        let fixtures = Fixtures::open(Options {
-            offline: options.offline,
-            locked: options.locked,
-            cache: options.cache,
-            ..Options::default()
-        })?;
+        let fixtures = fixtures(&parts, &project)?;
         parts.container = Some(gateway::build(&fixtures, Arch::Arm64)?.layout);
     }
     let path = project.root().join("scenarios/gateway/up.toml");
