@@ -46,7 +46,7 @@ impl Default for Sizes {
 pub struct Layout {
     /// Size of the disk.
     pub disk: u64,
-    /// Partition 1: what the board's ROM and firmware read; empty where there is none, and the others are one less then.
+    /// Partition 1: what the board's ROM and firmware read. Empty where there is none; the other partitions then begin at number 1.
     pub firmware: Range<u64>,
     /// Partition 2: the EFI system partition.
     pub esp: Range<u64>,

@@ -29,7 +29,7 @@ impl Way {
     }
 }
 
-/// What a cable does to frames. All that is said happens; each share is from 0 to 1 and decided anew for each frame.
+/// What a cable does to frames. Everything that is set happens. Each share is a probability from 0 to 1, drawn for each frame.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CableDefect {

@@ -112,7 +112,7 @@ pub enum Event {
         /// Who ordered it.
         by: SwitchedBy,
     },
-    /// A fault of the scenario showed: the proof that what comes of it was meant.
+    /// A fault of the scenario took effect: the proof that its consequences are intended.
     Fault {
         /// The fault's name.
         name: String,

@@ -1,4 +1,4 @@
-//! Single settings as they are found in people's `config.txt`, right and wrong, and what comes of each on both boards.
+//! Single settings from real `config.txt` files, right and wrong, and how the firmware of both boards follows each.
 
 use super::*;
 use crate::Disk;
@@ -106,7 +106,7 @@ fn cases() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The snapshot says, for every case and board, what is started and with what, or why not; and what is to be known.
+/// The snapshot says for every case and board what starts and with which files, or why nothing starts, and which notes the user reads.
 #[test]
 fn settings_of_people_are_followed_as_the_firmware_follows_them() {
     let trees = BoardModel::ALL.iter().map(|model| {

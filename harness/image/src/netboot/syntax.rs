@@ -18,7 +18,7 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// What is to be done.
+    /// The command.
     pub(super) fn name(&self) -> &str {
         self.words.first().map_or("", String::as_str)
     }
