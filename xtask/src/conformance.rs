@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use shakedown_common::PartsArgs;
 use shakedown_harness::board::Board;
 use shakedown_harness::conformance::{Catalogue, Evidence, Verdict, judge, table};
+use shakedown_harness::folder::{RunFolder, RunName};
 use shakedown_harness::project::Project;
 use shakedown_harness::report::Recorded;
 use shakedown_harness::scenario::Scenario;
@@ -180,21 +181,17 @@ fn folders(
         .collect())
 }
 
-/// The newest run of a scenario on a board. Folders of runs begin with their time: `TIME-PROCESS-SCENARIO-BOARD`.
+/// The newest run of a scenario on a board.
 fn newest_run(runs: &Path, scenario: &str, board: &str) -> Result<Option<PathBuf>> {
     let mut newest = None;
     for entry in fs::read_dir(runs).with_context(|| format!("cannot read {}", runs.display()))? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let mut parts = name.splitn(3, '-');
-        let (Some(time), Some(_), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+        let folder = entry?.path();
+        let Some(name) = RunName::of(&folder) else {
             continue;
         };
-        let Ok(time) = time.parse::<u64>() else {
-            continue;
-        };
-        if rest == format!("{scenario}-{board}") && entry.path().join("report.json").is_file() {
-            newest = newest.max(Some((time, entry.path())));
+        let is_whole = folder.join(RunFolder::REPORT).is_file();
+        if name.of == format!("{scenario}-{board}") && is_whole {
+            newest = newest.max(Some((name.began, folder)));
         }
     }
     Ok(newest.map(|(_, folder)| folder))
@@ -205,7 +202,7 @@ fn read_evidence(folder: &Path) -> Result<Evidence> {
     let recorded = Recorded::read(folder)?;
     let mut bytes = Vec::new();
     for uart in 0.. {
-        let Ok(raw) = fs::read(folder.join(format!("uart{uart}.raw"))) else {
+        let Ok(raw) = fs::read(RunFolder::of(folder).raw(uart)) else {
             break;
         };
         bytes.push(String::from_utf8_lossy(&raw).into_owned());

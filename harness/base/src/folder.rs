@@ -11,6 +11,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+pub use crate::run_name::RunName;
+
 /// How many runs are kept below one folder of runs.
 pub const KEPT: usize = 100;
 /// A run without a report may still be under way when it is younger than this.

@@ -9,6 +9,7 @@ pub mod fingerprint;
 pub mod folder;
 pub mod input;
 pub mod mac;
+mod run_name;
 pub mod scratch;
 pub mod shell;
 mod syntax;

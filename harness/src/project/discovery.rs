@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::config::{Defaults, PROJECT_FILE, ProjectFile, configuration_folder};
 use super::error::ProjectError;
 use crate::board::Board;
+use crate::folder::RunName;
 use crate::input::{BuiltinFile, Library};
 use crate::scenario::Scenario;
 
@@ -144,15 +145,12 @@ impl Project {
     /// A new folder for a run.
     #[must_use]
     pub fn run_folder(&self, scenario: &Scenario, board: &Board) -> PathBuf {
-        // Two commands may begin in the same millisecond.
-        let name = format!(
-            "{}-{}-{}-{}",
-            moment(),
-            std::process::id(),
-            scenario.name,
-            board.name
-        );
-        self.runs.join(name)
+        let name = RunName {
+            began: moment().into(),
+            process: std::process::id(),
+            of: format!("{}-{}", scenario.name, board.name),
+        };
+        self.runs.join(name.to_string())
     }
 
     /// The folder for what clients of a scenario's servers need.

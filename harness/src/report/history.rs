@@ -1,12 +1,11 @@
 //! The runs that a folder holds, as later commands ask for them.
-//!
-//! Folders of runs are named `TIME-PROCESS-SCENARIO-BOARD`: milliseconds since the epoch, and the process that made the run.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Report, Verdict};
+use crate::folder::RunName;
 
 /// A run of before.
 #[derive(Debug, Clone)]
@@ -26,11 +25,10 @@ pub struct Past {
 pub fn past_runs(runs: &Path) -> Vec<Past> {
     let entries = fs::read_dir(runs).into_iter().flatten().flatten();
     let past = entries.filter_map(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let mut parts = name.splitn(3, '-');
+        let name = RunName::of(&entry.path())?;
         Some(Past {
-            began: parts.next()?.parse().ok()?,
-            process: parts.next()?.parse().ok()?,
+            began: name.began,
+            process: name.process,
             report: Report::read(&entry.path()).ok()?,
             folder: entry.path(),
         })

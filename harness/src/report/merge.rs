@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Attempts, Report};
-use crate::folder::RunFolder;
+use crate::folder::{RunFolder, RunName};
 
 /// How many folders deep runs are looked for, and files of a run.
 const DEPTH: usize = 6;
@@ -54,7 +54,7 @@ pub fn merge(folders: &[PathBuf], into: &Path) -> Result<Vec<Attempts>, MergeErr
                 report.scenario.clone(),
                 report.board.clone(),
                 source,
-                process(&folder),
+                RunName::of(&folder).map(|name| name.process),
                 report.turn.repetition,
             );
             kinds.entry(kind).or_default().push((report, copy));
@@ -72,14 +72,6 @@ pub fn merge(folders: &[PathBuf], into: &Path) -> Result<Vec<Attempts>, MergeErr
             Err(MergeError::NoRun(names.collect::<Vec<_>>().join(", ")))
         }
     }
-}
-
-/// The part of a folder's name that runs of one command have in common (`TIME-PROCESS-SCENARIO-BOARD`); nothing of other folders.
-fn process(folder: &Path) -> Option<u32> {
-    let name = folder.file_name()?.to_str()?;
-    let mut parts = name.split('-');
-    parts.next()?.parse::<u128>().ok()?;
-    parts.next()?.parse().ok()
 }
 
 fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
