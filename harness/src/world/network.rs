@@ -12,10 +12,10 @@ use super::trust::Trust;
 use crate::board::Board;
 use crate::error::RunError;
 use crate::fault::Faults;
-use crate::lan::{self, Lan};
+use crate::lan::{self, Lan, TcpListener};
 use crate::mac::Mac;
 use crate::plan::{Parts, ProvisionedImage};
-use crate::scenario::{Boot, Forward, Scenario, ServiceMode, Transport};
+use crate::scenario::{Boot, Scenario, ServiceMode, Transport};
 use crate::services::{DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu};
 use crate::timeline::{Event, ServiceId, Timeline};
 
@@ -45,6 +45,9 @@ const POWER_NAME: &str = "pdu.farm.example";
 /// The names of the NTP pool.
 const NTP_NAMES: &[&str] = &["pool.ntp.org", "*.pool.ntp.org"];
 
+/// Starts the run's own servers of a service.
+type Play<'a> = &'a dyn Fn(TcpListener) -> Result<Vec<Server>, RunError>;
+
 /// The LAN with its servers; they stop when it is dropped.
 pub(crate) struct Network {
     pub(crate) lan: Lan,
@@ -72,7 +75,7 @@ impl Network {
         let boot = &scenario.boot;
         let lan = Lan::start(lan_config(scenario, mac)?, timeline.clone())?;
         let secrets = Secrets::default();
-        let setting = ServerConfig {
+        let config = ServerConfig {
             mac,
             console: board.console(),
             arch: board.arch(),
@@ -85,7 +88,7 @@ impl Network {
             renews_keys: true,
         };
         let plan = FaultPlan::start(scenario, timeline);
-        let servers = Servers::prepare(scenario, parts, trust, setting, timeline)?;
+        let servers = Servers::prepare(scenario, parts, trust, config, timeline)?;
         let servers = servers.with_faults(&plan.faults);
         for (service, forward) in scenario.services.forwarded() {
             timeline.emit(Event::Forwarding {
@@ -93,41 +96,43 @@ impl Network {
                 to: forward.forwarded.to_string(),
             });
         }
-        let mut running = Vec::new();
-        let (address, port) = match boot.transport {
+        let boot_server = match boot.transport {
             Transport::Https => boot_server(boot, parts.provisioned.as_ref()),
             Transport::Http | Transport::Tftp => (GATEWAY, 80),
         };
-        let doors = Doors {
-            lan: &lan,
-            timeline,
+        // What is at an address of the LAN: a server of the run's, or one outside of it at the port that is usual or the forward's own.
+        let start = |service, mode: &ServiceMode, (address, usual), play: Play<'_>| match mode {
+            ServiceMode::Played => play(lan.listen(address, usual)?),
+            ServiceMode::Forwarded(to) => {
+                let listener = lan.listen(address, to.port.unwrap_or(usual))?;
+                let journal = Journal::new(service, timeline.clone());
+                Ok(vec![forward(listener, to.forwarded, journal)])
+            }
+            ServiceMode::Absent => Ok(Vec::new()),
         };
-        match &scenario.services.boot {
-            ServiceMode::Played => running.push(servers.boot(lan.listen(address, port)?)?),
-            ServiceMode::Forwarded(to) => {
-                running.push(doors.forward(ServiceId::Boot, to, address, port)?);
-            }
-            ServiceMode::Absent => {}
-        }
-        match &scenario.services.registry {
-            ServiceMode::Played => {
-                running.push(servers.registry(lan.listen(registries::HUB, 443)?)?);
-                running.extend(servers.mirror(lan.listen(registries::MIRROR, 443)?)?);
-            }
-            ServiceMode::Forwarded(to) => {
-                running.push(doors.forward(ServiceId::Registry, to, registries::HUB, 443)?);
-            }
-            ServiceMode::Absent => {}
-        }
-        match &scenario.services.scratch {
-            ServiceMode::Played => {
-                running.push(servers.scratch(lan.listen(SCRATCH, SCRATCH_PORT)?))
-            }
-            ServiceMode::Forwarded(to) => {
-                running.push(doors.forward(ServiceId::Scratch, to, SCRATCH, SCRATCH_PORT)?);
-            }
-            ServiceMode::Absent => {}
-        }
+        let services = &scenario.services;
+        let play_boot = |listener| Ok(vec![servers.boot(listener)?]);
+        let mut running = start(ServiceId::Boot, &services.boot, boot_server, &play_boot)?;
+        let hub = (registries::HUB, 443);
+        let play_registries = |listener| {
+            let registry = servers.registry(listener)?;
+            let mirror = servers.mirror(lan.listen(registries::MIRROR, 443)?)?;
+            Ok([registry].into_iter().chain(mirror).collect())
+        };
+        running.extend(start(
+            ServiceId::Registry,
+            &services.registry,
+            hub,
+            &play_registries,
+        )?);
+        let scratch = (SCRATCH, SCRATCH_PORT);
+        let play_scratch = |listener| Ok(vec![servers.scratch(listener)]);
+        running.extend(start(
+            ServiceId::Scratch,
+            &services.scratch,
+            scratch,
+            &play_scratch,
+        )?);
         if boot.transport == Transport::Tftp && scenario.services.boot.is_played() {
             lan.serve_tftp(GATEWAY, ServiceId::Boot, servers.tftp())?;
         }
@@ -151,27 +156,6 @@ impl Network {
     /// What goes wrong on purpose.
     pub(crate) fn faults(&self) -> &Faults {
         &self.plan.faults
-    }
-}
-
-/// Where servers outside of the run are found on the LAN.
-struct Doors<'a> {
-    lan: &'a Lan,
-    timeline: &'a Timeline,
-}
-
-impl Doors<'_> {
-    /// Copies what arrives at `address`, and at the port that is usual or the forward's own, to the server outside.
-    fn forward(
-        &self,
-        service: ServiceId,
-        to: &Forward,
-        address: Ipv4Addr,
-        usual: u16,
-    ) -> Result<Server, RunError> {
-        let listener = self.lan.listen(address, to.port.unwrap_or(usual))?;
-        let journal = Journal::new(service, self.timeline.clone());
-        Ok(forward(listener, to.forwarded, journal))
     }
 }
 

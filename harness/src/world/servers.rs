@@ -79,17 +79,17 @@ impl<'a> Servers<'a> {
         scenario: &Scenario,
         parts: &Parts,
         trust: &'a Trust,
-        setting: ServerConfig,
+        config: ServerConfig,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
-        let mut scratch = ScratchSpace::new(setting.folder.join(SCRATCH))?;
-        let registries = Registries::prepare(scenario, parts, &setting.folder)?;
+        let mut scratch = ScratchSpace::new(config.folder.join(SCRATCH))?;
+        let registries = Registries::prepare(scenario, parts, &config.folder)?;
         let credentials = scratch.add_client()?;
 
-        let mut data = setting.data;
+        let mut data = config.data;
         let client = match boot.transport {
-            Transport::Http | Transport::Tftp => Some(Client::Machine(setting.mac)),
+            Transport::Http | Transport::Tftp => Some(Client::Machine(config.mac)),
             Transport::Https => trust.fingerprint().map(Client::Certificate),
         };
         let folder = folder(scenario, parts, trust)?;
@@ -101,10 +101,10 @@ impl<'a> Servers<'a> {
             server = server.variable(name, value);
         }
         for (name, value) in [
-            ("s3_endpoint", setting.scratch_endpoint.as_str()),
-            ("console", &setting.console),
-            ("arch", setting.arch),
-            ("mac", &setting.mac.to_string()),
+            ("s3_endpoint", config.scratch_endpoint.as_str()),
+            ("console", &config.console),
+            ("arch", config.arch),
+            ("mac", &config.mac.to_string()),
         ] {
             server = server.variable(name, value);
         }
@@ -118,7 +118,7 @@ impl<'a> Servers<'a> {
             }
             let storage = match scenario.services.scratch {
                 ServiceMode::Absent => Some(Storage::Down),
-                ServiceMode::Played if setting.renews_keys => Some(Storage::Renewed {
+                ServiceMode::Played if config.renews_keys => Some(Storage::Renewed {
                     keys: scratch.keys(),
                     bucket: credentials.bucket.clone(),
                 }),
@@ -131,11 +131,11 @@ impl<'a> Servers<'a> {
         let (mut hubs, mut mirrors) = (Vec::new(), Vec::new());
         for boot in 0..scenario.boots() {
             let registries = registries.of_boot(boot)?;
-            hubs.push(registries.hub(&setting.token_realm, setting.pushed.as_deref())?);
+            hubs.push(registries.hub(&config.token_realm, config.pushed.as_deref())?);
             mirrors.extend(registries.mirror()?);
         }
         let boots = BootNumber::default();
-        let machine = Client::Machine(setting.mac);
+        let machine = Client::Machine(config.mac);
         let script = server.rendered(machine, &boot.script);
         Ok(Self {
             tftp: BootFiles::new(script, folder),
@@ -146,7 +146,7 @@ impl<'a> Servers<'a> {
                 scenario::Refusal::BadRequest => Refusal::BadRequest,
                 scenario::Refusal::Alert => Refusal::Alert,
             },
-            secrets: setting.secrets,
+            secrets: config.secrets,
             timeline: timeline.clone(),
             boot: match boot.transport {
                 Transport::Https => server.https(),
