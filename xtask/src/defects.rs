@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         || stopped.load(Ordering::Relaxed),
         |defect| {
             let observed = observe(defect, &project, board, &parts, args)?;
-            // Whoever stops one run wants no other.
+            // A user who stops one run wants no other.
             if let Observed::Ran {
                 class: Some(Class::Host),
                 ..
@@ -86,18 +86,15 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         },
     );
     let rows = made.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut all_caught = true;
     for (defect, observed) in &rows {
         let right = assess(&defect.expect, observed);
-        let is_right = right.caught && right.located && right.classified;
-        args.run.say(&format!(
-            "{}: {}",
-            defect.name,
-            if is_right {
-                "as it must be"
-            } else {
-                "NOT as it must be"
-            }
-        ));
+        all_caught &= right.caught;
+        let word = match right.is_right() {
+            true => "as it must be",
+            false => "NOT as it must be",
+        };
+        args.run.say(&format!("{}: {word}", defect.name));
     }
     let is_whole = args.filters.is_empty() && args.catalogue.is_none();
     let file = match &args.table {
@@ -109,13 +106,10 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         .with_context(|| format!("cannot write {}", file.display()))?;
     args.run
         .say(&format!("{}\ntable: {}", totals(&rows), file.display()));
-    let all_caught = rows
-        .iter()
-        .all(|(defect, observed)| assess(&defect.expect, observed).caught);
     Ok(ExitCode::from(u8::from(!all_caught)))
 }
 
-/// Puts one defect in and runs it.
+/// Puts one defect in and runs it. Each is put in when its turn comes: a copy of the image for each of them would fill the disk.
 fn observe(
     defect: &Defect,
     project: &Project,

@@ -51,6 +51,14 @@ pub struct Assessment {
     pub classified: bool,
 }
 
+impl Assessment {
+    /// Everything that the run said was right.
+    #[must_use]
+    pub fn is_right(self) -> bool {
+        self.caught && self.located && self.classified
+    }
+}
+
 /// Holds what came of a run against what it must say.
 #[must_use]
 pub fn assess(expected: &Expected, observed: &Observed) -> Assessment {
