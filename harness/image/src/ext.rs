@@ -2,12 +2,14 @@
 //!
 //! Source: the kernel's Documentation/filesystems/ext4, "Super Block": it is at byte 1024, little endian.
 
+mod files;
 mod format;
 
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
+pub use files::{ExtError, ExtVolume, LONGEST};
 pub use format::{SMALLEST, format};
 
 const SUPERBLOCK: u64 = 1024;

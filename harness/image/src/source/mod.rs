@@ -9,7 +9,11 @@ mod gzip;
 mod open;
 mod place;
 mod qcow2;
+mod written;
 
 pub use format::Format;
 pub use open::{STDIN, Source, open};
 pub use qcow2::Qcow2Error;
+pub use written::WrittenCard;
+#[cfg(test)]
+pub(crate) use written::empty_overlay;

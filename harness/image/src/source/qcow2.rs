@@ -60,54 +60,50 @@ pub enum Qcow2Error {
 
 /// Writes the disk in the file `input` to `output`, which must be empty. Zeros become holes.
 pub(super) fn convert(input: &File, output: &File) -> Result<(), Qcow2Error> {
-    let disk = Qcow2::open(input)?;
+    let disk = Qcow2::open(input.try_clone()?, Backing::Refused)?;
     output.set_len(disk.size)?;
-    let cluster_bytes = 1_usize << disk.cluster_bits;
-    let mut cluster = vec![0; cluster_bytes];
-    let mut table = vec![0; cluster_bytes];
-    let entries_per_table = (cluster_bytes / 8) as u64;
+    let mut cluster = vec![0; disk.cluster_bytes()];
     let mut data = 0;
-    for (index, l1_entry) in (0..).zip(&disk.l1) {
-        let place = l1_entry & OFFSET_MASK;
-        if place == 0 {
-            continue;
-        }
-        disk.read_inside(place, &mut table, "an L2 table that is not in the file")?;
-        for (l2_index, entry) in (0..).zip(table.as_chunks::<8>().0) {
-            let number: u64 = index * entries_per_table + l2_index;
-            let start = number << disk.cluster_bits;
-            if start >= disk.size {
-                break;
-            }
-            if disk.read_cluster(u64::from_be_bytes(*entry), &mut cluster)? {
-                let length = (disk.size - start).min(cluster_bytes as u64) as usize;
-                let bytes = cluster.get(..length).unwrap_or_default();
-                if !is_zero(bytes) {
-                    // One cluster of the file may stand for all of the disk.
-                    data += bytes.len() as u64;
-                    if data > LIMITS.image_data {
-                        return Err(Qcow2Error::TooMuch(LIMITS.image_data));
-                    }
-                    output.write_all_at(bytes, start)?;
+    disk.each_cluster(|start, entry| {
+        if disk.read_cluster(entry, &mut cluster)? {
+            let length = (disk.size - start).min(cluster.len() as u64) as usize;
+            let bytes = cluster.get(..length).unwrap_or_default();
+            if !is_zero(bytes) {
+                // One cluster of the file may stand for all of the disk.
+                data += bytes.len() as u64;
+                if data > LIMITS.image_data {
+                    return Err(Qcow2Error::TooMuch(LIMITS.image_data));
                 }
+                output.write_all_at(bytes, start)?;
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-struct Qcow2<'a> {
-    file: &'a File,
+/// What becomes of a file that lies over another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backing {
+    Refused,
+    /// The caller knows the other one. What the file itself says of it is of no interest.
+    Known,
+}
+
+/// A qcow2 file that is open.
+#[derive(Debug)]
+pub(super) struct Qcow2 {
+    file: File,
     file_length: u64,
-    size: u64,
+    /// Bytes of its disk.
+    pub(super) size: u64,
     cluster_bits: u32,
     has_zstd: bool,
     is_v3: bool,
     l1: Vec<u64>,
 }
 
-impl<'a> Qcow2<'a> {
-    fn open(file: &'a File) -> Result<Self, Qcow2Error> {
+impl Qcow2 {
+    pub(super) fn open(file: File, backing: Backing) -> Result<Self, Qcow2Error> {
         let file_length = file.metadata()?.len();
         let mut header = [0; HEADER_LENGTH];
         let length = file_length.min(HEADER_LENGTH as u64) as usize;
@@ -135,7 +131,9 @@ impl<'a> Qcow2<'a> {
         let features = if is_v3 { u64_at(72) } else { 0 };
         let compression = if header_length > 104 { header[104] } else { 0 };
         match features {
-            _ if u64_at(8) != 0 => return unsupported("a backing file"),
+            _ if u64_at(8) != 0 && backing == Backing::Refused => {
+                return unsupported("a backing file");
+            }
             _ if u32_at(32) != 0 => return unsupported("encryption"),
             _ if features & CORRUPT != 0 => return damaged("QEMU has marked it as corrupt", 72),
             _ if features & EXTERNAL_DATA != 0 => return unsupported("an external data file"),
@@ -179,8 +177,41 @@ impl<'a> Qcow2<'a> {
         Ok(disk)
     }
 
+    /// Bytes of a cluster.
+    pub(super) fn cluster_bytes(&self) -> usize {
+        1 << self.cluster_bits
+    }
+
+    /// Every L2 entry in order, with the byte of the disk at which its cluster begins. Those that say nothing are passed over.
+    pub(super) fn each_cluster(
+        &self,
+        mut each: impl FnMut(u64, u64) -> Result<(), Qcow2Error>,
+    ) -> Result<(), Qcow2Error> {
+        let mut table = vec![0; self.cluster_bytes()];
+        let entries_per_table = (table.len() / 8) as u64;
+        for (index, l1_entry) in (0..).zip(&self.l1) {
+            let place = l1_entry & OFFSET_MASK;
+            if place == 0 {
+                continue;
+            }
+            self.read_inside(place, &mut table, "an L2 table that is not in the file")?;
+            for (l2_index, entry) in (0..).zip(table.as_chunks::<8>().0) {
+                let number: u64 = index * entries_per_table + l2_index;
+                let start = number << self.cluster_bits;
+                if start >= self.size {
+                    break;
+                }
+                match u64::from_be_bytes(*entry) {
+                    0 => {}
+                    entry => each(start, entry)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Reads what an L2 entry stands for; `false` for zeros.
-    fn read_cluster(&self, entry: u64, cluster: &mut [u8]) -> Result<bool, Qcow2Error> {
+    pub(super) fn read_cluster(&self, entry: u64, cluster: &mut [u8]) -> Result<bool, Qcow2Error> {
         if entry & COMPRESSED != 0 {
             self.read_compressed(entry, cluster)?;
             return Ok(true);
@@ -246,4 +277,4 @@ impl<'a> Qcow2<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

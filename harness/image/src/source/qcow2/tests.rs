@@ -7,10 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-const CLUSTER: usize = 1 << 16;
+/// Bytes of a cluster of a test file.
+pub(in super::super) const CLUSTER: usize = 1 << 16;
 
 /// What a cluster of a test file is.
-enum Cluster {
+pub(in super::super) enum Cluster {
     Unallocated,
     Zeros,
     Plain(u8),
@@ -19,7 +20,7 @@ enum Cluster {
 }
 
 /// A file of version 3 with one L2 table: header, L1, L2, then the clusters.
-fn qcow2(clusters: &[Cluster], size: u64) -> Vec<u8> {
+pub(in super::super) fn qcow2(clusters: &[Cluster], size: u64) -> Vec<u8> {
     let has_zstd = clusters.iter().any(|c| matches!(c, Cluster::Zstd(_)));
     let mut file = vec![0; 3 * CLUSTER];
     file[..4].copy_from_slice(b"QFI\xfb");
