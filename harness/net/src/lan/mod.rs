@@ -13,12 +13,13 @@
 //!
 //! Life cycle: [`Lan::start`] checks the [`Config`], [`Lan::listen`] opens TCP ports, [`Lan::attach`] plugs a NIC in; dropping the
 //! `Lan` ends every task and every connection. Every frame passes one place on its way in and one on its way out
-//! (`port::Port`), where [`Lan::observe`] sees it.
+//! (`port::Port`), where [`Lan::observe`] sees it. [`Lan::dialler`] goes the other way: it connects to guests.
 //!
 //! Sources: RFC 826 (ARP), 791 (IPv4), 792 (ICMP), 768 (UDP), 9293 (TCP), 2131 and 2132 (DHCP), 1035 (DNS), 5905 (NTP), 1350 (TFTP).
 
 mod config;
 mod dhcp;
+mod dialler;
 mod dns;
 mod error;
 mod fragments;
@@ -38,6 +39,7 @@ mod tftp;
 mod udp;
 
 pub use config::{Boot, Config, Dhcp, FileForArchitecture, Subnet};
+pub use dialler::Dialler;
 pub use error::Error;
 pub use kind::kinds_of;
 pub use network::Lan;

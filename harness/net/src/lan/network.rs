@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::config::check_unicast;
 use super::dhcp;
+use super::dialler::{Dialler, Links};
 use super::dns::{self, Zone};
 use super::host::{Binding, Host};
 use super::ntp::{self, Clock, Ntp};
@@ -37,6 +38,7 @@ const OBSERVED: usize = 8192;
 pub struct Lan {
     host: Arc<Host>,
     switch: Arc<Switch>,
+    links: Arc<Links>,
     observers: broadcast::Sender<Observed>,
     next_port: AtomicU32,
     started: Instant,
@@ -113,6 +115,7 @@ impl Lan {
                 timeline: timeline.clone(),
             }),
             switch: Arc::default(),
+            links: Arc::default(),
             observers: broadcast::Sender::new(OBSERVED),
             next_port: AtomicU32::new(0),
             started: Instant::now(),
@@ -140,8 +143,10 @@ impl Lan {
         });
         self.switch.plug(Arc::clone(&outlet));
         let registry = Arc::clone(&self.host.registry);
+        let link = Link::new(Arc::clone(&outlet), registry);
+        self.links.add(number, &link);
         let port = Port {
-            link: Link::new(Arc::clone(&outlet), registry),
+            link,
             outlet,
             host: Arc::clone(&self.host),
             switch: Arc::clone(&self.switch),
@@ -163,6 +168,16 @@ impl Lan {
         let local = SocketAddrV4::new(address, port);
         let registry = Arc::clone(&self.host.registry);
         Ok(TcpListener::new(local, registry.open(local)?, registry))
+    }
+
+    /// Dials guests from the gateway's address.
+    #[must_use]
+    pub fn dialler(&self) -> Dialler {
+        Dialler {
+            gateway: self.host.config.gateway,
+            switch: Arc::clone(&self.switch),
+            links: Arc::clone(&self.links),
+        }
     }
 
     /// Hands out files by TFTP, read only, at any unicast address outside the DHCP pool, until the LAN ends. Each transfer is a

@@ -47,6 +47,11 @@ impl Switch {
         learned.insert(source, port);
     }
 
+    /// The port that this NIC was last seen on.
+    pub(super) fn port_of(&self, mac: Mac) -> Option<u32> {
+        lock(&self.0).learned.get(&mac).copied()
+    }
+
     /// Sends a frame to the port of its destination, or to all other ports when that is unknown or a group.
     pub(super) fn forward(&self, frame: &Bytes, destination: Mac, from: u32) {
         let targets: Vec<_> = {

@@ -118,6 +118,15 @@ impl Guest {
         self.sockets.add(socket)
     }
 
+    /// Listens on a port, for one connection.
+    pub(crate) fn listen(&mut self, port: u16) -> SocketHandle {
+        let buffer = || tcp::SocketBuffer::new(vec![0; 64 * 1024]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.set_ack_delay(None);
+        socket.listen(port).unwrap();
+        self.sockets.add(socket)
+    }
+
     /// Opens a connection; `None` when it is refused.
     pub(crate) async fn connect(&mut self, server: SocketAddrV4) -> Option<SocketHandle> {
         let handle = self.dial(server);

@@ -8,6 +8,7 @@
 )]
 
 mod craft;
+mod dialler;
 mod faults;
 mod foreign;
 mod frames;

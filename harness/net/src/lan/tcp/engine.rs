@@ -1,10 +1,10 @@
 //! The TCP engine of one switch port: `smoltcp`'s interface and sockets, and what `smoltcp` leaves to its user.
 //!
-//! Life of a connection: a request arrives and somebody listens, so there is a [`Conn`]; the handshake ends and its
-//! [`TcpStream`](super::TcpStream) goes to the listener; the stream is dropped and the connection is an orphan that says goodbye by itself; it is removed.
+//! Life of a connection: a request arrives and somebody listens, or somebody dials a guest, so there is a [`Conn`]; the handshake ends and
+//! its [`TcpStream`](super::TcpStream) goes to the listener, or who has dialled is told; the stream is dropped and the connection is an orphan that says goodbye by itself; it is removed.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -14,10 +14,11 @@ use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{Socket, SocketBuffer, State};
 use smoltcp::time::{Duration as SmolDuration, Instant};
 use smoltcp::wire::{HardwareAddress, IpAddress, TcpSeqNumber};
+use tokio::sync::oneshot;
 
 use super::packets::{Packets, Segment, Tuple};
 use super::registry::{Admission, Place, Registry};
-use super::turn::{ConnId, Established, Turn};
+use super::turn::{ConnId, Established, Turn, Waiting};
 use crate::lan::frame::Mac;
 use crate::lan::observe::{Counters, count, count_down};
 use crate::lan::outlet::Outlet;
@@ -35,6 +36,8 @@ const SILENCE: SmolDuration = SmolDuration::from_secs(120);
 /// How long a closed connection waits for the peer's FIN, and for a repetition of it.
 const FIN_WAIT: Duration = Duration::from_secs(30);
 const TIME_WAIT: Duration = Duration::from_secs(1);
+/// The ports that connections to guests are made from (RFC 6335, section 6).
+const DIALLING: std::ops::RangeInclusive<u16> = 49152..=65535;
 /// Most addresses that are remembered as refused.
 const MAX_REFUSED: usize = 64;
 
@@ -43,10 +46,10 @@ const MAX_REFUSED: usize = 64;
 pub(super) struct Conn {
     handle: SocketHandle,
     tuple: Tuple,
-    /// Sequence number of the request, which tells its repetition from another request.
-    sequence: TcpSeqNumber,
-    /// Where the stream goes once the handshake is over.
-    place: Option<Place>,
+    /// Sequence number of the guest's request, which tells its repetition from another request.
+    sequence: Option<TcpSeqNumber>,
+    /// Who waits for the end of the handshake, until it is over.
+    whom: Option<Waiting>,
     /// The stream was dropped.
     pub(super) is_orphan: bool,
     /// The peer reset the connection.
@@ -66,6 +69,8 @@ pub(super) struct Engine {
     conns: HashMap<ConnId, Conn>,
     by_tuple: HashMap<Tuple, ConnId>,
     next_id: ConnId,
+    /// The port of the next connection to a guest.
+    next_port: u16,
     registry: Arc<Registry>,
     counters: Arc<Counters>,
     /// Addresses that were reported as refused.
@@ -95,6 +100,7 @@ impl Engine {
             conns: HashMap::new(),
             by_tuple: HashMap::new(),
             next_id: 0,
+            next_port: *DIALLING.start(),
             registry,
             counters,
             refused: HashSet::new(),
@@ -150,7 +156,8 @@ impl Engine {
             .and_then(|id| self.conns.get(id));
         conn.is_some_and(|conn| {
             let state = self.sockets.get::<Socket<'_>>(conn.handle).state();
-            conn.sequence == segment.sequence && !matches!(state, State::Closed | State::TimeWait)
+            conn.sequence == Some(segment.sequence)
+                && !matches!(state, State::Closed | State::TimeWait)
         })
     }
 
@@ -165,13 +172,7 @@ impl Engine {
                 self.remove(former, turn);
             }
         }
-        let buffer = || SocketBuffer::new(vec![0; BUFFER]);
-        let mut socket = Socket::new(buffer(), buffer());
-        socket.set_nagle_enabled(false);
-        // Packets come in batches, and a batch is acknowledged as a whole.
-        socket.set_ack_delay(None);
-        socket.set_keep_alive(Some(KEEP_ALIVE));
-        socket.set_timeout(Some(SILENCE));
+        let mut socket = new_socket();
         let local = segment.tuple.local;
         if socket
             .listen((IpAddress::Ipv4(*local.ip()), local.port()))
@@ -179,11 +180,58 @@ impl Engine {
         {
             return;
         }
+        let (sequence, whom) = (Some(segment.sequence), Waiting::Listener(place));
+        self.add(socket, segment.tuple, sequence, whom);
+    }
+
+    /// Asks a guest for a connection from this address. Who has dialled is told when the handshake is over. `None`: there are too many
+    /// connections.
+    pub(super) fn dial(
+        &mut self,
+        local: Ipv4Addr,
+        peer: SocketAddrV4,
+        mac: Mac,
+        told: oneshot::Sender<()>,
+    ) -> Option<ConnId> {
+        if self.conns.len() >= MAX_CONNECTIONS {
+            return None;
+        }
+        let tuple = self.free_tuple(local, peer)?;
+        let mut socket = new_socket();
+        let remote = (IpAddress::Ipv4(*peer.ip()), peer.port());
+        let local = (IpAddress::Ipv4(local), tuple.local.port());
+        let connected = socket.connect(self.interface.context(), remote, local);
+        connected.ok()?;
+        self.packets.neighbours.insert(*peer.ip(), mac);
+        Some(self.add(socket, tuple, None, Waiting::Dialler(told)))
+    }
+
+    /// The ends of a new connection to a guest.
+    fn free_tuple(&mut self, local: Ipv4Addr, peer: SocketAddrV4) -> Option<Tuple> {
+        for _ in DIALLING {
+            let port = self.next_port;
+            self.next_port = port.checked_add(1).unwrap_or(*DIALLING.start());
+            let local = SocketAddrV4::new(local, port);
+            let tuple = Tuple { peer, local };
+            if !self.by_tuple.contains_key(&tuple) {
+                return Some(tuple);
+            }
+        }
+        None
+    }
+
+    fn add(
+        &mut self,
+        socket: Socket<'static>,
+        tuple: Tuple,
+        sequence: Option<TcpSeqNumber>,
+        whom: Waiting,
+    ) -> ConnId {
         let conn = Conn {
             handle: self.sockets.add(socket),
-            tuple: segment.tuple,
-            sequence: segment.sequence,
-            place: Some(place),
+            tuple,
+            sequence,
+            whom: Some(whom),
             is_orphan: false,
             is_reset: false,
             unannounced: 0,
@@ -193,8 +241,9 @@ impl Engine {
         };
         count(&self.counters.open, 1);
         self.next_id += 1;
-        self.by_tuple.insert(segment.tuple, self.next_id);
+        self.by_tuple.insert(tuple, self.next_id);
         self.conns.insert(self.next_id, conn);
+        self.next_id
     }
 
     /// Looks at a connection that a segment has just arrived for.
@@ -205,13 +254,13 @@ impl Engine {
         match self.sockets.get::<Socket<'_>>(conn.handle).state() {
             // The peer took its request back, and smoltcp listens again; the next request makes a socket of its own.
             State::Listen => self.remove(id, turn),
-            State::SynReceived => {}
+            State::SynReceived | State::SynSent => {}
             State::Closed => conn.is_reset |= segment.resets,
             _ => {
-                if let Some(place) = conn.place.take() {
+                if let Some(whom) = conn.whom.take() {
                     count(&self.counters.connections, 1);
                     let peer = conn.tuple.peer;
-                    turn.established.push(Established { place, id, peer });
+                    turn.established.push(Established { whom, id, peer });
                 }
             }
         }
@@ -251,7 +300,7 @@ impl Engine {
             }
             // A closed socket that still knows its peer has a reset to send.
             let is_over = socket.state() == State::Closed && socket.remote_endpoint().is_none();
-            if is_over && (conn.is_orphan || conn.place.is_some()) {
+            if is_over && (conn.is_orphan || conn.whom.is_some()) {
                 gone.push(id);
             } else if conn.is_orphan {
                 if conn.linger(socket, now) {
@@ -314,6 +363,17 @@ impl Conn {
             }
         }
     }
+}
+
+fn new_socket() -> Socket<'static> {
+    let buffer = || SocketBuffer::new(vec![0; BUFFER]);
+    let mut socket = Socket::new(buffer(), buffer());
+    socket.set_nagle_enabled(false);
+    // Packets come in batches, and a batch is acknowledged as a whole.
+    socket.set_ack_delay(None);
+    socket.set_keep_alive(Some(KEEP_ALIVE));
+    socket.set_timeout(Some(SILENCE));
+    socket
 }
 
 fn instant(now: Duration) -> Instant {

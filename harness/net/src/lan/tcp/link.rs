@@ -1,17 +1,18 @@
 //! What the port's task and the streams share: the engine behind its lock, and a bell.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
 use smoltcp::socket::tcp::Socket;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::TcpStream;
 use super::engine::{Conn, Engine};
 use super::registry::Registry;
-use super::turn::{ConnId, Established, Turn};
+use super::turn::{ConnId, Established, Turn, Waiting};
 use crate::lan::frame::Mac;
 use crate::lan::lock::lock;
 use crate::lan::outlet::Outlet;
@@ -51,10 +52,31 @@ impl Link {
 
     /// Hands out connections and wakes tasks. Both may drop streams, so the engine must not be locked.
     fn settle(self: &Arc<Self>, turn: &mut Turn) {
-        for Established { place, id, peer } in turn.established.drain(..) {
-            place.send(TcpStream::new(Arc::clone(self), id, peer));
+        for Established { whom, id, peer } in turn.established.drain(..) {
+            match whom {
+                Waiting::Listener(place) => {
+                    place.send(TcpStream::new(Arc::clone(self), id, peer));
+                }
+                // Who does not wait any more has dropped the stream.
+                Waiting::Dialler(told) => drop(told.send(())),
+            }
         }
         turn.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Asks a guest for a connection. The stream is one once the receiver says so; an error of the receiver says that nothing came of it.
+    /// `None`: there are too many connections.
+    pub(in crate::lan) fn dial(
+        self: &Arc<Self>,
+        local: Ipv4Addr,
+        peer: SocketAddrV4,
+        mac: Mac,
+    ) -> Option<(TcpStream, oneshot::Receiver<()>)> {
+        let (told, established) = oneshot::channel();
+        let id = lock(&self.engine).dial(local, peer, mac, told)?;
+        self.ring();
+        let stream = TcpStream::new(Arc::clone(self), id, peer);
+        Some((stream, established))
     }
 
     /// Resets nobody, but ends all connections here: their streams fail from now on.

@@ -4,6 +4,8 @@ use std::net::SocketAddrV4;
 use std::task::Waker;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::registry::Place;
 
 /// A connection's name within its engine. Never used twice.
@@ -25,8 +27,17 @@ pub(in crate::lan) struct Turn {
 /// A connection whose handshake is over.
 #[derive(Debug)]
 pub(super) struct Established {
-    /// Where its stream goes.
-    pub(super) place: Place,
+    /// Who waits for it.
+    pub(super) whom: Waiting,
     pub(super) id: ConnId,
     pub(super) peer: SocketAddrV4,
+}
+
+/// Who waits for the end of a handshake.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A listener, which gets the stream.
+    Listener(Place),
+    /// Who has dialled, and has the stream. Dropped when nothing comes of it.
+    Dialler(oneshot::Sender<()>),
 }
