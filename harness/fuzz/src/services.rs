@@ -64,7 +64,7 @@ pub fn boot_server(input: &[u8]) {
     let Ok(machine) = "b8:27:eb:00:00:01".parse() else {
         return;
     };
-    let mut root = DataRoot::default();
+    let root = DataRoot::default();
     root.set(Client::Machine(machine), folder);
     // The file belongs to who has fetched the script.
     let fetch = b"GET /boot/b8:27:eb:00:00:01/boot.ipxe HTTP/1.1\r\nHost: boot\r\n\r\n";

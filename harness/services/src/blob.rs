@@ -102,6 +102,23 @@ impl Blob {
         }
     }
 
+    /// The whole content. Blocking.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::FileChanged`].
+    pub fn content(&self) -> Result<Vec<u8>, Error> {
+        let mut content = Vec::new();
+        let read = self.reader()?.read_to_end(&mut content);
+        read.map_err(|source| Error::File {
+            path: match &self.0 {
+                Source::Memory { .. } => PathBuf::new(),
+                Source::File { path, .. } => path.to_path_buf(),
+            },
+            source,
+        })?;
+        Ok(content)
+    }
+
     /// The whole content, for small blobs.
     pub(crate) async fn read(&self) -> Result<Bytes, Error> {
         match &self.0 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::boot::BootProgress;
 use super::evidence::proves;
-use crate::input::Pattern;
+use crate::input::{DeploymentName, Pattern};
 use crate::scenario::{Await, Bracketed, PowerStep, Step, TriggerWatch, bracketed};
 use crate::timeline::{BoardId, Bound, Event, Power, Record};
 
@@ -18,6 +18,8 @@ pub struct Due {
     pub number: usize,
     /// The board; `None` where a run has one.
     pub board: Option<BoardId>,
+    /// What the boot server hands out from then on, which is switched first.
+    pub deploy: Option<DeploymentName>,
     /// What is done with its power.
     pub power: Option<PowerStep>,
     /// What is typed.
@@ -66,8 +68,8 @@ struct Planned {
 enum Phase {
     /// For its trigger, or for the end of the boot before.
     Waiting,
-    /// For what it does to be done.
-    Acting,
+    /// For what it does to be done: what the boot server hands out is switched first.
+    Acting { is_deployed: bool },
     /// For what must come of it, since then.
     Awaiting { since: Duration },
 }
@@ -85,7 +87,7 @@ impl StepsProgress {
                 command,
             }
         };
-        Self {
+        let mut this = Self {
             steps: steps.iter().enumerate().map(planned).collect(),
             current: 0,
             phase: Phase::Waiting,
@@ -93,12 +95,36 @@ impl StepsProgress {
             speaking: Vec::new(),
             typed: None,
             reset: None,
+        };
+        // The first step waits for nothing: what it does may be the first record of all.
+        if this.current().is_some_and(|first| first.trigger.is_none()) {
+            this.begin(Duration::ZERO);
         }
+        this
+    }
+
+    /// The step has waited long enough.
+    fn begin(&mut self, at: Duration) {
+        let Some(Planned { step, .. }) = self.steps.get(self.current) else {
+            return;
+        };
+        let never = step.never.iter().map(|p| (self.current, p.clone()));
+        self.never.extend(never);
+        let is_deployed = step.deploy.is_none();
+        self.phase = match !is_deployed || step.power.is_some() || step.send.is_some() {
+            true => Phase::Acting { is_deployed },
+            false => Phase::Awaiting { since: at },
+        };
     }
 
     /// Every step has been done.
     pub(super) fn are_done(&self) -> bool {
         self.current >= self.steps.len()
+    }
+
+    /// The number of the step that is under way, counted from 1.
+    pub(super) fn under_way(&self) -> Option<usize> {
+        (!self.are_done()).then_some(self.current + 1)
     }
 
     fn current(&self) -> Option<&Planned> {
@@ -108,7 +134,7 @@ impl StepsProgress {
     /// What must be done now, once.
     pub(super) fn due(&self) -> Option<Due> {
         let Planned { step, command, .. } = self.current()?;
-        if self.phase != Phase::Acting {
+        if !matches!(self.phase, Phase::Acting { .. }) {
             return None;
         }
         let keys = step.send.as_ref().map(|send| Keys {
@@ -122,6 +148,7 @@ impl StepsProgress {
         Some(Due {
             number: self.current,
             board: step.board.clone(),
+            deploy: step.deploy.clone(),
             power: step.power,
             keys,
         })
@@ -294,15 +321,22 @@ impl StepsProgress {
                 {
                     boot.interrupt();
                 }
-                self.never
-                    .extend(step.never.iter().map(|p| (self.current, p.clone())));
-                self.phase = match step.power.is_some() || step.send.is_some() {
-                    true => Phase::Acting,
-                    false => Phase::Awaiting { since: record.at },
-                };
+                self.begin(record.at);
             }
-            Phase::Acting => {
-                if !fresh || !is_done(planned, record) {
+            Phase::Acting { is_deployed } => {
+                if !fresh {
+                    return false;
+                }
+                if !is_deployed {
+                    let is_deployed = deploys(step, record);
+                    let is_all = step.power.is_none() && step.send.is_none();
+                    self.phase = match is_deployed && is_all {
+                        true => Phase::Awaiting { since: record.at },
+                        false => Phase::Acting { is_deployed },
+                    };
+                    return is_deployed;
+                }
+                if !is_done(planned, record) {
                     return false;
                 }
                 if let Some(send) = &step.send {
@@ -357,6 +391,14 @@ impl StepsProgress {
             boot.interrupt();
         }
     }
+}
+
+/// The record shows that the boot server hands out what the step deploys.
+fn deploys(step: &Step, record: &Record) -> bool {
+    let Event::Deployed { name } = &record.event else {
+        return false;
+    };
+    record.board == step.board && step.deploy.as_ref().is_some_and(|wanted| *wanted == *name)
 }
 
 /// The record shows that the step has done what it does.

@@ -119,6 +119,7 @@ fn network_line(record: &Record) -> Option<String> {
         Event::Connection(connection) => connection.to_string(),
         Event::Answer(answer) => answer.to_string(),
         Event::Outlet { port, state, .. } => {
+        Event::Deployed { name } => format!("the boot server hands out deployment {name}"),
             format!("power distribution unit: port {port} is {state}")
         }
         Event::Usb { link } => format!("USB NIC {link:?}").to_lowercase(),

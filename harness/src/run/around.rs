@@ -9,11 +9,12 @@ use crate::console::Expectations;
 use crate::error::RunError;
 use crate::evidence::keep_bucket;
 use crate::folder::RunFolder;
+use crate::input::DeploymentName;
 use crate::mac::Mac;
 use crate::plan::{Job, ProvisionedImage};
 use crate::scenario::{ClientCertificate, Scenario};
 use crate::scratch::{self, Scratch};
-use crate::timeline::{BoardId, Timeline};
+use crate::timeline::{BoardId, Event, Timeline};
 use crate::world::{Network, SCRATCH, Trust};
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
@@ -161,6 +162,18 @@ impl Around {
     pub(super) async fn switch_on(&self, place: usize) -> Result<(), RunError> {
         let board = self.boards.get(place).ok_or(RunError::Plug)?;
         Ok(board.switch_on().await?)
+    }
+
+    /// Switches what the boot server hands out to a board, from the next request on.
+    ///
+    /// # Errors
+    /// The run has no such board.
+    pub(super) fn deploy(&self, place: usize, name: &DeploymentName) -> Result<(), RunError> {
+        let board = self.boards.get(place).ok_or(RunError::Plug)?;
+        self.network.deployments.deploy(name);
+        let name = name.to_string();
+        board.timeline.emit(Event::Deployed { name });
+        Ok(())
     }
 
     /// A board starts again without its power having been away. `button`: the reset button is pressed.

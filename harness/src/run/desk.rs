@@ -20,7 +20,8 @@ use crate::error::RunError;
 use crate::evidence::{CAPTURE_FILE, Capture, keep_bucket};
 use crate::folder::RunFolder;
 use crate::host::{cpu_seconds, host_scale};
-use crate::judge::{Due, JudgePlan, Source};
+use crate::input::DeploymentName;
+use crate::judge::{JudgePlan, Source};
 use crate::lab::{OpenPort, Tap};
 use crate::lan::Direction;
 use crate::plan::{Job, Lab};
@@ -91,6 +92,15 @@ async fn go(
     report.chain = plan.labels();
 
     let stop = stop.shared();
+    let deploy = |name: &DeploymentName| {
+        network.deployments.deploy(name);
+        let name = name.to_string();
+        timeline.emit(Event::Deployed { name });
+    };
+    let first = job.scenario.steps.first();
+    first
+        .and_then(|step| step.deploy.as_ref())
+        .inspect(|name| deploy(name));
     let (mut desk, expectations) = tokio::select! {
         biased;
         by = stop.clone() => return Err(RunError::Stopped(by)),
@@ -111,10 +121,14 @@ async fn go(
                 timeline.emit(Event::Power { action });
                 script.started_again(board.as_ref());
             }
-            Next::Do(Due {
-                keys: Some(keys), ..
-            }) => type_keys(&desk.console, &keys, timeline).await,
-            Next::Do(_) => {
+            Next::Do(due) => {
+                due.deploy.iter().for_each(deploy);
+                if let Some(keys) = &due.keys {
+                    type_keys(&desk.console, keys, timeline).await;
+                }
+                if due.power.is_none() {
+                    continue;
+                }
                 desk.cut().await;
                 script.switched_off(None);
                 timeline.begin_next_boot();

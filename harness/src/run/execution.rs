@@ -93,6 +93,10 @@ async fn go(
     };
     // What a checkpoint's run went through has the records of the first step already.
     run.script.first_step_is_done();
+    let first = job.scenario.steps.first();
+    if let Some(deploy) = first.and_then(|step| step.deploy.as_ref()) {
+        run.around.deploy(0, deploy)?;
+    }
     run.plugs.order(0, PowerStep::On);
     tokio::select! {
         biased;
@@ -213,6 +217,9 @@ impl Run<'_> {
     async fn carry_out(&mut self, due: Due) -> Result<(), RunError> {
         let place = self.around.place(due.board.as_ref())?;
         if let Some(keys) = &due.keys {
+        if let Some(deploy) = &due.deploy {
+            self.around.deploy(place, deploy)?;
+        }
             let board = self.around.boards.get(place).ok_or(RunError::Plug)?;
             let on = board.on.as_ref().ok_or(RunError::Plug)?;
             type_keys(&on.console, keys, &board.timeline).await;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::boards::{BoardsKey, Lacking};
+use super::deployment::{self, DeploymentTable, Deployments};
 use super::expect::ExpectFile;
 use super::fault::{FaultTable, PlannedFault};
 use super::journal::{Assertion, AssertionTable};
@@ -17,7 +18,8 @@ use super::steps::{self, StepTable};
 use super::{Expect, Tls};
 use crate::board::{Board, Capability, Evidence, Stage};
 use crate::input::{
-    BoardName, Document, InputError, Library, Pattern, ScenarioName, SourceText, Span,
+    BoardName, DeploymentName, Document, InputError, Library, Pattern, ScenarioName, SourceText,
+    Span,
 };
 
 /// A scenario, read and checked.
@@ -51,6 +53,10 @@ pub struct Scenario {
     pub services: Services,
     /// What is done with the board, and what must come of it, in order. Without steps in the file the board is switched on once.
     pub steps: Vec<Step>,
+    /// What must be so of the card when the run has ended.
+    pub card: Option<CardRules>,
+    /// What the boot server hands out in place of what `boot` says, once a step deploys it.
+    pub deployments: Deployments,
     /// What goes wrong on purpose.
     pub faults: Vec<PlannedFault>,
     /// What chance is made of where a fault has a share. The same seed does the same again.
@@ -109,6 +115,12 @@ pub(crate) struct ScenarioFile {
     #[serde(default)]
     #[schemars(with = "Vec<StepTable>")]
     step: Vec<Span<StepTable>>,
+    #[schemars(with = "Option<CardTable>")]
+    card: Option<Span<CardTable>>,
+    /// What the boot server hands out once a step deploys it; `default` is what `boot` says.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<DeploymentName, DeploymentTable>")]
+    deployment: BTreeMap<DeploymentName, Span<DeploymentTable>>,
     #[serde(default)]
     registry: RegistryTable,
     #[schemars(with = "Option<Services>")]
@@ -213,7 +225,7 @@ boot
 
 impl Boot {
     /// The same with its arguments in its script.
-    fn written_out(mut self) -> Self {
+    pub(super) fn written_out(mut self) -> Self {
         let arguments: Vec<_> = self.arguments.lines().map(str::trim).collect();
         self.script = self
             .script
@@ -349,6 +361,8 @@ impl Scenario {
             let message = "a run of several boots goes through all of them itself: leave checkpoint or [[step]] out";
             return Err(document.error_at(checkpoint.span(), message));
         }
+        deployment::check_steps(&file.step, &file.deployment, document)?;
+        let deployments = deployment::read(file.deployment, &file.boot, document)?;
         let steps = steps::read(
             file.step,
             &steps::Boards {
@@ -381,6 +395,8 @@ impl Scenario {
             services: file
                 .services
                 .as_ref()
+            deployments,
+            card: card.transpose()?,
                 .map(|services| services.get_ref().clone())
                 .unwrap_or_default(),
             faults: FaultTable::read_all(file.fault, &stages_of_boards, document)?,
@@ -455,6 +471,9 @@ impl Scenario {
         let stages: Vec<_> = boards.iter().map(|b| (*b, self.stages(b))).collect();
         let proofs = self.expect.as_ref().map(|expect| expect.proofs.as_slice());
         self.services.check(&Surroundings {
+        if self.deploys() && !self.services.boot.is_played() {
+            return Err("steps switch what the boot server hands out, and the boot server is not played by the run: leave `deploy` out, or the server".into());
+        }
             transport: self.boot.transport,
             tls: &self.tls,
             registry: &self.registry,

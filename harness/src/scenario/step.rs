@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::awaited::Await;
 use super::trigger::Trigger;
 use super::typing::Typing;
-use crate::input::Pattern;
+use crate::input::{DeploymentName, Pattern};
 use crate::timeline::{BoardId, Power};
 
 /// How long a step may wait for what it awaits, unless it says otherwise or awaits a stage, which has its own budget. On the reference
@@ -28,6 +28,8 @@ pub struct Step {
     pub boot: u32,
     /// What is waited for before anything is done.
     pub after: Option<Trigger>,
+    /// What the boot server hands out from then on.
+    pub deploy: Option<DeploymentName>,
     /// What is done with the board's power.
     pub power: Option<PowerStep>,
     /// What is typed.
@@ -49,6 +51,7 @@ impl Step {
             begins_in: 0,
             boot: 0,
             after: None,
+            deploy: None,
             power: Some(PowerStep::On),
             send: None,
             wait: None,
@@ -96,6 +99,9 @@ impl fmt::Display for Step {
         let mut parts = Vec::new();
         if let Some(after) = &self.after {
             parts.push(format!("after {after}"));
+        }
+        if let Some(deploy) = &self.deploy {
+            parts.push(format!("deploy {deploy}"));
         }
         if let Some(power) = self.power {
             parts.push(format!("power {power}"));

@@ -13,7 +13,7 @@ use super::step::{PowerStep, Step};
 use super::trigger::TriggerTable;
 use super::typing::Typing;
 use crate::board::{Board, Stage};
-use crate::input::{Document, InputError, Pattern, Span, duration};
+use crate::input::{DeploymentName, Document, InputError, Pattern, Span, duration};
 use crate::timeline::BoardId;
 
 /// The most steps of a scenario, those that `times` makes included.
@@ -29,6 +29,10 @@ pub(super) struct StepTable {
     /// What is waited for before anything is done, in the boot that is under way.
     #[schemars(with = "Option<TriggerTable>")]
     after: Option<Span<TriggerTable>>,
+    /// What the boot server hands out from then on, by its name in `[deployment.NAME]`, or `default`: what `[boot]` says. It is switched before
+    /// the power is.
+    #[schemars(with = "Option<DeploymentName>")]
+    pub(super) deploy: Option<Span<DeploymentName>>,
     /// What is done with the board's power. Without `after` the boot that is under way first comes to its end: to the stage that its last
     /// step awaits, or through the whole chain.
     #[schemars(with = "Option<PowerStep>")]
@@ -193,6 +197,7 @@ fn read_one(
     let StepTable {
         board,
         after,
+        deploy,
         power,
         send,
         r#await,
@@ -266,10 +271,11 @@ fn read_one(
             "within bounds a wait: say await, expect or status, or leave it out",
         );
     }
-    if power.is_none() && send.is_none() && wait.is_none() && never.is_none() {
+    let acts = deploy.is_some() || power.is_some() || send.is_some();
+    if !acts && wait.is_none() && never.is_none() {
         return wrong(
             place,
-            "this step does nothing: say power, send, await, expect or never",
+            "this step does nothing: say power, deploy, send, await, expect or never",
         );
     }
     let after = after.map(|after| TriggerTable::check(after, boards.stages, document));
@@ -279,6 +285,7 @@ fn read_one(
         begins_in: 0,
         boot: 0,
         after: after.transpose()?,
+        deploy: deploy.map(Span::into_inner),
         power: power.map(Span::into_inner),
         send: send.map(Span::into_inner),
         wait,

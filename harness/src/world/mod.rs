@@ -4,6 +4,7 @@
 
 mod by_boot;
 mod card;
+mod deployments;
 mod fault_plan;
 mod faults;
 mod network;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::by_boot::BootNumber;
+use super::deployments::Deployments;
 use super::fault_plan::FaultPlan;
 use super::registries;
 use super::servers::{ServerConfig, Servers};
@@ -54,6 +55,7 @@ pub(crate) struct Network {
     pub(crate) nonce: String,
     pub(crate) layers: Vec<String>,
     pub(crate) boots: BootNumber,
+    pub(crate) deployments: Deployments,
     plan: FaultPlan,
     /// What decrypts the connections to the servers.
     pub(crate) secrets: Secrets,
@@ -144,6 +146,7 @@ impl Network {
         Ok(Self {
             nonce,
             boots: servers.boots(),
+            deployments: servers.deployments(),
             layers,
             plan,
             servers: running,

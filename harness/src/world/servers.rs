@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use axum::Router;
 use axum::serve::Listener;
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::SCRATCH;
 use super::by_boot::{BootNumber, by_boot};
+use super::deployments::Deployments;
 use super::registries::{Account, Registries};
-use super::tftp::BootFiles;
 use super::trust::Trust;
 use crate::error::RunError;
 use crate::fault::Faults;
@@ -19,8 +18,8 @@ use crate::mac::Mac;
 use crate::plan::Parts;
 use crate::scenario::{self, Scenario, ServiceMode, Transport};
 use crate::services::{
-    Blob, BootServer, Client, Credentials, DataRoot, Digest, Folder, Journal, Peer, Refusal,
-    ScratchSpace, Secrets, Server, Storage, TlsListener, TlsOptions, serve, with_faults,
+    BootServer, Client, Credentials, DataRoot, Digest, Journal, Peer, Refusal, ScratchSpace,
+    Secrets, Server, Storage, TlsListener, TlsOptions, serve, with_faults,
 };
 use crate::timeline::{ServiceId, Timeline};
 
@@ -51,7 +50,7 @@ pub struct ServerConfig {
 
 /// The servers of a scenario. Each may be put onto any number of listeners.
 pub struct Servers<'a> {
-    tftp: BootFiles,
+    deployments: Deployments,
     transport: Transport,
     trust: &'a Trust,
     max_fragment: Option<usize>,
@@ -87,25 +86,23 @@ impl<'a> Servers<'a> {
         let registries = Registries::prepare(scenario, parts, &config.folder)?;
         let credentials = scratch.add_client()?;
 
-        let mut data = config.data;
+        let data = config.data;
         let client = match boot.transport {
             Transport::Http | Transport::Tftp => Some(Client::Machine(config.mac)),
             Transport::Https => trust.fingerprint().map(Client::Certificate),
         };
-        let folder = folder(scenario, parts, trust)?;
-        if let Some(client) = client {
-            data.set(client, folder.clone());
-        }
-        let mut server = BootServer::new(data);
-        for (name, value) in &boot.variables {
-            server = server.variable(name, value);
-        }
-        for (name, value) in [
+        let mac = config.mac.to_string();
+        let known = [
             ("s3_endpoint", config.scratch_endpoint.as_str()),
             ("console", &config.console),
             ("arch", config.arch),
-            ("mac", &config.mac.to_string()),
-        ] {
+            ("mac", &mac),
+        ];
+        let mut server = BootServer::new(data.clone());
+        for (name, value) in &boot.variables {
+            server = server.variable(name, value);
+        }
+        for (name, value) in known {
             server = server.variable(name, value);
         }
         if let Some(client) = client {
@@ -136,9 +133,16 @@ impl<'a> Servers<'a> {
         }
         let boots = BootNumber::default();
         let machine = Client::Machine(config.mac);
-        let script = server.rendered(machine, &boot.script);
+        let deployments = Deployments::start(
+            scenario,
+            parts,
+            trust,
+            (&data, client),
+            &known,
+            |folder, script| server.rendered(machine, folder, script),
+        )?;
         Ok(Self {
-            tftp: BootFiles::new(script, folder),
+            deployments,
             transport: boot.transport,
             trust,
             max_fragment: scenario.tls.max_fragment(),
@@ -199,7 +203,7 @@ impl<'a> Servers<'a> {
     /// What the board may read by TFTP: its boot script, and every file that the boot server hands out, below `files/`.
     #[must_use]
     pub fn tftp(&self) -> impl TftpFiles + use<> {
-        self.tftp.clone()
+        self.deployments.tftp()
     }
 
     /// Starts the registry on `listener`, over TLS.
@@ -256,6 +260,11 @@ impl<'a> Servers<'a> {
         )
     }
 
+    /// What the boot server hands out, which a step may switch.
+    pub(crate) fn deployments(&self) -> Deployments {
+        self.deployments.clone()
+    }
+
     /// The board's boot that is under way, which decides over the nonce of the registry's image.
     pub(crate) fn boots(&self) -> BootNumber {
         self.boots.clone()
@@ -294,23 +303,6 @@ impl<'a> Servers<'a> {
     fn journal(&self, service: ServiceId) -> Journal {
         Journal::new(service, self.timeline.clone())
     }
-}
-
-/// The folder of the scenario's client at the boot server.
-fn folder(scenario: &Scenario, parts: &Parts, trust: &Trust) -> Result<Folder, RunError> {
-    let boot = &scenario.boot;
-    let mut folder = Folder::default();
-    folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
-    if let Some(secrets) = &boot.secrets {
-        folder.insert("secrets", Bytes::from(secrets.clone()))?;
-    }
-    folder.insert("kernel", Blob::file(&parts.kernel)?)?;
-    folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
-    folder.insert("trust", Bytes::from(trust.archive(&scenario.registry)?))?;
-    for (path, blob) in &parts.files {
-        folder.insert(path, blob.clone())?;
-    }
-    Ok(folder)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What a board reads by TFTP: its boot script, and the files that the boot server has for it.
 
-use std::io::{self, Read};
+use std::io;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
@@ -13,9 +14,12 @@ pub(crate) const SCRIPT: &str = "boot.ipxe";
 /// Where the other files are, as over HTTP.
 const FILES: &str = "files/";
 
-/// The files of one board, whatever client asks for them.
+/// The files of one board, whatever client asks for them. Clones hand out the same.
 #[derive(Debug, Clone)]
-pub(crate) struct BootFiles {
+pub(crate) struct BootFiles(Arc<RwLock<HandedOut>>);
+
+#[derive(Debug, Clone)]
+struct HandedOut {
     script: Bytes,
     folder: Folder,
 }
@@ -23,25 +27,29 @@ pub(crate) struct BootFiles {
 impl BootFiles {
     /// A boot script, and the folder of a client of the boot server.
     pub(crate) fn new(script: String, folder: Folder) -> Self {
-        Self {
-            script: script.into(),
-            folder,
-        }
+        let script = script.into();
+        Self(Arc::new(RwLock::new(HandedOut { script, folder })))
+    }
+
+    /// Hands out these from the next request on.
+    pub(super) fn hand_out(&self, script: String, folder: Folder) {
+        let script = script.into();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = HandedOut { script, folder };
     }
 }
 
 impl TftpFiles for BootFiles {
     fn open(&self, _: Ipv4Addr, name: &str) -> io::Result<TftpContent> {
+        let HandedOut { script, folder } = {
+            let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            current.clone()
+        };
         if name == SCRIPT {
-            return Ok(self.script.clone().into());
+            return Ok(script.into());
         }
-        let blob = name
-            .strip_prefix(FILES)
-            .and_then(|path| self.folder.file(path));
+        let blob = name.strip_prefix(FILES).and_then(|path| folder.file(path));
         let blob = blob.ok_or(io::ErrorKind::NotFound)?;
-        let mut content = Vec::new();
-        let mut reader = blob.reader().map_err(io::Error::other)?;
-        reader.read_to_end(&mut content)?;
+        let content = blob.content().map_err(io::Error::other)?;
         Ok(Bytes::from(content).into())
     }
 }

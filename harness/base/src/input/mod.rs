@@ -15,8 +15,8 @@ pub use document::{Document, SourceText};
 pub use error::InputError;
 pub use library::{BuiltinFile, Library};
 pub use names::{
-    BoardName, CapabilityName, ChainName, DefinitionName, DeviceProperty, MachineType, NameError,
-    QemuName, ScenarioName, SetName,
+    BoardName, CapabilityName, ChainName, DefinitionName, DeploymentName, DeviceProperty,
+    MachineType, NameError, QemuName, ScenarioName, SetName,
 };
 pub use size::ByteSize;
 pub use values::{Pattern, Span, duration};

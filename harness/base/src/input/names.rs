@@ -138,6 +138,13 @@ name_type!(
     "the name of a board or a scenario, of letters, digits, - and _, such as alpine-http"
 );
 name_type!(
+    /// A deployment: `NAME` of `[deployment.NAME]`.
+    DeploymentName,
+    "^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    is_file_name,
+    "the name of a deployment, of letters, digits, - and _, such as broken"
+);
+name_type!(
     /// A machine of QEMU: the first word of `-M`, without properties.
     MachineType,
     "^[a-z0-9][a-z0-9.-]*$",

@@ -103,6 +103,11 @@ pub enum Event {
         /// Address and port of the server outside.
         to: String,
     },
+    /// A step of the scenario has switched what the boot server hands out, from the next request on.
+    Deployed {
+        /// The deployment's name; `default` is what the scenario boots with.
+        name: String,
+    },
     /// The power distribution unit switched one of its ports.
     Outlet {
         /// The port, counted from 0.

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Client;
 use super::path::FilePath;
 use crate::{Blob, Error};
 
-/// The folders of all clients. Those set here win over those on disk.
+/// The folders of all clients. Those set here win over those on disk. Clones share the folders: what is set in one is handed out by all.
 #[derive(Debug, Clone, Default)]
 pub struct DataRoot {
-    folders: HashMap<Client, Folder>,
+    folders: Arc<RwLock<HashMap<Client, Folder>>>,
     disk: Option<PathBuf>,
     follows_upstream: bool,
 }
@@ -28,7 +29,7 @@ impl DataRoot {
         });
         match checked {
             Ok(disk) => Ok(Self {
-                folders: HashMap::new(),
+                folders: Arc::default(),
                 disk: Some(disk),
                 follows_upstream: false,
             }),
@@ -51,9 +52,22 @@ impl DataRoot {
         self.follows_upstream
     }
 
-    /// Sets the folder of a client.
-    pub fn set(&mut self, client: Client, folder: Folder) {
-        self.folders.insert(client, folder);
+    /// Sets the folder of a client, from the next request on. Answers that are under way go on as they began.
+    pub fn set(&self, client: Client, folder: Folder) {
+        let mut folders = self.folders.write().unwrap_or_else(PoisonError::into_inner);
+        folders.insert(client, folder);
+    }
+
+    /// The folder that was set for a client.
+    fn folder(&self, client: Client) -> Option<Folder> {
+        let folders = self.folders.read().unwrap_or_else(PoisonError::into_inner);
+        folders.get(&client).cloned()
+    }
+
+    /// The template variables of a client's folder.
+    pub(super) fn variables(&self, client: Client) -> BTreeMap<String, String> {
+        let folder = self.folder(client).unwrap_or_default();
+        folder.variables().clone()
     }
 
     /// The directory on disk.
@@ -64,7 +78,7 @@ impl DataRoot {
     /// The client has a folder.
     pub(super) fn knows(&self, client: Client) -> bool {
         let on_disk = |disk: &PathBuf| disk.join(client.to_string()).is_dir();
-        self.folders.contains_key(&client) || self.disk.as_ref().is_some_and(on_disk)
+        self.folder(client).is_some() || self.disk.as_ref().is_some_and(on_disk)
     }
 
     /// A file of a client's folder, if there is such a file.
@@ -76,8 +90,8 @@ impl DataRoot {
         client: Client,
         path: &FilePath,
     ) -> Result<Option<Blob>, Error> {
-        if let Some(folder) = self.folders.get(&client) {
-            return Ok(folder.0.get(path).cloned());
+        if let Some(folder) = self.folder(client) {
+            return Ok(folder.files.get(path).cloned());
         }
         let Some(root) = self.disk.clone() else {
             return Ok(None);
@@ -113,9 +127,12 @@ fn find(root: &Path, wanted: PathBuf) -> Result<Option<Blob>, Error> {
     Blob::file(real).map(Some)
 }
 
-/// A client's files by path. `boot.ipxe` and `secrets` are templates.
+/// A client's files by path, and variables of its templates, `boot.ipxe` and `secrets`. Clones share what they have in common.
 #[derive(Debug, Clone, Default)]
-pub struct Folder(BTreeMap<FilePath, Blob>);
+pub struct Folder {
+    files: Arc<BTreeMap<FilePath, Blob>>,
+    variables: Arc<BTreeMap<String, String>>,
+}
 
 impl Folder {
     /// Puts content at `path`, in place of what was there.
@@ -123,14 +140,34 @@ impl Folder {
     /// # Errors
     /// [`Error::Path`] when the path is not a plain relative one.
     pub fn insert(&mut self, path: &str, blob: impl Into<Blob>) -> Result<(), Error> {
-        self.0.insert(FilePath::new(path)?, blob.into());
+        Arc::make_mut(&mut self.files).insert(FilePath::new(path)?, blob.into());
         Ok(())
+    }
+
+    /// Takes the file at `path` out, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Path`] when the path is not a plain relative one.
+    pub fn remove(&mut self, path: &str) -> Result<(), Error> {
+        Arc::make_mut(&mut self.files).remove(&FilePath::new(path)?);
+        Ok(())
+    }
+
+    /// Sets a template variable of this folder alone. It wins over the one that all clients have.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        Arc::make_mut(&mut self.variables).insert(name.into(), value.into());
+        self
     }
 
     /// The content at `path`; `None` also for a path that is not a plain relative one.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&Blob> {
-        self.0.get(&FilePath::new(path).ok()?)
+        self.files.get(&FilePath::new(path).ok()?)
+    }
+
+    pub(super) fn variables(&self) -> &BTreeMap<String, String> {
+        &self.variables
     }
 }
 

@@ -33,7 +33,7 @@ use super::secrets::{self, Secrets};
 use super::storage::Storage;
 use super::template::render;
 use super::update::{self, Outcome, update};
-use super::{Client, DataRoot, SecretsClock};
+use super::{Client, DataRoot, Folder, SecretsClock};
 use crate::download::{download, unreadable};
 use crate::{Error, Peer};
 use shakedown_base::mac::Mac;
@@ -112,10 +112,10 @@ impl BootServer {
         self
     }
 
-    /// A template with the variables of a client in it; it has no `${secrets_url}`, which leads to this server.
+    /// A template with the variables in it that a client has with this folder; it has no `${secrets_url}`, which leads to this server.
     #[must_use]
-    pub fn rendered(&self, client: Client, template: &str) -> String {
-        render(template, &self.variables_of(client))
+    pub fn rendered(&self, client: Client, folder: &Folder, template: &str) -> String {
+        render(template, &self.variables_with(client, folder.variables()))
     }
 
     /// How long git may take for `/update-cfg`, by default 2 minutes.
@@ -161,7 +161,12 @@ impl BootServer {
 
     /// The variables of a client's templates.
     fn variables_of(&self, client: Client) -> Variables {
+        self.variables_with(client, &self.root.variables(client))
+    }
+
+    fn variables_with(&self, client: Client, of_folder: &Variables) -> Variables {
         let mut variables = self.variables.clone();
+        variables.extend(of_folder.clone());
         let own = self.of_clients.get(&client).cloned();
         variables.extend(own.unwrap_or_default());
         if let Client::Certificate(fingerprint) = client {

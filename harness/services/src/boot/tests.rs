@@ -48,7 +48,7 @@ fn machine() -> Client {
 
 /// What a machine without a certificate gets as its script when this is its folder.
 async fn script_of(folder: Folder) -> Response<Bytes> {
-    let mut root = DataRoot::default();
+    let root = DataRoot::default();
     root.set(machine(), folder);
     let service = Service::plain(ServiceId::Boot, BootServer::new(root).http()).await;
     let mut client = service.dial().await;
@@ -57,7 +57,7 @@ async fn script_of(folder: Folder) -> Response<Bytes> {
 
 fn server() -> (BootServer, NamedTempFile) {
     let (folder, initramfs) = folder();
-    let mut root = DataRoot::default();
+    let root = DataRoot::default();
     root.set(client(), folder.clone());
     root.set(machine(), folder);
     (
@@ -334,7 +334,7 @@ async fn secrets_are_told_once_to_whoever_has_their_url() {
     folder
         .insert("boot.ipxe", "#!ipxe\n# secrets at ${secrets_url}\n")
         .unwrap();
-    let mut root = DataRoot::default();
+    let root = DataRoot::default();
     root.set(client(), folder);
     let now = Arc::new(Mutex::new(Instant::now()));
     let clock = Arc::clone(&now);
@@ -390,7 +390,7 @@ async fn with_storage(is_up: bool) -> (Service, ScratchKeys) {
     folder
         .insert("secrets", "set key ${s3_access_key_id}\n")
         .unwrap();
-    let mut root = DataRoot::default();
+    let root = DataRoot::default();
     root.set(machine(), folder);
     let storage = match is_up {
         true => Storage::Renewed {
@@ -585,4 +585,45 @@ async fn only_a_checkout_on_disk_is_updated() {
     let answer = service.dial().await.get("/update-cfg").await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(answer.body(), "the data root is not a git checkout\n");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_set_anew_is_handed_out_from_the_next_request_on() {
+    let script = |text: &str| {
+        let mut folder = Folder::default().variable("which", text);
+        folder
+            .insert("boot.ipxe", "#!ipxe\necho ${which} ${s3_endpoint}\n")
+            .unwrap();
+        folder
+            .insert("kernel", Bytes::from(text.to_owned()))
+            .unwrap();
+        folder
+    };
+    let root = DataRoot::default();
+    root.set(machine(), script("first"));
+    let server = BootServer::new(root.clone()).variable("which", "everybody");
+    let server = server.variable("s3_endpoint", "http://s3");
+    let rendered = server.rendered(machine(), &script("other"), "${which}");
+    assert_eq!(rendered, "other");
+    let service = Service::plain(ServiceId::Boot, server.http()).await;
+    let mut board = service.dial().await;
+    let path = "/boot/b8:27:eb:00:00:01/boot.ipxe";
+    assert_eq!(
+        board.get(path).await.body(),
+        "#!ipxe\necho first http://s3\n"
+    );
+    root.set(machine(), script("second"));
+    // The address that fetched the script before is still that machine's.
+    assert_eq!(board.get("/files/kernel").await.body(), "second");
+    assert_eq!(
+        board.get(path).await.body(),
+        "#!ipxe\necho second http://s3\n"
+    );
+    let mut without = script("third");
+    without.remove("kernel").unwrap();
+    root.set(machine(), without);
+    assert_eq!(
+        status(&mut board, "/files/kernel").await,
+        StatusCode::NOT_FOUND
+    );
 }

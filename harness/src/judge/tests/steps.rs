@@ -60,6 +60,7 @@ fn story(text: &str) -> Vec<Record> {
                 seconds: 60.0,
                 clock: BudgetClock::Wall,
             },
+            "deployed" => Event::Deployed { name: details },
             "plug-off" => Event::Power { action: Power::Off },
             "plug-reset" => Event::Power {
                 action: Power::Reset,
@@ -91,9 +92,11 @@ fn due(steps: &str, text: &str) -> Vec<String> {
             && due.number >= next
         {
             next = due.number + 1;
-            let what = due.power.map(|p| p.to_string());
-            let what = what.or(due.keys.map(|k| format!("uart{} {:?}", k.uart, k.text)));
-            all.push(format!("{}: {}", due.number, what.unwrap_or_default()));
+            let keys = due.keys.map(|k| format!("uart{} {:?}", k.uart, k.text));
+            let deploy = due.deploy.map(|name| format!("deploy {name}"));
+            let what = [deploy, due.power.map(|p| p.to_string()), keys];
+            let what: Vec<_> = what.into_iter().flatten().collect();
+            all.push(format!("{}: {}", due.number, what.join(", ")));
         }
         progress.take(&record);
     }
@@ -117,6 +120,50 @@ fn a_cut_at_a_request_needs_no_stage() {
     let early = until("5.5", "");
     assert_eq!(due(steps, &early), ["0: on"]);
     insta::assert_snapshot!(told_of(steps, &early), @r#"Failed, board, after boot script: stage "kernel fetched" was not reached: the record ends before"#);
+}
+
+#[test]
+fn a_step_that_deploys_is_done_when_the_boot_server_has_switched() {
+    let deployments =
+        "[deployment.broken]\narguments = \"init=/nonexistent\"\n[deployment.other]\n";
+    let steps = deployments.to_owned()
+        + "[[step]]\npower = \"on\"\ndeploy = \"broken\"\nawait = \"alarm:kernel panic\"\n\
+           [[step]]\npower = \"cycle\"\ndeploy = \"default\"\nawait = \"powered off\"\n";
+    let panic = "20.5 uart1 [    8.100000] Kernel panic - not syncing: VFS\n";
+    let begin = |deployed: &str| format!("0.0 {deployed}\n") + &until("22.9", panic);
+    let text = |first: &str, second: &str| {
+        begin(first) + &format!("25.0 {second}\n26.0 plug-off\n") + &again(1, 60)
+    };
+    let good = text("deployed broken", "deployed default");
+    assert_eq!(told_of(&steps, &good), "Passed");
+    assert_eq!(
+        due(&steps, &good),
+        ["0: deploy broken, on", "1: deploy default, cycle"]
+    );
+    // The power alone is not what the steps say, and neither is another deployment.
+    for wrong in [
+        text("note", "deployed default"),
+        text("deployed other", "deployed default"),
+        text("deployed broken", "note"),
+        text("deployed broken", "deployed broken"),
+    ] {
+        let wrong = wrong.replace(" note\n", " deployed nothing\n");
+        let told = told_of(&steps, &wrong);
+        assert_ne!(told, "Passed", "{wrong}");
+        assert!(told.contains("the record ends before"), "{told}");
+    }
+    // While a board runs.
+    let running = deployments.to_owned()
+        + "[[step]]\npower = \"on\"\n[[step]]\nafter = { stage = \"Linux\" }\ndeploy = \"broken\"\nawait = \"powered off\"\n";
+    let linux = "17.3 stage Linux\n17.4 deployed broken\n20.1 ";
+    let text = GOOD.replacen("20.1 ", linux, 1);
+    assert_eq!(told_of(&running, &text), "Passed");
+    assert_eq!(due(&running, &text), ["0: on", "1: deploy broken"]);
+    let told = told_of(&running, &text.replace("17.4 deployed broken\n", ""));
+    assert!(
+        told.ends_with("the record ends before step 2 is done"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -31,6 +31,8 @@ fn scenarios(folder: &str, boards: &[Board]) -> Vec<Scenario> {
 /// A scenario's boot server, and how its board asks it.
 struct Asked {
     boot: Router,
+    deployments: Deployments,
+    tftp: crate::world::tftp::BootFiles,
     host: String,
     script: String,
     peer: Peer,
@@ -53,12 +55,15 @@ impl Asked {
             data: DataRoot::default(),
             renews_keys: true,
         };
+        std::fs::write(kept.0.path(), "0123456789").unwrap();
         let parts = parts(kept.0.path());
         let timeline = Timeline::start();
         let servers = Servers::prepare(scenario, &parts, &trust, setting, &timeline).unwrap();
         let fingerprint = trust.client.as_ref().map(|client| client.fingerprint());
         Self {
             boot: servers.boot.clone(),
+            deployments: servers.deployments(),
+            tftp: servers.deployments.tftp(),
             host: scenario.boot.server.clone(),
             script: match scenario.boot.transport {
                 Transport::Https => "/boot/ipxe".into(),
@@ -231,4 +236,65 @@ async fn without_secrets_their_url_is_none() {
     let (status, script) = Asked::of(&scenario, &board).script().await;
     assert_eq!(status, StatusCode::OK);
     assert!(script.contains("\nchain None\n"), "{script}");
+}
+
+/// `alpine-http` by another transport, with a deployment whose script, variable and files are others.
+fn with_deployment(transport: &str) -> (Scenario, Board) {
+    let board = boards().into_iter().find(|b| b.name == "raspi3b").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let http = std::fs::read_to_string(project().join("scenarios/alpine-http.toml")).unwrap();
+    let (head, _) = http.split_once("[[journal]]").unwrap();
+    let head = head.replace(
+        "transport = \"http\"",
+        &format!("transport = \"{transport}\""),
+    );
+    let more = "[deployment.broken]\narguments = 'init=/nonexistent word=${word}'\nvariables.word = \"other\"\n\
+                files.kernel = \"halve\"\nfiles.initramfs = \"remove\"\n\
+                [[step]]\npower = \"on\"\ndeploy = \"broken\"\n";
+    let path = folder.path().join("s.toml");
+    std::fs::write(&path, format!("{head}{more}")).unwrap();
+    (Scenario::read_for(&path, &board).unwrap(), board)
+}
+
+#[tokio::test]
+async fn what_is_deployed_is_handed_out_over_http_and_https() {
+    for transport in ["http", "https"] {
+        let (scenario, board) = with_deployment(transport);
+        let asked = Asked::of(&scenario, &board);
+        let (_, good) = asked.script().await;
+        assert!(good.contains("b2c.cache_device=none"), "{good}");
+        assert_eq!(asked.get("/files/kernel").await.1, "0123456789");
+        asked.deployments.deploy(&"broken".parse().unwrap());
+        let (_, broken) = asked.script().await;
+        let line = format!("console={} init=/nonexistent word=other\n", board.console());
+        assert!(broken.contains(&line), "{transport}: {broken}");
+        assert_eq!(asked.get("/files/kernel").await.1, "01234");
+        assert_eq!(asked.get("/files/initramfs").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(asked.get("/files/trust").await.0, StatusCode::OK);
+        asked.deployments.deploy(&"default".parse().unwrap());
+        assert_eq!(asked.script().await.1, good);
+        assert_eq!(asked.get("/files/initramfs").await.1, "0123456789");
+    }
+}
+
+#[tokio::test]
+async fn what_is_deployed_is_handed_out_by_tftp() {
+    let (scenario, board) = with_deployment("tftp");
+    let asked = Asked::of(&scenario, &board);
+    let read = |name: &str| {
+        let content = asked.tftp.open(Ipv4Addr::LOCALHOST, name);
+        content.ok().map(|content| format!("{content:?}"))
+    };
+    let good = read("boot.ipxe").unwrap();
+    asked.deployments.deploy(&"broken".parse().unwrap());
+    assert!(
+        read("boot.ipxe")
+            .unwrap()
+            .contains(" init=/nonexistent word=other\\n")
+    );
+    assert!(read("files/kernel").unwrap().contains("\"01234\""));
+    assert_eq!(read("files/initramfs"), None);
+    asked.deployments.deploy(&"default".parse().unwrap());
+    assert_eq!(read("boot.ipxe").unwrap(), good);
+    assert!(read("files/initramfs").unwrap().contains("\"0123456789\""));
 }

@@ -1,0 +1,136 @@
+//! What the boot server may hand out to the scenario's board, and which of it it does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::tftp::BootFiles;
+use super::trust::Trust;
+use crate::error::RunError;
+use crate::input::DeploymentName;
+use crate::plan::Parts;
+use crate::scenario::{
+    Boot, BrokenFiles, CardAct, DEFAULT_DEPLOYMENT, Deployment, Deployments as Planned, Scenario,
+};
+use crate::services::{Blob, Client, DataRoot, Folder};
+
+/// The deployments of a run, ready to be handed out. Clones switch the same boot server.
+#[derive(Clone)]
+pub(crate) struct Deployments {
+    data: DataRoot,
+    client: Option<Client>,
+    tftp: BootFiles,
+    all: Arc<BTreeMap<String, Ready>>,
+}
+
+/// A deployment, ready to be handed out.
+struct Ready {
+    folder: Folder,
+    /// The boot script as TFTP has it, where nothing is asked for with it.
+    script: String,
+}
+
+impl Deployments {
+    /// Prepares every deployment of `scenario` for the client, and hands out the default one. `known` are the variables that the boot server
+    /// knows of itself; `rendered` puts a folder's variables into its script.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(super) fn start(
+        scenario: &Scenario,
+        parts: &Parts,
+        trust: &Trust,
+        (data, client): (&DataRoot, Option<Client>),
+        known: &[(&str, &str)],
+        rendered: impl Fn(&Folder, &str) -> String,
+    ) -> Result<Self, RunError> {
+        let whole = folder(scenario, parts, trust)?;
+        let ready = |boot: &Boot, files: &BrokenFiles| {
+            let mut folder = with_boot(whole.clone(), boot, known)?;
+            break_files(&mut folder, files)?;
+            let script = rendered(&folder, &boot.script);
+            Ok::<_, RunError>(Ready { folder, script })
+        };
+        let mut all = BTreeMap::new();
+        let default = ready(&scenario.boot, &BrokenFiles::default())?;
+        let tftp = BootFiles::new(default.script.clone(), default.folder.clone());
+        all.insert(DEFAULT_DEPLOYMENT.to_owned(), default);
+        let planned: &Planned = &scenario.deployments;
+        for (name, Deployment { boot, files }) in planned {
+            all.insert(name.to_string(), ready(boot, files)?);
+        }
+        let this = Self {
+            data: data.clone(),
+            client,
+            tftp,
+            all: Arc::new(all),
+        };
+        this.hand_out(DEFAULT_DEPLOYMENT);
+        Ok(this)
+    }
+
+    /// From the next request on this is handed out; answers that are under way go on as they began.
+    pub(crate) fn deploy(&self, name: &DeploymentName) {
+        self.hand_out(name);
+    }
+
+    fn hand_out(&self, name: &str) {
+        // The scenario has been checked to name none but its own.
+        let Some(ready) = self.all.get(name) else {
+            return;
+        };
+        if let Some(client) = self.client {
+            self.data.set(client, ready.folder.clone());
+        }
+        self.tftp
+            .hand_out(ready.script.clone(), ready.folder.clone());
+    }
+
+    /// What is read by TFTP.
+    pub(super) fn tftp(&self) -> BootFiles {
+        self.tftp.clone()
+    }
+}
+
+/// The files that every deployment has.
+fn folder(scenario: &Scenario, parts: &Parts, trust: &Trust) -> Result<Folder, RunError> {
+    let mut folder = Folder::default();
+    folder.insert("kernel", Blob::file(&parts.kernel)?)?;
+    folder.insert("initramfs", Blob::file(&parts.initramfs)?)?;
+    folder.insert("trust", Bytes::from(trust.archive(&scenario.registry)?))?;
+    for (path, blob) in &parts.files {
+        folder.insert(path, blob.clone())?;
+    }
+    Ok(folder)
+}
+
+/// The same with the templates of a deployment and their variables, of which those that the server knows of itself win.
+fn with_boot(mut folder: Folder, boot: &Boot, known: &[(&str, &str)]) -> Result<Folder, RunError> {
+    folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
+    if let Some(secrets) = &boot.secrets {
+        folder.insert("secrets", Bytes::from(secrets.clone()))?;
+    }
+    let own = boot.variables.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+    for (name, value) in own.chain(known.iter().copied()) {
+        folder = folder.variable(name, value);
+    }
+    Ok(folder)
+}
+
+fn break_files(folder: &mut Folder, files: &BrokenFiles) -> Result<(), RunError> {
+    for (path, act) in files.iter() {
+        if act == CardAct::Remove {
+            folder.remove(path)?;
+            continue;
+        }
+        let blob = folder.file(path).cloned();
+        let mut content = blob.map_or(Ok(Vec::new()), |blob| blob.content())?;
+        match act {
+            CardAct::Erase => content.fill(0xff),
+            CardAct::Halve | CardAct::Remove => content.truncate(content.len() / 2),
+        }
+        folder.insert(path, Bytes::from(content))?;
+    }
+    Ok(())
+}
