@@ -17,6 +17,8 @@ use shakedown_base::timeline::{Event, Power, Timeline};
 
 /// How long QEMU may take to load and to connect its sockets, on a starved host too.
 const CONNECT: Duration = Duration::from_secs(60);
+/// How long QEMU may take to stop the machine, and to write down where in the overlay its data is.
+const STOP: Duration = Duration::from_secs(10);
 /// How the folders of sockets are called.
 const PREFIX: &str = "shakedown-";
 const USER_MONITOR: &str = "qmp-user";
@@ -201,9 +203,14 @@ impl Machine {
     }
 
     /// Switches the plug off: the board stops at once, whatever it was doing. Returns when the process is gone.
+    ///
+    /// What the board has written is on its card. QEMU keeps the table that says where in the overlay it is; it writes the table down when the
+    /// machine is stopped, and not when it is killed.
     pub async fn power_off(self) {
         if self.process.is_running() {
             self.timeline.emit(Event::Power { action: Power::Off });
+            // A QEMU that does not answer is killed all the same.
+            let _ = timeout(STOP, self.monitor.pause()).await;
         }
         self.process.kill();
         self.process.ended().await;
@@ -298,5 +305,74 @@ async fn watch_power(mut events: mpsc::UnboundedReceiver<QmpEvent>, timeline: Ti
             _ => continue,
         };
         timeline.emit(Event::Power { action });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+
+    use super::*;
+
+    /// A QEMU that answers all commands but this one, and tells what it was asked.
+    async fn qemu(stream: DuplexStream, mute: &str, asked: mpsc::UnboundedSender<String>) {
+        let (reader, mut writer) = tokio::io::split(stream);
+        writer.write_all(b"{\"QMP\": {}}\n").await.unwrap();
+        let mut lines = BufReader::new(reader).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let request: Value = serde_json::from_str(&line).unwrap();
+            let name = request["execute"].as_str().unwrap().to_owned();
+            if name != mute {
+                let answer = json!({ "return": {}, "id": request["id"] });
+                let _ = writer.write_all(format!("{answer}\n").as_bytes()).await;
+            }
+            let _ = asked.send(name);
+        }
+    }
+
+    async fn machine(mute: &'static str) -> (Machine, Timeline, mpsc::UnboundedReceiver<String>) {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let (asked, told) = mpsc::unbounded_channel();
+        tokio::spawn(qemu(theirs, mute, asked));
+        let (monitor, _) = Monitor::connect(ours).await.unwrap();
+        let timeline = Timeline::start();
+        let sockets = Scratch::temporary(PREFIX).unwrap();
+        let sleep = QemuProgram {
+            program: "/bin/sleep".into(),
+            ..QemuProgram::default()
+        };
+        let stderr = sockets.path().join("stderr");
+        let machine = Machine {
+            process: Process::spawn(&sleep, &["1000".into()], &stderr, Timers::Coalesced).unwrap(),
+            monitor,
+            timeline: timeline.clone(),
+            sockets,
+        };
+        (machine, timeline, told)
+    }
+
+    #[tokio::test]
+    async fn a_board_is_stopped_before_its_emulator_is_killed() {
+        let (machine, timeline, mut told) = machine("nothing").await;
+        let ended = machine.process.end();
+        machine.power_off().await;
+        ended.await;
+        let mut asked = Vec::new();
+        while let Ok(name) = told.try_recv() {
+            asked.push(name);
+        }
+        assert_eq!(asked, ["qmp_capabilities", "stop"]);
+        let off = Event::Power { action: Power::Off };
+        assert_eq!(timeline.snapshot()[0].event, off);
+    }
+
+    #[tokio::test]
+    async fn an_emulator_that_does_not_answer_is_killed() {
+        let (machine, _, _told) = machine("stop").await;
+        let ended = machine.process.end();
+        tokio::time::pause();
+        machine.power_off().await;
+        ended.await;
     }
 }
