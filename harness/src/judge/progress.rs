@@ -287,6 +287,12 @@ impl<'p> OfBoard<'p> {
     pub fn deadlines(self, scale: f64) -> Vec<(Bound, Duration)> {
         let boot = self.current();
         let mut all = boot.map_or_else(Vec::new, |boot| boot.deadlines(scale));
+    /// The number of the boot that must still do something; `None` if there is none.
+    #[must_use]
+    pub fn boot(self) -> Option<u32> {
+        self.current().map(|boot| boot.identity().1)
+    }
+
         all.extend(self.progress.steps.deadline(self.board, scale));
         all
     }

@@ -35,6 +35,8 @@ pub(crate) struct Script {
     taken: usize,
     /// The number of the step that is done next.
     next: usize,
+    /// When something that only a clock can notice was put onto the timeline last.
+    noticed: Option<Duration>,
     is_stopped: bool,
     /// What the emulators of earlier boots have cost.
     cpu_before: f64,
@@ -82,6 +84,7 @@ impl Script {
             cpu_before: 0.0,
         }
     }
+            noticed: None,
 
     /// The same that looks at the clocks this often.
     #[cfg(test)]
@@ -211,10 +214,18 @@ impl Script {
         }
         false
     }
+        // What changes nothing is not said again and again.
+        if self
+            .noticed
+            .is_some_and(|noticed| wall < noticed + self.tick)
+        {
+            return false;
+        }
 
     /// What came of the run.
     pub(crate) fn finish(mut self) -> Followed {
         let mut records = self.timeline.snapshot();
+                self.noticed = Some(wall);
         records.truncate(self.taken);
         let end = self.timeline.elapsed();
         self.boards.iter_mut().for_each(OnBoard::look_at_clocks);

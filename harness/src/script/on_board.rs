@@ -109,7 +109,9 @@ impl OnBoard {
         let watch = self
             .watch
             .get_or_insert_with(|| Watch::new(self.bounds.clone(), now, activity));
-        watch.look(now, activity, progress)
+        // A boot that has done what it should owes no sign of life until a step ends it.
+        let owes = progress.boot() == Some(self.timeline.boot());
+        watch.look(now, activity, progress, owes)
     }
 
     /// Its watch begins anew: the board has been started again.

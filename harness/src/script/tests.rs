@@ -14,6 +14,7 @@ use crate::board::{Limits, Stage};
 use crate::console::Console;
 use crate::judge::{BootPlan, EndPlan, JudgePlan, Outcome, Progress, Source, judge};
 use crate::report::CpuSeconds;
+use crate::scenario::{PowerStep, Step, Trigger};
 use crate::testing;
 use crate::timeline::{
     Bound, Event, Power, Record, RequestEvent, ServiceId, StoppedBy, TIMELINE_VERSION, Timeline,
@@ -52,6 +53,7 @@ fn plan(chain: &str) -> JudgePlan {
         }],
         steps: Vec::new(),
         journal: Vec::new(),
+        card: None,
         has_one_nonce: false,
     }
 }
@@ -75,11 +77,14 @@ struct Scene {
 }
 
 fn scene(chain: &str) -> Scene {
+    scene_of(plan(chain))
+}
+
+fn scene_of(plan: JudgePlan) -> Scene {
     let folder = tempfile::tempdir().unwrap();
     let timeline = Timeline::start();
     let (ours, uart) = UnixStream::pair().unwrap();
     let (console, expectations) = Console::start(vec![ours], folder.path(), &timeline).unwrap();
-    let plan = plan(chain);
     let guest = Guest {
         activity: Box::new(Activity::default),
         starved: Box::new(|| Duration::ZERO),
@@ -231,7 +236,12 @@ fn watched(chain: &str, seconds: &[(u64, u64, u64)]) -> Vec<String> {
     seconds
         .iter()
         .filter_map(|(wall, console, starved)| {
-            let event = watch.look(now(*wall, *starved), activity(*console), progress.of(None))?;
+            let event = watch.look(
+                now(*wall, *starved),
+                activity(*console),
+                progress.of(None),
+                true,
+            )?;
             Some(match event {
                 Event::Silence {
                     since_power_on: true,
@@ -334,4 +344,43 @@ async fn a_prompt_that_stands_still_does_not_feed_the_watch() {
     let cause = followed.verdict.finding.unwrap().cause;
     assert!(cause.contains("no sign of life"), "{cause}");
     assert!(looks.load(Ordering::Relaxed) > 3);
+}
+
+#[tokio::test]
+async fn a_board_whose_boot_is_over_owes_nothing_until_it_is_switched() {
+    let chain = serial("login", "login:").replace("20s", "50ms");
+    let first = plan(&chain).boots.remove(0);
+    let boots = vec![
+        BootPlan {
+            stages: Vec::new(),
+            end: EndPlan::Open,
+            ..first.clone()
+        },
+        BootPlan { boot: 1, ..first },
+    ];
+    let after = Some(Trigger::Elapsed(Duration::from_millis(100)));
+    let cycle = Step {
+        boot: 1,
+        after,
+        power: Some(PowerStep::Cycle),
+        ..Step::switch_on(None)
+    };
+    let mut scene = scene_of(JudgePlan {
+        boots,
+        steps: vec![Step::switch_on(None), cycle],
+        ..plan(&chain)
+    });
+    scene.script.first_step_is_done();
+    let action = Power::On;
+    scene.timeline.emit(Event::Power { action });
+    let Next::Do(due) = scene.script.follow(std::future::pending()).await else {
+        panic!("the step begins by the clock");
+    };
+    assert_eq!((due.number, due.power), (1, Some(PowerStep::Cycle)));
+    // Until the board is switched, the next boot's stage is awaited for longer than its budget, and nobody says anything of it.
+    let before = scene.timeline.len();
+    let more = scene.script.follow(std::future::pending());
+    let waited = tokio::time::timeout(Duration::from_millis(300), more).await;
+    assert!(waited.is_err());
+    assert_eq!(scene.timeline.len(), before);
 }

@@ -80,25 +80,26 @@ impl Watch {
         }
     }
 
-    /// What is to be put onto the timeline now, if anything.
+    /// What is to be put onto the timeline now, if anything. `owes`: the boot that is under way must still do something.
     pub(super) fn look(
         &mut self,
         now: Now,
         activity: Activity,
         progress: OfBoard<'_>,
+        owes: bool,
     ) -> Option<Event> {
         if activity != self.activity {
             (self.activity, self.alive) = (activity, now);
         }
         // While somebody types at the board, its next stage is not due.
-        if progress.count() != self.count || progress.is_talked_to() {
+        if progress.count() != self.count || progress.is_talked_to() || !owes {
             (self.count, self.awaited) = (progress.count(), now);
         }
         self.flood(activity)
             .or_else(|| self.starved(now))
             .or_else(|| self.bound(now, progress))
             .or_else(|| self.budget(now, progress))
-            .or_else(|| self.silence(now))
+            .or_else(|| owes.then(|| self.silence(now)).flatten())
     }
 
     fn flood(&self, activity: Activity) -> Option<Event> {
