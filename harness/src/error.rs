@@ -74,6 +74,16 @@ pub enum RunError {
     /// The power distribution unit is gone.
     #[error("the power distribution unit of the run is gone")]
     Plug,
+    /// A port of this machine that should lead to the board cannot be opened.
+    #[error(
+        "cannot open port {port} of this machine for --forward: {source}; give another one, and where several runs are made, --jobs 1"
+    )]
+    HostPort {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The scenario damages a part of the card that is not there.
     #[error("cannot damage partition {partition} of the card as the scenario says: {what}")]
     Damage {
@@ -146,6 +156,7 @@ impl RunError {
             Self::Stopped(_)
             | Self::Folder { .. }
             | Self::Damage { .. }
+            | Self::HostPort { .. }
             | Self::NoPart { .. }
             | Self::Plug
             | Self::Desk(_)

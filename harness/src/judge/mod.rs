@@ -7,6 +7,7 @@
 //! The state machine is one for each boot of each board ([`BootPlan`]); the journal's assertions are of the run as a whole.
 
 mod boot;
+mod card;
 mod class;
 mod evidence;
 mod plan;

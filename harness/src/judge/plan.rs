@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::alarm::Alarms;
 use crate::board::{Board, ContainerMarks, Evidence, Stage};
 use crate::input::Pattern;
-use crate::scenario::{Assertion, Await, BootEnd, Expect, Scenario, Step, end_of};
+use crate::scenario::{Assertion, Await, BootEnd, CardRules, Expect, Scenario, Step, end_of};
 use crate::services::Digest;
 use crate::timeline::{BoardId, Power};
 
@@ -30,6 +30,8 @@ pub struct JudgePlan {
     pub steps: Vec<Step>,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
+    /// What must be so of each board's card when the run has ended.
+    pub card: Option<CardRules>,
     /// The container says the same at each boot: its registry is not the run's.
     pub has_one_nonce: bool,
 }
@@ -165,6 +167,7 @@ impl JudgePlan {
                 .filter(|(_, can_be_checked)| *can_be_checked)
                 .map(|(assertion, _)| assertion.clone())
                 .collect(),
+            card: scenario.card.clone(),
             has_one_nonce: !scenario.services.registry.is_played(),
         }
     }
@@ -196,6 +199,7 @@ impl JudgePlan {
             .collect();
         self.steps = vec![Step::switch_on(None)];
         self.journal.clear();
+        self.card = None;
         self
     }
 

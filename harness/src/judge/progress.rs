@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::boot::{BootProgress, Decision};
+use super::card::CardProgress;
 use super::plan::{JudgePlan, Source};
 use super::steps::{Due, StepsProgress};
 use super::verdict::{Finding, JudgedStage, Outcome, Verdict};
@@ -30,6 +31,9 @@ pub struct Progress {
     journal: Vec<Assertion>,
     /// Requests of this run, which the journal's assertions are about.
     requests: Vec<Record>,
+    card: Option<CardProgress>,
+    /// Everything but the card is as it must be.
+    awaits_card: bool,
     decided: Option<Decided>,
 }
 
@@ -55,6 +59,11 @@ impl Progress {
             steps: StepsProgress::new(&plan.steps),
             journal: plan.journal.clone(),
             requests: Vec::new(),
+            card: plan.card.as_ref().map(|rules| {
+                let boards = plan.boots.iter().map(|boot| boot.board.clone());
+                CardProgress::new(rules, boards.collect())
+            }),
+            awaits_card: false,
             decided: None,
         }
     }
@@ -84,6 +93,9 @@ impl Progress {
             }
         }
         self.steps.take(record, &mut self.boots);
+        if let Some(card) = &mut self.card {
+            card.take(record);
+        }
         self.decide(record.at);
     }
 
@@ -95,6 +107,16 @@ impl Progress {
                 boot.finish(end);
             }
             self.decide(end);
+        }
+        if !self.is_decided() {
+            let why = match self.steps.under_way() {
+                Some(number) => Some(format!("the record ends before step {number} is done")),
+                None if self.awaits_card => {
+                    Some("the record ends before the card was read back".into())
+                }
+                None => None,
+            };
+            self.decided = why.map(|why| self.failed(Class::Host, why, end));
         }
         self.verdict()
     }
@@ -126,6 +148,12 @@ impl Progress {
     /// The board that has reset itself as a step expected: its next boot begins. Says it once.
     pub fn take_reset(&mut self) -> Option<Option<BoardId>> {
         self.steps.take_reset()
+    }
+
+    /// Everything but the card is as it must be: the boards must be switched off, and their cards be read back.
+    #[must_use]
+    pub fn awaits_card(&self) -> bool {
+        self.awaits_card && !self.is_decided()
     }
 
     /// When the step that is under way begins by the timeline's clock alone, if it does: a record must come then.
@@ -168,18 +196,32 @@ impl Progress {
         if !all || !self.steps.are_done() {
             return;
         }
-        self.decided = Some(match self.violations() {
-            Some(cause) => Decided::Failed(Finding {
-                class: Class::Board,
-                cause,
-                at,
-                stage_reached: self.reached().pop().map(|stage| stage.name),
-                awaited: None,
-                waited: Duration::ZERO,
-                advice: None,
-            }),
+        if let Some(cause) = self.violations() {
+            self.decided = Some(self.failed(Class::Board, cause, at));
+            return;
+        }
+        let card = self.card.as_ref().filter(|_| !self.source.is_log());
+        if card.is_some_and(|card| !card.is_complete()) {
+            self.awaits_card = true;
+            return;
+        }
+        self.decided = Some(match card.and_then(CardProgress::violation) {
+            Some((class, cause)) => self.failed(class, cause, at),
             None => Decided::Passed,
         });
+    }
+
+    /// It has failed when every boot had done what it should.
+    fn failed(&self, class: Class, cause: String, at: Duration) -> Decided {
+        Decided::Failed(Finding {
+            class,
+            cause,
+            at,
+            stage_reached: self.reached().pop().map(|stage| stage.name),
+            awaited: None,
+            waited: Duration::ZERO,
+            advice: None,
+        })
     }
 
     fn violations(&self) -> Option<String> {
@@ -201,6 +243,9 @@ impl Progress {
             .collect();
         if self.source.is_log() && !self.journal.is_empty() {
             not_judged.push("what the servers saw".into());
+        }
+        if self.source.is_log() && self.card.is_some() {
+            not_judged.push("what is on the card".into());
         }
         let (outcome, finding) = match self.decided {
             Some(Decided::Failed(finding)) if finding.class == Class::Host => {
@@ -240,6 +285,12 @@ impl<'p> OfBoard<'p> {
     /// The boot that is under way: the first that has not done what it should.
     fn current(self) -> Option<&'p BootProgress> {
         self.boots().find(|boot| boot.decision().is_none())
+    }
+
+    /// The number of the boot that must still do something; `None` if there is none.
+    #[must_use]
+    pub fn boot(self) -> Option<u32> {
+        self.current().map(|boot| boot.identity().1)
     }
 
     /// The stage that is awaited.
@@ -287,12 +338,6 @@ impl<'p> OfBoard<'p> {
     pub fn deadlines(self, scale: f64) -> Vec<(Bound, Duration)> {
         let boot = self.current();
         let mut all = boot.map_or_else(Vec::new, |boot| boot.deadlines(scale));
-    /// The number of the boot that must still do something; `None` if there is none.
-    #[must_use]
-    pub fn boot(self) -> Option<u32> {
-        self.current().map(|boot| boot.identity().1)
-    }
-
         all.extend(self.progress.steps.deadline(self.board, scale));
         all
     }

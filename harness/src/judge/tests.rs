@@ -14,6 +14,7 @@ use crate::timeline::{
 };
 
 mod boots;
+mod cards;
 mod ends;
 mod forwarded;
 mod logs;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Parts;
+use super::{HostForward, Parts};
 use crate::board::{Board, Stage};
 use crate::judge::{JudgePlan, Source};
 use crate::mac::Mac;
@@ -35,7 +35,7 @@ pub struct Job<'a> {
 }
 
 /// What is rarely wanted of a run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Extras {
     /// Listen for a debugger, which is then left to start the board.
     pub gdb: bool,
@@ -47,6 +47,8 @@ pub struct Extras {
     pub turn: Turn,
     /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
     pub mac: Option<Mac>,
+    /// Ports of this machine that lead to ports of the board.
+    pub forwards: Vec<HostForward>,
 }
 
 /// Whether an image is held to the specification before it is booted.

@@ -159,6 +159,9 @@ impl Lab {
                 "a step waits for a count of frames or of written bytes, and nobody counts them",
             );
         }
+        if scenario.card.is_some() {
+            return Some("nobody can read the card of a board on a desk back");
+        }
         if scenario.firmware.leaves_address_out {
             return Some(
                 "the firmware of the board is its own, and cannot be told to leave the hardware address out",

@@ -117,9 +117,10 @@ fn network_line(record: &Record) -> Option<String> {
             Some(e) => format!("TLS handshake with the {} server failed: {e}", tls.service),
         },
         Event::Connection(connection) => connection.to_string(),
+        Event::Inbound(inbound) => inbound.to_string(),
         Event::Answer(answer) => answer.to_string(),
-        Event::Outlet { port, state, .. } => {
         Event::Deployed { name } => format!("the boot server hands out deployment {name}"),
+        Event::Outlet { port, state, .. } => {
             format!("power distribution unit: port {port} is {state}")
         }
         Event::Usb { link } => format!("USB NIC {link:?}").to_lowercase(),

@@ -15,7 +15,7 @@ use crate::plan::{Job, ProvisionedImage};
 use crate::scenario::{ClientCertificate, Scenario};
 use crate::scratch::{self, Scratch};
 use crate::timeline::{BoardId, Event, Timeline};
-use crate::world::{Network, SCRATCH, Trust};
+use crate::world::{HostPorts, HostTarget, Network, SCRATCH, Trust, read_card};
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
 const WORK: &str = RunFolder::WORK;
@@ -24,6 +24,8 @@ const WORK: &str = RunFolder::WORK;
 pub(super) struct Around {
     pub(super) network: Network,
     pub(super) boards: Vec<BoardInRun>,
+    /// Ports of this machine that lead to the first board.
+    _host_ports: HostPorts,
     restored: Option<Restored>,
     /// What the first boot of the first board goes on from.
     checkpoint: Option<Checkpoint>,
@@ -95,10 +97,17 @@ impl Around {
             work,
             timeline,
         )?;
+        let target = HostTarget {
+            dialler: network.lan.dialler(),
+            mac,
+            timeline: timeline.clone(),
+        };
+        let host_ports = HostPorts::open(&job.extras.forwards, &target)?;
         let board = BoardInRun::new(job.board.clone(), timeline.clone(), mac, files);
         Ok(Self {
             network,
             boards: vec![board],
+            _host_ports: host_ports,
             restored: checkpoint.as_ref().map(Checkpoint::restored),
             writes: slot
                 .filter(|_| checkpoint.is_none())
@@ -155,15 +164,6 @@ impl Around {
         Ok(expectations)
     }
 
-    /// Switches a board on whose emulator has been started, or lets it go on from where it stood.
-    ///
-    /// # Errors
-    /// QEMU refuses.
-    pub(super) async fn switch_on(&self, place: usize) -> Result<(), RunError> {
-        let board = self.boards.get(place).ok_or(RunError::Plug)?;
-        Ok(board.switch_on().await?)
-    }
-
     /// Switches what the boot server hands out to a board, from the next request on.
     ///
     /// # Errors
@@ -174,6 +174,15 @@ impl Around {
         let name = name.to_string();
         board.timeline.emit(Event::Deployed { name });
         Ok(())
+    }
+
+    /// Switches a board on whose emulator has been started, or lets it go on from where it stood.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn switch_on(&self, place: usize) -> Result<(), RunError> {
+        let board = self.boards.get(place).ok_or(RunError::Plug)?;
+        Ok(board.switch_on().await?)
     }
 
     /// A board starts again without its power having been away. `button`: the reset button is pressed.
@@ -192,6 +201,28 @@ impl Around {
         if let Some(board) = self.boards.get_mut(place) {
             board.cut(mains).await;
         }
+    }
+
+    /// Reads the card of a board that is off, and puts what it holds onto the timeline.
+    ///
+    /// # Errors
+    /// The run has no such board.
+    pub(super) async fn read_card(
+        &self,
+        place: usize,
+        scenario: &Scenario,
+    ) -> Result<(), RunError> {
+        let board = self.boards.get(place).ok_or(RunError::Plug)?;
+        let Some(rules) = scenario.card.clone() else {
+            return Ok(());
+        };
+        let base = board.files.card().to_owned();
+        let overlay = board.files.overlay().to_owned();
+        let read = tokio::task::spawn_blocking(move || read_card(&base, &overlay, &rules));
+        // It does not panic, and is not aborted while the runtime lives.
+        let card = read.await.map_err(|_| RunError::Plug)?;
+        board.timeline.emit(Event::Card(card));
+        Ok(())
     }
 
     /// Pulls all plugs, stops the network, and removes the working files unless they are to be kept. What the guests put into their bucket

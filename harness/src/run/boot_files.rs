@@ -110,6 +110,11 @@ impl BootFiles {
         })
     }
 
+    /// The card as it was provisioned.
+    pub(super) fn card(&self) -> &Path {
+        &self.card
+    }
+
     /// What the board has written to its card since, over the card.
     pub(super) fn overlay(&self) -> &Path {
         &self.overlay

@@ -113,7 +113,8 @@ async fn go(
     script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);
     loop {
         match script.follow(stop.clone()).await {
-            Next::Decided => break,
+            // Scenarios that ask for the card are not run here.
+            Next::Decided | Next::ReadCards => break,
             Next::Reset(board) => {
                 timeline.begin_next_boot();
                 network.boots.next();

@@ -186,6 +186,7 @@ impl Run<'_> {
                     Work::Script(Next::Reset(board)) => {
                         self.begin_boot(board.as_ref(), false).await?
                     }
+                    Work::Script(Next::ReadCards) => self.read_cards().await?,
                     Work::Switch(switching) => self.switch(switching).await?,
                 }
                 Ok::<_, RunError>(false)
@@ -216,10 +217,10 @@ impl Run<'_> {
     /// Does what a step does.
     async fn carry_out(&mut self, due: Due) -> Result<(), RunError> {
         let place = self.around.place(due.board.as_ref())?;
-        if let Some(keys) = &due.keys {
         if let Some(deploy) = &due.deploy {
             self.around.deploy(place, deploy)?;
         }
+        if let Some(keys) = &due.keys {
             let board = self.around.boards.get(place).ok_or(RunError::Plug)?;
             let on = board.on.as_ref().ok_or(RunError::Plug)?;
             type_keys(&on.console, keys, &board.timeline).await;
@@ -272,6 +273,15 @@ impl Run<'_> {
         if let Some(board) = self.around.boards.get(place) {
             self.script.switched_off(board.id().as_ref());
         }
+    }
+
+    /// Switches all boards off, and reads their cards back.
+    async fn read_cards(&mut self) -> Result<(), RunError> {
+        for place in 0..self.around.boards.len() {
+            self.cut(place, false).await;
+            self.around.read_card(place, self.job.scenario).await?;
+        }
+        Ok(())
     }
 
     async fn begin_boot(&mut self, board: Option<&BoardId>, button: bool) -> Result<(), RunError> {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::boards::{BoardsKey, Lacking};
+use super::card::{CardRules, CardTable};
 use super::deployment::{self, DeploymentTable, Deployments};
 use super::expect::ExpectFile;
 use super::fault::{FaultTable, PlannedFault};
@@ -372,6 +373,9 @@ impl Scenario {
             },
             document,
         )?;
+        let has_checkpoint = file.checkpoint.is_some();
+        let card = file.card;
+        let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
@@ -392,11 +396,11 @@ impl Scenario {
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
             steps,
+            deployments,
+            card: card.transpose()?,
             services: file
                 .services
                 .as_ref()
-            deployments,
-            card: card.transpose()?,
                 .map(|services| services.get_ref().clone())
                 .unwrap_or_default(),
             faults: FaultTable::read_all(file.fault, &stages_of_boards, document)?,
@@ -468,12 +472,12 @@ impl Scenario {
 
     /// What it says goes with who plays the servers.
     fn check_services(&self, boards: &[&Board]) -> Result<(), String> {
-        let stages: Vec<_> = boards.iter().map(|b| (*b, self.stages(b))).collect();
-        let proofs = self.expect.as_ref().map(|expect| expect.proofs.as_slice());
-        self.services.check(&Surroundings {
         if self.deploys() && !self.services.boot.is_played() {
             return Err("steps switch what the boot server hands out, and the boot server is not played by the run: leave `deploy` out, or the server".into());
         }
+        let stages: Vec<_> = boards.iter().map(|b| (*b, self.stages(b))).collect();
+        let proofs = self.expect.as_ref().map(|expect| expect.proofs.as_slice());
+        self.services.check(&Surroundings {
             transport: self.boot.transport,
             tls: &self.tls,
             registry: &self.registry,

@@ -38,6 +38,8 @@ pub(crate) struct Script {
     /// When something that only a clock can notice was put onto the timeline last.
     noticed: Option<Duration>,
     is_stopped: bool,
+    /// The cards are being read back.
+    reads_cards: bool,
     /// What the emulators of earlier boots have cost.
     cpu_before: f64,
 }
@@ -51,6 +53,8 @@ pub(crate) enum Next {
     Do(Due),
     /// This board has reset itself, as a step expected: its next boot begins.
     Reset(Option<BoardId>),
+    /// All boards are switched off, and their cards read back.
+    ReadCards,
 }
 
 /// A run that has been followed to its end.
@@ -80,11 +84,12 @@ impl Script {
             cursor: Cursor::default(),
             taken: 0,
             next: 0,
+            noticed: None,
             is_stopped: false,
+            reads_cards: false,
             cpu_before: 0.0,
         }
     }
-            noticed: None,
 
     /// The same that looks at the clocks this often.
     #[cfg(test)]
@@ -152,6 +157,10 @@ impl Script {
             if let Some(board) = self.progress.take_reset() {
                 return Next::Reset(board);
             }
+            if self.progress.awaits_card() && !self.reads_cards {
+                self.reads_cards = true;
+                return Next::ReadCards;
+            }
             if let Some(due) = self.progress.due()
                 && due.number >= self.next
             {
@@ -205,15 +214,6 @@ impl Script {
                 .note("script", "the time that a step waits for has passed");
             return true;
         }
-        for on in &mut self.boards {
-            let board = on.board.clone();
-            if let Some(event) = on.look(wall, self.progress.of(board.as_ref())) {
-                on.timeline.emit(event);
-                return true;
-            }
-        }
-        false
-    }
         // What changes nothing is not said again and again.
         if self
             .noticed
@@ -221,11 +221,20 @@ impl Script {
         {
             return false;
         }
+        for on in &mut self.boards {
+            let board = on.board.clone();
+            if let Some(event) = on.look(wall, self.progress.of(board.as_ref())) {
+                on.timeline.emit(event);
+                self.noticed = Some(wall);
+                return true;
+            }
+        }
+        false
+    }
 
     /// What came of the run.
     pub(crate) fn finish(mut self) -> Followed {
         let mut records = self.timeline.snapshot();
-                self.noticed = Some(wall);
         records.truncate(self.taken);
         let end = self.timeline.elapsed();
         self.boards.iter_mut().for_each(OnBoard::look_at_clocks);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use shakedown_common::{PartsArgs, say};
+use shakedown_harness::plan::HostForward;
 use shakedown_harness::pool::Policy;
 use shakedown_harness::report::OnFlaky;
 
@@ -134,6 +135,10 @@ pub(crate) struct RunArgs {
     /// Boot an image given by --image although it breaks the specification.
     #[arg(long)]
     pub(super) boot_anyway: bool,
+    /// Let clients on this machine reach a TCP port of the board: `8080:80` leads from port 8080 of 127.0.0.1 to port 80 of the board. May be said
+    /// several times. With several runs at a time the first has the port, and the others cannot run.
+    #[arg(long, value_name = "HOSTPORT:PORT")]
+    pub(super) forward: Vec<HostForward>,
     /// Show the serial ports.
     #[arg(short, long)]
     pub(super) verbose: bool,

@@ -165,6 +165,7 @@ async fn run_one(
             },
             turn,
             mac: *mac,
+            forwards: args.forward.clone(),
             ..Extras::default()
         },
         reproduce: reproduce.clone(),

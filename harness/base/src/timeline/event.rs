@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ServiceId;
+use super::{CardEvent, InboundEvent, ServiceId};
 
 /// What can happen in a run. Serialised as one JSON object with the tag `event`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -203,6 +203,10 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// The card of a board that is off was read back at the run's end.
+    Card(CardEvent),
+    /// A connection of a client on this machine to a port of the board ended.
+    Inbound(InboundEvent),
     /// The board has written as many bytes to its card since it was switched on as a trigger awaits.
     Written {
         /// How many, at least.
