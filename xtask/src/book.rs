@@ -18,6 +18,7 @@ const OTHERS: &[&str] = &[
     "alias",
     "cargo",
     "cp",
+    "curl",
     "docker-registry",
     "gdb-multiarch",
     "nginx",
