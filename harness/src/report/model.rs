@@ -204,6 +204,15 @@ impl Report {
         self.stages.iter().filter(|stage| !stage.restored)
     }
 
+    /// The stages of the chain behind the last one that was reached. A boot that a step ends early leaves some out, which are not missed.
+    #[must_use]
+    pub fn missed(&self) -> &[String] {
+        let place = |stage: &StageTime| self.chain.iter().position(|name| *name == stage.name);
+        let last = self.stages.iter().filter_map(place).max();
+        let behind = last.map_or(0, |last| last + 1);
+        self.chain.get(behind..).unwrap_or_default()
+    }
+
     /// The stage at which a checkpoint was made that this run went on from.
     #[must_use]
     pub fn last_restored(&self) -> Option<&StageTime> {

@@ -184,7 +184,7 @@ fn whole(report: &Report) -> String {
 fn verdict(run: &Attempts) -> String {
     let report = &run.last;
     let refused = report.ending.as_ref().map(|e| e.refused_before.is_some());
-    let awaited = report.chain.get(report.stages.len());
+    let awaited = report.missed().first();
     let verdict = match (run.standing(), refused, awaited) {
         (Standing::Passed, Some(true), _) => "passed: refused".into(),
         (Standing::Failed, _, Some(stage)) if report.verdict == Verdict::Failed => {
@@ -243,6 +243,22 @@ mod tests {
     #[test]
     fn two_runs_stand_side_by_side() {
         insta::assert_snapshot!(summary_table(&two(), 100));
+    }
+
+    #[test]
+    fn what_a_boot_leaves_out_that_a_step_ends_is_not_missed() {
+        let stages = [
+            ("U-Boot", 1.0),
+            ("boot 2: U-Boot", 1.0),
+            ("boot 2: Linux", 1.0),
+        ];
+        let mut failed = report("power-cycle", &stages, Verdict::Failed);
+        let chain = ["U-Boot", "Linux", "boot 2: U-Boot", "boot 2: Linux"];
+        failed.chain = chain.map(Into::into).into();
+        assert!(failed.missed().is_empty());
+        assert_eq!(verdict(&once(failed.clone())), "FAILED");
+        failed.stages.pop();
+        assert_eq!(verdict(&once(failed)), "FAILED before boot 2: Linux");
     }
 
     #[test]

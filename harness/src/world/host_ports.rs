@@ -238,7 +238,9 @@ mod tests {
             error.starts_with("no connection to 10.0.2.50:80: "),
             "{error}"
         );
-        // The port is on the loopback interface, and is taken.
+        // The port is on one address of the loopback interface alone, and is taken.
+        let other = TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).await;
+        assert!(other.is_err());
         let taken = HostForward {
             host_port: port,
             port: 80,

@@ -212,7 +212,7 @@ impl Builder<'_> {
                 marks: vec![mark],
             });
         }
-        let mut missed = report.chain.iter().skip(report.stages.len());
+        let mut missed = report.missed().iter();
         if let (Some(failure), Some(name)) = (&report.failure, missed.next()) {
             let text = format!("{name} awaited for {:.1} s", failure.waited);
             let mark = self.mark("missed", at, at + failure.waited, text);
