@@ -202,7 +202,7 @@ mod tests {
             let overlay = File::options().write(true).open(this.overlay()).unwrap();
             // The L1 table is in the fourth cluster; the L2 table and what it leads to follow.
             let flag = 1_u64 << 63;
-            let l1 = (flag | 4 * CLUSTER).to_be_bytes();
+            let l1 = (flag | (4 * CLUSTER)).to_be_bytes();
             overlay.write_all_at(&l1, 3 * CLUSTER).unwrap();
             overlay
                 .write_all_at(&[0; CLUSTER as usize], 4 * CLUSTER)
@@ -213,7 +213,7 @@ mod tests {
                 let mut cluster = base[start as usize..][..CLUSTER as usize].to_vec();
                 cluster[(at - start) as usize..][..length].fill(9);
                 overlay.write_all_at(&cluster, number * CLUSTER).unwrap();
-                let entry = (flag | number * CLUSTER).to_be_bytes();
+                let entry = (flag | (number * CLUSTER)).to_be_bytes();
                 overlay
                     .write_all_at(&entry, 4 * CLUSTER + start / CLUSTER * 8)
                     .unwrap();
