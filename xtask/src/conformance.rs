@@ -7,12 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use shakedown_common::PartsArgs;
 use shakedown_harness::board::Board;
-use shakedown_harness::conformance::{Catalogue, Evidence, Verdict, judge, table};
+use shakedown_harness::conformance::{
+    Catalogue, Evidence, Made, Row, Verdict, judge, judge_compat, table,
+};
 use shakedown_harness::folder::{RunFolder, RunName};
 use shakedown_harness::project::Project;
 use shakedown_harness::report::Recorded;
@@ -96,16 +99,28 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             Scenario::read_for(&path, board)
         })
         .collect::<Result<_, _>>()?;
+    let began = Instant::now();
     let mut evidence = BTreeMap::new();
     for (scenario, folder) in folders(args, &project, board, &scenarios)? {
         evidence.insert(scenario, read_evidence(&folder)?);
     }
-    let verdicts: Vec<_> = catalogue
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let made = Made {
+        runs: evidence.len(),
+        lasted: evidence.values().map(Evidence::lasted).sum(),
+        took: (!args.recorded).then(|| (began.elapsed(), cores)),
+    };
+    let run_of = |scenario: &str| evidence.get(scenario);
+    let rows: Vec<_> = catalogue
         .checks
         .iter()
-        .map(|check| {
-            let run = check.scenario.as_ref().and_then(|s| evidence.get(s));
-            (check, judge(check, run))
+        .map(|check| Row {
+            check,
+            verdict: judge(check, check.scenario.as_deref().and_then(run_of)),
+            compat: check
+                .compat
+                .as_ref()
+                .map(|compat| judge_compat(compat, run_of(&compat.scenario))),
         })
         .collect();
     let given = args.parts.initramfs.as_deref();
@@ -113,7 +128,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         let file = file.file_name().unwrap_or_default();
         format!("{} as boot2container", file.to_string_lossy())
     });
-    let text = table(&catalogue, &subject, &verdicts);
+    let text = table(&catalogue, &subject, made, &rows);
     let path = match (&args.table, given) {
         (Some(path), _) => path.clone(),
         (None, None) if args.only.is_empty() => docs.join(format!("{name}.md")),
@@ -121,11 +136,16 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     };
     fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     let mut differs = false;
-    for (check, verdict) in &verdicts {
-        if let Verdict::Differs(missing) = verdict {
-            differs = true;
-            args.run
-                .say(&format!("{} differs: {}", check.id, missing.join("; ")));
+    for row in &rows {
+        for (verdict, with) in [
+            (Some(&row.verdict), ""),
+            (row.compat.as_ref(), " with B2C_COMPAT=2022"),
+        ] {
+            if let Some(Verdict::Differs(missing)) = verdict {
+                differs = true;
+                let (id, missing) = (&row.check.id, missing.join("; "));
+                args.run.say(&format!("{id} differs{with}: {missing}"));
+            }
         }
     }
     args.run.say(&format!("table: {}", path.display()));

@@ -30,10 +30,24 @@ pub struct Check {
     /// What must be in the run's record.
     #[serde(default)]
     pub must: Vec<Fact>,
+    /// What the original does instead, and with it an initramfs that is told to behave as the original.
+    pub compat: Option<Compat>,
     /// Why it is not run, or what the run leaves open.
     pub open: Option<String>,
     /// What a reader should know of ours.
     pub remark: Option<String>,
+}
+
+/// What a run with `B2C_COMPAT=2022` on the kernel command line must show.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compat {
+    /// What the original of 2022 does.
+    pub states: String,
+    /// The scenario whose run shows it.
+    pub scenario: String,
+    /// What must be in the run's record.
+    pub must: Vec<Fact>,
 }
 
 /// A statement about a run's record.
@@ -54,6 +68,16 @@ pub enum Fact {
     Bytes(Pattern),
     /// So many requests came.
     Requests(RequestFact),
+    /// Such requests came, and no target was asked for twice with success, over all boots.
+    EachOnce(RequestFact),
+    /// From the beginning of one such request to that of the next it was so long, or longer.
+    Apart {
+        /// The requests.
+        of: RequestFact,
+        /// The least time.
+        #[serde(with = "duration")]
+        at_least: Duration,
+    },
     /// So many DHCP leases were acknowledged, the boot loader's included.
     Leases(usize),
     /// The board's power changed like this.
@@ -78,6 +102,8 @@ pub struct RequestFact {
     pub target: Pattern,
     /// As in `GET`.
     pub method: Option<String>,
+    /// Only in this boot of the board, counted from 1; in all boots by default.
+    pub boot: Option<u32>,
     /// The least number.
     #[serde(default)]
     pub at_least: usize,
@@ -110,6 +136,8 @@ impl Catalogue {
                 Some("a check with a scenario says in `must` what its run shows, and no other does")
             } else if check.scenario.is_none() && check.open.is_none() {
                 Some("say in `open` why no run shows it")
+            } else if check.compat.as_ref().is_some_and(|c| c.must.is_empty()) {
+                Some("`compat` says in `must` what its run shows")
             } else {
                 None
             };
@@ -128,7 +156,9 @@ impl Catalogue {
     #[must_use]
     pub fn scenarios(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for name in self.checks.iter().filter_map(|c| c.scenario.as_deref()) {
+        let usual = self.checks.iter().filter_map(|c| c.scenario.as_deref());
+        let compat = self.checks.iter().filter_map(|c| c.compat.as_ref());
+        for name in usual.chain(compat.map(|c| c.scenario.as_str())) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -183,6 +213,11 @@ mod tests {
         );
         assert_eq!(check("scenario = \"s\""), both);
         assert_eq!(check("must = [{ leases = 1 }]"), both);
+        let compat = "open = \"x\"\ncompat = { states = \"s\", scenario = \"s\", must = [] }";
+        assert_eq!(
+            check(compat),
+            Err("`compat` says in `must` what its run shows".into())
+        );
         let twice = "open = \"x\"\n[[check]]\nid = \"C01\"\nstates = \"s\"\nopen = \"x\"";
         assert_eq!(
             check(twice),

@@ -7,6 +7,6 @@ mod catalogue;
 mod table;
 mod verdict;
 
-pub use catalogue::{Catalogue, Check, Fact, RequestFact};
-pub use table::table;
-pub use verdict::{Evidence, Verdict, judge};
+pub use catalogue::{Catalogue, Check, Compat, Fact, RequestFact};
+pub use table::{Made, Row, table};
+pub use verdict::{Evidence, Verdict, judge, judge_compat};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::catalogue::{Check, Fact, RequestFact};
-use crate::timeline::{Event, Power, Record};
+use super::catalogue::{Check, Compat, Fact, RequestFact};
+use crate::judge::nonce_of_boot;
+use crate::timeline::{Event, Power, Record, RequestEvent};
 
 /// What a run has left.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
-    /// The random number that only its containers knew.
+    /// The random number that only the containers of its first boot knew.
     pub nonce: String,
     /// Everything that happened.
     pub records: Vec<Record>,
@@ -33,11 +34,20 @@ pub fn judge(check: &Check, run: Option<&Evidence>) -> Verdict {
     if check.scenario.is_none() {
         return Verdict::NotRun(check.open.clone().unwrap_or_default());
     }
+    judge_facts(&check.must, run)
+}
+
+/// Judges what the original of 2022 does by the run of its scenario.
+#[must_use]
+pub fn judge_compat(compat: &Compat, run: Option<&Evidence>) -> Verdict {
+    judge_facts(&compat.must, run)
+}
+
+fn judge_facts(must: &[Fact], run: Option<&Evidence>) -> Verdict {
     let Some(run) = run else {
         return Verdict::NotRun("its boot was not made".into());
     };
-    let missing: Vec<_> = check
-        .must
+    let missing: Vec<_> = must
         .iter()
         .filter(|fact| !run.shows(fact))
         .map(describe)
@@ -50,6 +60,12 @@ pub fn judge(check: &Check, run: Option<&Evidence>) -> Verdict {
 }
 
 impl Evidence {
+    /// How long the run lasted, to the last of what happened.
+    #[must_use]
+    pub fn lasted(&self) -> Duration {
+        self.records.iter().map(|r| r.at).max().unwrap_or_default()
+    }
+
     fn lines(&self) -> impl Iterator<Item = (Duration, &str)> {
         self.records
             .iter()
@@ -59,11 +75,15 @@ impl Evidence {
             })
     }
 
-    /// What containers said: lines that begin with the nonce, without it. A run without a nonce has none.
+    /// What containers said: lines that begin with the nonce of their boot, without it. A run without a nonce has none.
     fn said(&self) -> impl Iterator<Item = &str> {
-        self.lines().filter_map(|(_, line)| {
+        self.records.iter().filter_map(|record| {
+            let Event::Serial { line, .. } = &record.event else {
+                return None;
+            };
             let nonce = Some(self.nonce.as_str()).filter(|nonce| !nonce.is_empty())?;
-            line.strip_prefix(nonce)?.strip_prefix(' ')
+            let nonce = nonce_of_boot(nonce, record.boot);
+            line.strip_prefix(nonce.as_str())?.strip_prefix(' ')
         })
     }
 
@@ -93,8 +113,27 @@ impl Evidence {
                 .iter()
                 .any(|bytes| pattern.regex().is_match(bytes)),
             Fact::Requests(wanted) => {
-                let count = self.requests(wanted);
+                let count = self.requests(wanted).count();
                 count >= wanted.at_least && wanted.at_most.is_none_or(|most| count <= most)
+            }
+            Fact::EachOnce(wanted) => {
+                let mut targets: Vec<_> = self
+                    .requests(wanted)
+                    .filter(|(_, request)| (200..300).contains(&request.status))
+                    .map(|(_, request)| &request.target)
+                    .collect();
+                let count = targets.len();
+                targets.sort_unstable();
+                targets.dedup();
+                targets.len() == count && count >= wanted.at_least.max(1)
+            }
+            Fact::Apart { of, at_least } => {
+                let began: Vec<_> = self.requests(of).map(|(at, _)| at).collect();
+                let is_apart = |pair: &[Duration]| match pair {
+                    [first, second] => *second >= *first + *at_least,
+                    _ => false,
+                };
+                began.len() > 1 && began.windows(2).all(is_apart)
             }
             Fact::Leases(wanted) => {
                 let leases = self
@@ -117,16 +156,18 @@ impl Evidence {
         }
     }
 
-    fn requests(&self, wanted: &RequestFact) -> usize {
-        let meant = |record: &&Record| match &record.event {
-            Event::Request(request) => {
-                request.service == wanted.service
-                    && wanted.target.regex().is_match(&request.target)
-                    && wanted.method.as_ref().is_none_or(|m| *m == request.method)
-            }
-            _ => false,
-        };
-        self.records.iter().filter(meant).count()
+    /// The requests that are meant, each with the time at which it began.
+    fn requests(&self, wanted: &RequestFact) -> impl Iterator<Item = (Duration, &RequestEvent)> {
+        self.records.iter().filter_map(|record| {
+            let Event::Request(request) = &record.event else {
+                return None;
+            };
+            let is_meant = request.service == wanted.service
+                && wanted.target.regex().is_match(&request.target)
+                && wanted.method.as_ref().is_none_or(|m| *m == request.method)
+                && wanted.boot.is_none_or(|boot| record.boot + 1 == boot);
+            is_meant.then(|| (record.at.saturating_sub(request.duration), request))
+        })
     }
 }
 
@@ -144,6 +185,15 @@ fn describe(fact: &Fact) -> String {
         Fact::Requests(wanted) => format!(
             "another number of requests for /{}/",
             wanted.target.as_str()
+        ),
+        Fact::EachOnce(wanted) => format!(
+            "no request for /{}/, or the same one twice",
+            wanted.target.as_str()
+        ),
+        Fact::Apart { of, at_least } => format!(
+            "requests for /{}/ were not {} s apart",
+            of.target.as_str(),
+            at_least.as_secs_f64()
         ),
         Fact::Leases(wanted) => format!("not {wanted} leases by DHCP"),
         Fact::Power(power) => format!("the board's power did not change: {power:?}"),
@@ -250,6 +300,75 @@ mod tests {
         }
     }
 
+    fn asked(seconds: u64, boot: u32, target: &str, status: u16) -> Record {
+        let request = RequestEvent {
+            service: crate::timeline::ServiceId::Registry,
+            client: std::net::Ipv4Addr::LOCALHOST,
+            fingerprint: None,
+            host: String::new(),
+            method: "GET".into(),
+            target: target.into(),
+            status,
+            offset: None,
+            bytes: 0,
+            complete: true,
+            duration: Duration::ZERO,
+        };
+        Record {
+            boot,
+            ..at(seconds, Event::Request(request))
+        }
+    }
+
+    #[test]
+    fn requests_are_counted_by_boot_and_by_target() {
+        let run = Evidence {
+            records: vec![
+                asked(1, 0, "/blobs/a", 503),
+                asked(2, 0, "/blobs/a", 200),
+                asked(3, 1, "/blobs/b", 200),
+                asked(4, 2, "/twice", 200),
+                asked(6, 2, "/twice", 200),
+            ],
+            ..Evidence::default()
+        };
+        let shown = |fact: &str| run.shows(&facts(fact)[0]);
+        let requests = |rest: &str| format!("{{ requests = {{ service = \"registry\", {rest} }} }}");
+        assert!(shown(&requests("target = 'blobs', boot = 1, at_least = 2, at_most = 2")));
+        assert!(shown(&requests("target = 'blobs', boot = 3, at_most = 0")));
+        assert!(!shown(&requests("target = 'blobs', boot = 2, at_most = 0")));
+        let once = |target: &str| format!("{{ each-once = {{ service = \"registry\", target = '{target}' }} }}");
+        assert!(shown(&once("blobs")));
+        assert!(!shown(&once("twice")));
+        assert!(!shown(&once("nothing")));
+        let apart = |target: &str, time: &str| format!("{{ apart = {{ of = {{ service = \"registry\", target = '{target}' }}, at_least = \"{time}\" }} }}");
+        assert!(shown(&apart("blobs", "1s")));
+        assert!(!shown(&apart("blobs", "2s")));
+        assert!(shown(&apart("twice", "2s")));
+        assert!(!shown(&apart("nothing", "1s")));
+    }
+
+    #[test]
+    fn each_boot_has_a_nonce_of_its_own() {
+        let second = nonce_of_boot("abc", 1);
+        let run = Evidence {
+            records: vec![
+                serial(1, "abc C80 1"),
+                Record {
+                    boot: 1,
+                    ..serial(2, "abc C80 old")
+                },
+                Record {
+                    boot: 1,
+                    ..serial(3, &format!("{second} C80 2"))
+                },
+            ],
+            ..run()
+        };
+        assert!(run.shows(&facts("{ containers = [\"C80 1\", \"C80 2\"] }")[0]));
+        assert!(run.shows(&facts("{ container-never = 'old' }")[0]));
+    }
+
     #[test]
     fn without_a_run_nothing_is_shown() {
         let check = Check {
@@ -257,6 +376,7 @@ mod tests {
             states: String::new(),
             scenario: Some("s".into()),
             must: facts("{ console-never = 'x' }"),
+            compat: None,
             open: None,
             remark: None,
         };
