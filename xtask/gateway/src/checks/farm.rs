@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shakedown_base::timeline::OutletState;
 
 use super::network;
-use super::setup::{PORT, Setup};
+use super::setup::{PORT, Setup, last_exception};
 use crate::outcome::Check;
 use crate::world::Machine;
 
@@ -138,6 +138,8 @@ fn least_off(setup: &Setup<'_>) -> Result<String> {
 pub(super) fn by_hand(setup: &Setup<'_>) -> Result<String> {
     let (gateway, _) = setup.start_and_wait()?;
     let registered = register(setup);
+    let log = gateway.log().text();
+    let registered = registered.with_context(|| last_exception(&log));
     drop(gateway);
     setup.restore()?;
     registered
@@ -152,7 +154,7 @@ fn register(setup: &Setup<'_>) -> Result<String> {
         answer.status == 200,
         "status {}: {}",
         answer.status,
-        answer.text()
+        answer.brief()
     );
     let seen = waits(setup);
     // A machine that nobody can read would be in the way of all that follows.

@@ -259,7 +259,8 @@ fn long_file(machine: &Machine) -> Result<String> {
         .iter()
         .find(|(name, _)| *name == "long")
         .map_or(0, |(_, length)| *length as u64);
-    let length = wire::read_file(address, GATEWAY_PRIVATE, "/long")?;
+    let length = wire::read_file(address, GATEWAY_PRIVATE, "/long")
+        .with_context(|| format!("a file of {wanted} bytes"))?;
     ensure!(length == wanted, "{length} bytes and not {wanted}");
     Ok(format!("{length} bytes"))
 }

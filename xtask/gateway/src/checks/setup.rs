@@ -238,6 +238,19 @@ pub(super) fn last_lines(log: &str) -> String {
         .join(" / ")
 }
 
+/// The last exception of Python in a log, for errors.
+pub(super) fn last_exception(log: &str) -> String {
+    let is_exception = |line: &&str| {
+        let name = line.split([':', ' ']).next().unwrap_or_default();
+        name.ends_with("Error") || name.ends_with("Exception")
+    };
+    let found = log.lines().map(str::trim).rfind(is_exception);
+    found.map_or_else(
+        || "no exception in the gateway's log".into(),
+        |line| format!("in the gateway's log: {line}"),
+    )
+}
+
 /// What the image's first process is, and its environment.
 struct Execution {
     entry: Vec<String>,
@@ -261,4 +274,19 @@ fn execution(image: &OciImage) -> Result<Execution> {
     };
     let env = list("Env").iter().filter_map(pair).collect();
     Ok(Execution { entry, env })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_exception_of_a_log_is_found() {
+        let log = "Traceback:\n  File \"a.py\"\nValueError: one\nTypeError: two\n10.0.0.1 - POST / 500\nan Error in a sentence\n";
+        assert_eq!(last_exception(log), "in the gateway's log: TypeError: two");
+        assert_eq!(
+            last_exception("all is well"),
+            "no exception in the gateway's log"
+        );
+    }
 }

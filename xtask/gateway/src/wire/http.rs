@@ -10,6 +10,8 @@ use socket2::{Domain, Socket, Type};
 /// How long a step of an answer may take: posting a job waits up to 45 s for a lock.
 const PATIENCE: Duration = Duration::from_secs(90);
 const LARGEST: u64 = 256 << 20;
+/// A registry hands a manifest out only to who says that it knows its type.
+const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, */*";
 
 /// An answer.
 #[derive(Debug)]
@@ -22,6 +24,15 @@ impl Answer {
     /// The body as text; invalid UTF-8 is replaced.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body for people: of a page its title.
+    pub(crate) fn brief(&self) -> String {
+        let text = self.text();
+        let title = text
+            .split_once("<title>")
+            .and_then(|(_, rest)| rest.split_once("</title>"));
+        title.map_or(text.trim(), |(title, _)| title).to_owned()
     }
 
     /// The body as JSON.
@@ -47,7 +58,9 @@ pub(crate) fn request(
         .with_context(|| format!("{method} http://{to}{path}"))?;
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE))?;
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
+    let mut head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nAccept: {ACCEPT}\r\nConnection: close\r\n"
+    );
     if let Some((kind, bytes)) = body {
         head += &format!(
             "Content-Type: {kind}\r\nContent-Length: {}\r\n",
@@ -135,5 +148,19 @@ mod tests {
         assert!(read("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").is_err());
         assert!(read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc").is_err());
         assert!(read("").is_err());
+    }
+
+    #[test]
+    fn a_page_is_told_by_its_title() {
+        let answer = |body: &str| Answer {
+            status: 500,
+            body: body.into(),
+        };
+        let page = "<!doctype html>\n<title>500 Internal Server Error</title>\n<p>The server";
+        assert_eq!(answer(page).brief(), "500 Internal Server Error");
+        assert_eq!(
+            answer("{\"error\": \"x\"}\n").brief(),
+            "{\"error\": \"x\"}"
+        );
     }
 }
