@@ -12,7 +12,9 @@ pub mod namespace;
 mod outcome;
 pub mod rootfs;
 pub mod table;
+mod visitor;
 mod wire;
 mod world;
 
 pub use outcome::{Check, Outcome};
+pub use visitor::{Answered, Visitor};

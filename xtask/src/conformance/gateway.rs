@@ -1,6 +1,7 @@
 //! `cargo xtask conformance gateway`: the gateway's image in network namespaces of this machine.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 use shakedown_common::PartsArgs;
 use shakedown_fixtures::gateway::{self, Arch};
 use shakedown_fixtures::{Fixtures, Options};
-use shakedown_gateway::{Outcome, checks, namespace, table};
+use shakedown_gateway::{Outcome, Visitor, checks, namespace, table};
+use shakedown_harness::plan::HostForward;
 use shakedown_harness::project::Project;
 use shakedown_harness::report::Verdict;
 use shakedown_harness::scenario::Scenario;
@@ -138,7 +140,7 @@ fn fixtures(parts: &PartsArgs, project: &Project) -> Result<Fixtures> {
     })?)
 }
 
-/// Boots the image for arm64 on the emulated board, by the whole chain, until its REST interface answers.
+/// Boots the image for arm64 on the emulated board, by the whole chain, until its REST interface has answered a client of the LAN.
 fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let project = globals.project()?;
     let board = project.board(&args.board)?;
@@ -160,16 +162,42 @@ fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
         mac: None,
         reproduce: format!("{} gateway --on-board", OurCommand("conformance")),
     };
-    let (runs, unable) = e2e::run_all(&project, &[planned], &args.run, Execution::plain())?;
+    let mut run = args.run.clone();
+    let forward = HostForward {
+        host_port: free_port()?,
+        port: 80,
+    };
+    run.forward.push(forward);
+    let visitor = Visitor::start(forward.host_port);
+    let made = e2e::run_all(&project, &[planned], &run, Execution::plain());
+    let answered = visitor.end();
+    let (runs, unable) = made?;
     if let Some(error) = unable {
         anyhow::bail!("the run could not begin: {error}");
     }
+    match &answered {
+        Some(answered) => args.run.say(&format!(
+            "the REST interface answered a client of the LAN with {} bytes, {:.0} s after it began to ask; a registration was answered with {}",
+            answered.bytes,
+            answered.after.as_secs_f64(),
+            answered.registered
+        )),
+        None => args
+            .run
+            .say("the REST interface did not answer a client of the LAN"),
+    }
     let passed = runs.iter().all(|run| run.last.verdict == Verdict::Passed);
-    Ok(if passed {
+    Ok(if passed && answered.is_some() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A port of the loopback interface that nobody has at the moment.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
 }
 
 fn host_arch() -> Result<Arch> {

@@ -124,7 +124,7 @@ pub(super) enum Command {
 }
 
 /// Options that say what becomes of runs.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct RunArgs {
     /// Leave the card and the other working files of each run in its folder, and the board of a failed run on until Ctrl-C.
     #[arg(long)]
@@ -138,7 +138,7 @@ pub(crate) struct RunArgs {
     /// Let clients on this machine reach a TCP port of the board: `8080:80` leads from port 8080 of 127.0.0.1 to port 80 of the board. May be said
     /// several times. With several runs at a time the first has the port, and the others cannot run.
     #[arg(long, value_name = "HOSTPORT:PORT")]
-    pub(super) forward: Vec<HostForward>,
+    pub(crate) forward: Vec<HostForward>,
     /// Show the serial ports.
     #[arg(short, long)]
     pub(super) verbose: bool,
