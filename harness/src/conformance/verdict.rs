@@ -333,15 +333,24 @@ mod tests {
             ..Evidence::default()
         };
         let shown = |fact: &str| run.shows(&facts(fact)[0]);
-        let requests = |rest: &str| format!("{{ requests = {{ service = \"registry\", {rest} }} }}");
-        assert!(shown(&requests("target = 'blobs', boot = 1, at_least = 2, at_most = 2")));
+        let requests =
+            |rest: &str| format!("{{ requests = {{ service = \"registry\", {rest} }} }}");
+        assert!(shown(&requests(
+            "target = 'blobs', boot = 1, at_least = 2, at_most = 2"
+        )));
         assert!(shown(&requests("target = 'blobs', boot = 3, at_most = 0")));
         assert!(!shown(&requests("target = 'blobs', boot = 2, at_most = 0")));
-        let once = |target: &str| format!("{{ each-once = {{ service = \"registry\", target = '{target}' }} }}");
+        let once = |target: &str| {
+            format!("{{ each-once = {{ service = \"registry\", target = '{target}' }} }}")
+        };
         assert!(shown(&once("blobs")));
         assert!(!shown(&once("twice")));
         assert!(!shown(&once("nothing")));
-        let apart = |target: &str, time: &str| format!("{{ apart = {{ of = {{ service = \"registry\", target = '{target}' }}, at_least = \"{time}\" }} }}");
+        let apart = |target: &str, time: &str| {
+            format!(
+                "{{ apart = {{ of = {{ service = \"registry\", target = '{target}' }}, at_least = \"{time}\" }} }}"
+            )
+        };
         assert!(shown(&apart("blobs", "1s")));
         assert!(!shown(&apart("blobs", "2s")));
         assert!(shown(&apart("twice", "2s")));

@@ -78,10 +78,7 @@ fn visit(port: u16) -> Result<(usize, u16)> {
     });
     let machine = machine.to_string();
     let body = Some(("application/json", machine.as_bytes()));
-    Ok((
-        state.body.len(),
-        ask("POST", "/api/v1/dut/", body)?.status,
-    ))
+    Ok((state.body.len(), ask("POST", "/api/v1/dut/", body)?.status))
 }
 
 #[cfg(test)]

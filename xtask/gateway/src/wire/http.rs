@@ -158,9 +158,6 @@ mod tests {
         };
         let page = "<!doctype html>\n<title>500 Internal Server Error</title>\n<p>The server";
         assert_eq!(answer(page).brief(), "500 Internal Server Error");
-        assert_eq!(
-            answer("{\"error\": \"x\"}\n").brief(),
-            "{\"error\": \"x\"}"
-        );
+        assert_eq!(answer("{\"error\": \"x\"}\n").brief(), "{\"error\": \"x\"}");
     }
 }
