@@ -27,8 +27,8 @@ pub struct Answered {
     pub after: Duration,
     /// Bytes of the answer.
     pub bytes: usize,
-    /// The status of the registration.
-    pub registered: u16,
+    /// The status of the registration; `None` where the answer did not come, since the run may end as soon as the machine is stored.
+    pub registered: Option<u16>,
 }
 
 impl Visitor {
@@ -65,7 +65,7 @@ impl Visitor {
 }
 
 /// One visit: bytes of the farm's state, and the status of a registration.
-fn visit(port: u16) -> Result<(usize, u16)> {
+fn visit(port: u16) -> Result<(usize, Option<u16>)> {
     let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     let ask = |method, path, body| wire::request(Ipv4Addr::LOCALHOST, to, method, path, body);
     let state = ask("GET", "/api/v1/full-state", None)?;
@@ -78,7 +78,11 @@ fn visit(port: u16) -> Result<(usize, u16)> {
     });
     let machine = machine.to_string();
     let body = Some(("application/json", machine.as_bytes()));
-    Ok((state.body.len(), ask("POST", "/api/v1/dut/", body)?.status))
+    let registered = ask("POST", "/api/v1/dut/", body);
+    Ok((
+        state.body.len(),
+        registered.ok().map(|answer| answer.status),
+    ))
 }
 
 #[cfg(test)]
@@ -114,7 +118,7 @@ mod tests {
     #[test]
     fn a_gateway_that_answers_gets_a_machine() {
         let (port, server) = server(vec![("200", "{\"duts\": {}}"), ("500", "no")]);
-        assert_eq!(visit(port).unwrap(), (12, 500));
+        assert_eq!(visit(port).unwrap(), (12, Some(500)));
         let asked = server.join().unwrap();
         assert_eq!(
             asked,
@@ -123,6 +127,13 @@ mod tests {
                 "POST /api/v1/dut/ HTTP/1.1"
             ]
         );
+    }
+
+    #[test]
+    fn a_board_that_goes_off_after_it_has_answered_has_answered() {
+        let (port, server) = server(vec![("200", "{\"duts\": {}}")]);
+        assert_eq!(visit(port).unwrap(), (12, None));
+        server.join().unwrap();
     }
 
     #[test]

@@ -177,10 +177,13 @@ fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
     }
     match &answered {
         Some(answered) => args.run.say(&format!(
-            "the REST interface answered a client of the LAN with {} bytes, {:.0} s after it began to ask; a registration was answered with {}",
+            "the REST interface answered a client of the LAN with {} bytes, {:.0} s after it began to ask; a registration {}",
             answered.bytes,
             answered.after.as_secs_f64(),
-            answered.registered
+            answered.registered.map_or_else(
+                || "was sent".to_owned(),
+                |status| format!("was answered with {status}")
+            )
         )),
         None => args
             .run
