@@ -280,6 +280,8 @@ fn make_run(
     again: String,
 ) -> Result<(Report, Timeline)> {
     let parts = kit.parts(board)?;
+    let boards = Board::read_all(&shakedown_tests::project_root().join("boards"))?;
+    let others = kit.parts_beside(scenario, board, &boards)?;
     let folder = records_folder()
         .join("trials")
         .join(format!("{name}-{}", board.name));
@@ -290,6 +292,7 @@ fn make_run(
         board,
         scenario,
         parts: &parts,
+        others: &others,
         start: Start::Card,
         folder,
         keep: false,

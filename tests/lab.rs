@@ -84,6 +84,7 @@ fn inside() -> Result<()> {
         board,
         scenario: &scenario,
         parts: &parts,
+        others: &[],
         start: Start::Card,
         folder: runs.clone(),
         keep: false,

@@ -84,6 +84,24 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The scenario names a kind of board of which nobody knows anything.
+    #[error("scenario {scenario} has a board of type {board}, which is not there: look at boards/")]
+    UnknownBoard {
+        /// The scenario.
+        scenario: String,
+        /// The kind of board.
+        board: String,
+    },
+    /// The scenario has several boards.
+    #[error(
+        "scenario {scenario} has several boards, and there is one {here}: choose a scenario without [board]"
+    )]
+    SeveralBoards {
+        /// The scenario.
+        scenario: String,
+        /// Where there is one board.
+        here: &'static str,
+    },
     /// The scenario damages a part of the card that is not there.
     #[error("cannot damage partition {partition} of the card as the scenario says: {what}")]
     Damage {
@@ -159,6 +177,8 @@ impl RunError {
             | Self::HostPort { .. }
             | Self::NoPart { .. }
             | Self::Plug
+            | Self::UnknownBoard { .. }
+            | Self::SeveralBoards { .. }
             | Self::Desk(_)
             | Self::NotOnDesk { .. }
             | Self::Cpio(_)

@@ -5,11 +5,11 @@
 use crate::board::Board;
 use crate::console::{Clock, Transcript};
 use crate::folder::RunFolder;
-use crate::judge::{JudgePlan, Source, Verdict, judge};
+use crate::judge::{JudgePlan, JudgedBoard, Source, Verdict, judge};
 use crate::report::Failure;
 use crate::report::bundle::Bundle;
 use crate::scenario::{Forward, Scenario};
-use crate::timeline::{Event, Record};
+use crate::timeline::{BoardId, Event, Record};
 
 /// What was recorded, and what is known of it.
 #[derive(Debug, Clone)]
@@ -120,9 +120,14 @@ fn with_services_of(records: &[Record], scenario: &Scenario) -> Scenario {
     scenario
 }
 
-/// Judges a recording of a scenario on a board.
+/// Judges a recording of a scenario on a board, and on others where the scenario names other kinds.
 #[must_use]
-pub fn replay(recording: &Recording, scenario: &Scenario, board: &Board) -> Replay {
+pub fn replay(
+    recording: &Recording,
+    scenario: &Scenario,
+    board: &Board,
+    others: &[Board],
+) -> Replay {
     let (source, nonce, layers) = match &recording.origin {
         Origin::Run {
             version,
@@ -138,8 +143,17 @@ pub fn replay(recording: &Recording, scenario: &Scenario, board: &Board) -> Repl
         }
     };
     let scenario = &with_services_of(&recording.records, scenario);
-    let stages = scenario.stages(board);
-    let plan = JudgePlan::of_scenario(scenario, board, stages, source).knowing(nonce, layers);
+    let judged = |id: Option<BoardId>| {
+        let mut several = scenario.several.iter();
+        let named = several.find(|named| Some(&named.id) == id.as_ref());
+        let kind = named.and_then(|named| named.kind.as_ref());
+        let other = kind.and_then(|kind| others.iter().find(|b| &b.name == kind));
+        let board = other.unwrap_or(board);
+        let stages = scenario.stages(board);
+        JudgedBoard { id, board, stages }
+    };
+    let boards: Vec<_> = scenario.board_ids().into_iter().map(judged).collect();
+    let plan = JudgePlan::of_boards(scenario, &boards, source).knowing(nonce, layers);
     let verdict = judge(&plan, &recording.records);
     let failure = verdict.finding.as_ref().map(|finding| {
         let until = |r: &&Record| r.at <= finding.at;
@@ -162,7 +176,7 @@ mod tests {
         let path = project.join("scenarios/alpine-https.toml");
         let scenario = Scenario::read_for(&path, &board).unwrap();
         let recording = Recording::of_log(Transcript::read(log.as_bytes()));
-        let replay = replay(&recording, &scenario, &board);
+        let replay = replay(&recording, &scenario, &board, &[]);
         let line = |(name, outcome): (&String, StageOutcome)| match outcome {
             StageOutcome::Reached { at, .. } => format!("{name} {}\n", at.as_secs_f64()),
             StageOutcome::NotReached => format!("{name} -\n"),

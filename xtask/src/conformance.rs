@@ -178,6 +178,7 @@ fn folders(
             scenario,
             board,
             parts: parts.clone(),
+            others: Vec::new(),
             checkpoints: None,
             lab: None,
             is_given: kit.provisioned().is_some(),

@@ -77,6 +77,7 @@ fn start(args: &Args, globals: &Globals) -> Result<()> {
         board,
         scenario,
         parts: &parts,
+        others: &[],
         start: Start::Card,
         folder: project.run_folder(scenario, board),
         keep: false,

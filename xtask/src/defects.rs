@@ -135,6 +135,7 @@ fn observe(
         scenario: &scenario,
         board,
         parts: Arc::new(parts),
+        others: Vec::new(),
         checkpoints: None,
         lab: None,
         is_given: defect.changes_image(),

@@ -11,6 +11,7 @@ use shakedown_harness::board::Board;
 use shakedown_harness::console::{Clock, Stamps, Transcript};
 use shakedown_harness::folder::RunFolder;
 use shakedown_harness::judge::{Outcome, StageOutcome};
+use shakedown_harness::project::Project;
 use shakedown_harness::replay::{Recording, Replay, replay};
 use shakedown_harness::report::bundle::Bundle;
 use shakedown_harness::scenario::Scenario;
@@ -42,22 +43,26 @@ struct Case {
     clock: Clock,
     /// What stood before the lines of a log; `None` of a bundle.
     stamps: Option<Stamps>,
-    scenario: Scenario,
-    board: Board,
+    made_of: Definitions,
 }
 
 /// Runs the command; the exit status is that of `e2e`: 1 when the run failed, 2 when it could not take place.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let case = case(args, globals)?;
-    let replay = replay(&case.recording, &case.scenario, &case.board);
+    let Definitions {
+        scenario,
+        board,
+        others,
+    } = &case.made_of;
+    let replay = replay(&case.recording, scenario, board, others);
     let lines = case.recording.records.iter();
     let lines = lines.filter(|r| matches!(r.event, Event::Serial { .. }));
     let head = format!(
         "{}: {} serial lines, judged by {} on {}\n",
         args.record.display(),
         lines.count(),
-        case.scenario.name,
-        case.board.name
+        scenario.name,
+        board.name
     );
     if let Some(stamps) = &case.stamps {
         say(false, &format!("{stamps}"));
@@ -83,17 +88,16 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
             clock: transcript.clock,
             stamps: Some(transcript.stamps.clone()),
             recording: Recording::of_log(transcript),
-            scenario: scenario.clone(),
-            board: board.clone(),
+            made_of: Definitions::of(scenario, board, &project),
         });
     }
     let bundle = Bundle::read(&record)?;
-    let (scenario, board) = if args.scenario.is_some() || args.board.is_some() {
+    let made_of = if args.scenario.is_some() || args.board.is_some() {
         let project = globals.project()?;
         let name = args.scenario.as_deref();
         let name = name.unwrap_or(&bundle.manifest.scenario);
         let (scenario, board) = project.one(name, args.board.as_deref())?;
-        (scenario.clone(), board.clone())
+        Definitions::of(scenario, board, &project)
     } else {
         definitions(&bundle)?
     };
@@ -101,8 +105,7 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
         recording: Recording::of_bundle(&bundle)?,
         clock: Clock::Seconds,
         stamps: None,
-        scenario,
-        board,
+        made_of,
     })
 }
 
@@ -114,13 +117,40 @@ fn record(path: &Path) -> PathBuf {
 }
 
 /// The scenario and the board that a bundle's run was made of, as they were then.
-pub(crate) fn definitions(bundle: &Bundle) -> Result<(Scenario, Board)> {
+pub(crate) fn definitions(bundle: &Bundle) -> Result<Definitions> {
     let folder = tempfile::tempdir()?;
     bundle.write_project(folder.path())?;
-    let board = Board::read(&folder.path().join("boards"), &bundle.manifest.board)?;
+    let boards = folder.path().join("boards");
+    let board = Board::read(&boards, &bundle.manifest.board)?;
+    let mut others = Board::read_all(&boards)?;
     let scenario = format!("scenarios/{}.toml", bundle.manifest.scenario);
-    let scenario = Scenario::read_for(&folder.path().join(scenario), &board)?;
-    Ok((scenario, board))
+    let scenario = folder.path().join(scenario);
+    let scenario = Scenario::read_among(&scenario, &board, Some(&others))?;
+    others.retain(|other| other.name != board.name);
+    Ok(Definitions {
+        scenario,
+        board,
+        others,
+    })
+}
+
+/// What the run of a bundle was made of.
+pub(crate) struct Definitions {
+    pub(crate) scenario: Scenario,
+    pub(crate) board: Board,
+    /// The other boards that the scenario names.
+    pub(crate) others: Vec<Board>,
+}
+
+impl Definitions {
+    /// As a project has them.
+    fn of(scenario: &Scenario, board: &Board, project: &Project) -> Self {
+        Self {
+            scenario: scenario.clone(),
+            board: board.clone(),
+            others: project.boards().to_vec(),
+        }
+    }
 }
 
 /// What a replay shows, for people.

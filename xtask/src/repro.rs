@@ -16,7 +16,7 @@ use shakedown_harness::{shell, untrusted};
 
 use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
-use crate::replay::definitions;
+use crate::replay::{Definitions, definitions};
 use shakedown_common::PartsArgs;
 
 /// Arguments of `e2e repro`.
@@ -38,9 +38,15 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let bundle = Bundle::read(&args.bundle)?;
     let manifest = &bundle.manifest;
-    let (scenario, board) = definitions(&bundle)?;
+    let Definitions {
+        scenario,
+        board,
+        others,
+    } = definitions(&bundle)?;
     let project = globals.project()?;
     let board = trusted(project.boards(), board, args.trust_bundle)?;
+    let trust = |other| trusted(project.boards(), other, args.trust_bundle);
+    let others: Vec<_> = others.into_iter().map(trust).collect::<Result<_>>()?;
     let folder = tempfile::tempdir()?;
     let mut parts = args.parts.clone();
     if parts.image.is_none() && manifest.image_included {
@@ -53,6 +59,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         scenario: &scenario,
         board: &board,
         parts: kit.parts(&board)?.into(),
+        others: kit.parts_beside(&scenario, &board, &others)?,
         checkpoints: None,
         lab: None,
         mac: manifest.mac,
@@ -68,7 +75,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let runs = e2e::carry_out(&project, &[planned], &args.run, Execution::plain())?;
     if let Some(report) = runs.first().map(|run| &run.last) {
         // Judged by today's rules, as this run was.
-        let then = replay(&Recording::of_bundle(&bundle)?, &scenario, &board);
+        let then = replay(&Recording::of_bundle(&bundle)?, &scenario, &board, &others);
         let told = comparison(then.failure.as_ref(), report.failure.as_ref());
         args.run.say(&told);
     }

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::{DataRoot, Identity, access_line};
 use shakedown_harness::timeline::{Cursor, Event, Timeline};
-use shakedown_harness::world::{ServerConfig, Servers, Trust};
+use shakedown_harness::world::{ServedBoard, ServerConfig, Servers, Trust};
 use tokio::net::TcpListener;
 
 use crate::globals::Globals;
@@ -97,11 +97,15 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     }
     claim(&folder)?;
     fill(&folder, &trust).with_context(|| format!("cannot write into {}", folder.display()))?;
-    let setting = |addresses: &Each<SocketAddr>| -> Result<ServerConfig> {
+    let setting = |addresses: &Each<SocketAddr>| -> Result<ServerConfig<'_>> {
         Ok(ServerConfig {
-            mac: CLIENT.parse()?,
-            console: board.console(),
-            arch: board.arch(),
+            boards: vec![ServedBoard {
+                id: None,
+                mac: CLIENT.parse()?,
+                console: board.console(),
+                arch: board.arch(),
+                parts: &parts,
+            }],
             scratch_endpoint: format!("http://{}", addresses.scratch),
             token_realm: format!("https://{}/token", addresses.registry),
             secrets: None,
@@ -122,14 +126,14 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         let listeners = asked.bind().await?;
         let addresses = listeners.addresses()?;
         let setting = setting(&addresses)?;
-        let servers = Servers::prepare(scenario, &parts, &trust, setting, &timeline)?;
+        let servers = Servers::prepare(scenario, &trust, setting, &timeline)?;
         write_registries_conf(&folder, scenario, &addresses)?;
         let usage = Usage {
             scenario,
             folder: &folder,
             addresses,
             servers: &servers,
-            has_identity: trust.client.is_some(),
+            has_identity: trust.client(0).is_some(),
         };
         println!("{usage}");
         serve(&servers, listeners, &timeline).await
@@ -272,7 +276,7 @@ fn fill(folder: &Path, trust: &Trust) -> std::io::Result<()> {
         }
         fs::create_dir(old)?;
     }
-    let client = trust.client.as_ref();
+    let client = trust.client(0);
     for (name, text) in [
         (LOGIN, None),
         ("ca.crt", Some(trust.authority.certificate_pem())),

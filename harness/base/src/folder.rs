@@ -90,6 +90,10 @@ impl RunFolder {
             "guest/",
             "what the guest put into its bucket of the scratch space (`${s3_bucket_name}`)",
         ),
+        (
+            "NAME/",
+            "of several boards the one of this name: its serial ports, and its emulator's command line and complaints",
+        ),
         ("*.cast", "a serial port, for asciinema play"),
         ("*.raw", "a serial port, byte for byte"),
         (

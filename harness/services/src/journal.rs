@@ -4,6 +4,7 @@
 //! whichever comes first. Handed over means taken by the HTTP connection: up to about 200 kilobytes of it may still wait in
 //! buffers for a slow or vanished client. A request whose connection broke before there was an answer has the status 0.
 
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -44,6 +45,15 @@ impl Journal {
     #[must_use]
     pub fn service(&self) -> ServiceId {
         self.service
+    }
+
+    /// The journal of what the client at this address does: the board's that lives there.
+    #[must_use]
+    pub(crate) fn of_client(&self, address: Ipv4Addr) -> Self {
+        Self {
+            timeline: self.timeline.of_client(address),
+            ..*self
+        }
     }
 
     /// Writes down a handshake.
@@ -87,7 +97,7 @@ impl Journal {
         let mut entry = Entry {
             event: self.request_event(&peer, &request),
             started: Instant::now(),
-            timeline: self.timeline.clone(),
+            timeline: self.timeline.of_client(*peer.address.ip()),
         };
         let head = request.method() == Method::HEAD;
         let response = match &peer.objection {

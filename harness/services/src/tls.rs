@@ -230,6 +230,7 @@ impl Handshake {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let started = Instant::now();
+        let journal = self.journal.of_client(*peer.address.ip());
         let mut server_name = None;
         let steps = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
@@ -250,13 +251,11 @@ impl Handshake {
                     objection: judge.and_then(|judge| judge.objection(chain)),
                     ..peer
                 };
-                self.journal
-                    .handshake(server_name, Ok(&peer), started.elapsed());
+                journal.handshake(server_name, Ok(&peer), started.elapsed());
                 Some((stream, peer))
             }
             Err(error) => {
-                self.journal
-                    .handshake(server_name, Err(error), started.elapsed());
+                journal.handshake(server_name, Err(error), started.elapsed());
                 None
             }
         }

@@ -79,6 +79,7 @@ mod tests {
                 board: &board,
                 scenario,
                 parts,
+                others: &[],
                 start: Start::Card,
                 folder: folder.path().into(),
                 keep: false,

@@ -30,9 +30,14 @@ pub(crate) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleEr
         reproduce: job.reproduce.clone(),
         left_out: Vec::new(),
     };
+    let others = job.others.iter().flat_map(|(board, _)| &board.sources);
+    let mut sources = job.board.sources.to_vec();
+    // A chain is of several boards.
+    let more: Vec<_> = others.filter(|s| !sources.contains(s)).cloned().collect();
+    sources.extend(more);
     bundle::write(Contents {
         manifest,
-        boards: &job.board.sources,
+        boards: &sources,
         scenario: &job.scenario.source,
         folder: &job.folder,
         without: &[RunFolder::WORK],
@@ -84,6 +89,7 @@ mod tests {
             board: &board,
             scenario: &scenario,
             parts: &parts(temporary.path()),
+            others: &[],
             start: Start::Card,
             folder: folder.clone(),
             // The card, with the key on it, stays in the folder.

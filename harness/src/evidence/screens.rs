@@ -88,7 +88,9 @@ impl Camera {
                 () = done.cancelled() => break,
             };
             if let Event::Stage { name, .. } = record.event
-                && !self.shoot(Some(&label(record.boot, &name))).await
+                && !self
+                    .shoot(Some(&label(record.board.as_ref(), record.boot, &name)))
+                    .await
             {
                 // Where there was no picture there will be none until another emulator is started.
                 return;
@@ -110,9 +112,8 @@ impl Camera {
 
     async fn picture(&mut self, stage: Option<&str>) -> Result<(), ScreenError> {
         let number = self.kept().len();
-        let board = self.timeline.board();
-        let board = board.map_or_else(String::new, |board| format!("{board}-"));
-        let name = file_name(number, &format!("{board}{}", stage.unwrap_or("end")));
+        let end = || label(self.timeline.board().as_ref(), 0, "end");
+        let name = file_name(number, &stage.map_or_else(end, Into::into));
         let path = self.folder.join(&name);
         std::fs::create_dir_all(self.folder.join(FOLDER))?;
         let arguments = json!({ "filename": path, "format": "png" });

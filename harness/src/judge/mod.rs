@@ -10,13 +10,16 @@ mod boot;
 mod card;
 mod class;
 mod evidence;
+mod identity;
 mod plan;
 mod progress;
 mod section;
 mod steps;
 mod verdict;
 
-pub use plan::{BootPlan, EndPlan, JudgePlan, OVERTAKING, PATIENCE, Source, label, nonce_of_boot};
+pub use plan::{
+    BootPlan, EndPlan, JudgePlan, JudgedBoard, OVERTAKING, PATIENCE, Source, label, nonce_of_boot,
+};
 pub use progress::{OfBoard, Progress, judge};
 pub(crate) use section::Section;
 pub use steps::{Due, Keys};

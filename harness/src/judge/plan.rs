@@ -51,6 +51,17 @@ pub enum Source {
     },
 }
 
+/// A board that is judged.
+#[derive(Debug, Clone)]
+pub struct JudgedBoard<'a> {
+    /// Its name; `None` where a run has one.
+    pub id: Option<BoardId>,
+    /// What kind it is.
+    pub board: &'a Board,
+    /// The stages that its boots go through, or as many of them as their steps say.
+    pub stages: Vec<Stage>,
+}
+
 /// What one boot of one board must do.
 #[derive(Debug, Clone)]
 pub struct BootPlan {
@@ -98,7 +109,8 @@ pub enum EndPlan {
 }
 
 impl JudgePlan {
-    /// A scenario on a board, whose boots go through `stages`, or through as many of them as their steps say.
+    /// A scenario on a board, whose boots go through `stages`, or through as many of them as their steps say. If the scenario has several
+    /// boards, each is of this kind.
     #[must_use]
     pub fn of_scenario(
         scenario: &Scenario,
@@ -106,58 +118,25 @@ impl JudgePlan {
         stages: Vec<Stage>,
         source: Source,
     ) -> Self {
-        let end = match &scenario.expect {
-            Some(expect) => EndPlan::Expected {
-                expect: expect.clone(),
-                forbidden: scenario.forbidden(board).map(Box::new),
-            },
-            None => EndPlan::Chain {
-                status: Some(scenario.pipeline_status),
-            },
+        let judged = |id| JudgedBoard {
+            id,
+            board,
+            stages: stages.clone(),
         };
-        let boot = |number: u32| {
-            let waits = || {
-                let steps = scenario
-                    .steps
-                    .iter()
-                    .filter(move |step| step.boot == number);
-                steps.filter_map(|step| step.wait.as_ref())
-            };
-            let plan = BootPlan {
-                board: None,
-                boot: number,
-                stages: stages.clone(),
-                end: end.clone(),
-                container: board.container.clone(),
-                nonce: None,
-                layers: Vec::new(),
-                alarms: board.alarms.clone(),
-                harmless: scenario.harmless.clone(),
-                expected_alarms: waits()
-                    .filter_map(|wait| match wait {
-                        Await::Alarm(name) => Some(name.clone()),
-                        _ => None,
-                    })
-                    .collect(),
-                expected_power: waits()
-                    .filter_map(|wait| match wait {
-                        Await::Evidence(Evidence::Power(power)) => Some(*power),
-                        _ => None,
-                    })
-                    .collect(),
-            };
-            match end_of(&scenario.steps, None, number) {
-                BootEnd::Whole => plan,
-                BootEnd::Until(stage) => plan.until(Some(&stage)),
-                BootEnd::Open => BootPlan {
-                    end: EndPlan::Open,
-                    ..plan
-                },
-            }
-        };
+        let boards: Vec<_> = scenario.board_ids().into_iter().map(judged).collect();
+        Self::of_boards(scenario, &boards, source)
+    }
+
+    /// A scenario on its boards.
+    #[must_use]
+    pub fn of_boards(scenario: &Scenario, boards: &[JudgedBoard<'_>], source: Source) -> Self {
+        let boots = boards.iter().flat_map(|judged| {
+            let count = scenario.boots(judged.id.as_ref());
+            (0..count).map(move |number| BootPlan::of_board(scenario, judged, number))
+        });
         Self {
             source,
-            boots: (0..scenario.boots()).map(boot).collect(),
+            boots: boots.collect(),
             steps: match source {
                 Source::Run { .. } => scenario.steps.clone(),
                 Source::SerialLog { .. } => Vec::new(),
@@ -177,7 +156,7 @@ impl JudgePlan {
     pub fn labels(&self) -> Vec<String> {
         let label = |boot: &BootPlan| {
             let stages = boot.stages.iter();
-            let labels = stages.map(|stage| label(boot.boot, &stage.name));
+            let labels = stages.map(|stage| label(boot.board.as_ref(), boot.boot, &stage.name));
             labels.collect::<Vec<_>>()
         };
         self.boots.iter().flat_map(label).collect()
@@ -207,8 +186,11 @@ impl JudgePlan {
     #[must_use]
     pub fn knowing(mut self, nonce: Option<&str>, layers: &[String]) -> Self {
         for boot in &mut self.boots {
-            let number = if self.has_one_nonce { 0 } else { boot.boot };
-            boot.nonce = nonce.map(|nonce| nonce_of_boot(nonce, number));
+            let (board, number) = match self.has_one_nonce {
+                true => (None, 0),
+                false => (boot.board.as_ref(), boot.boot),
+            };
+            boot.nonce = nonce.map(|nonce| nonce_of_boot(nonce, board, number));
             boot.layers = layers.to_vec();
         }
         self
@@ -216,6 +198,55 @@ impl JudgePlan {
 }
 
 impl BootPlan {
+    /// A boot of a board, counted from 0.
+    fn of_board(scenario: &Scenario, judged: &JudgedBoard<'_>, number: u32) -> Self {
+        let JudgedBoard { id, board, stages } = judged;
+        let is_its = |step: &&Step| step.board == *id && step.boot == number;
+        let waits = || {
+            let steps = scenario.steps.iter().filter(is_its);
+            steps.filter_map(|step| step.wait.as_ref())
+        };
+        let plan = Self {
+            board: id.clone(),
+            boot: number,
+            stages: stages.clone(),
+            end: match &scenario.expect {
+                Some(expect) => EndPlan::Expected {
+                    expect: expect.clone(),
+                    forbidden: scenario.forbidden(board).map(Box::new),
+                },
+                None => EndPlan::Chain {
+                    status: Some(scenario.pipeline_status),
+                },
+            },
+            container: board.container.clone(),
+            nonce: None,
+            layers: Vec::new(),
+            alarms: board.alarms.clone(),
+            harmless: scenario.harmless.clone(),
+            expected_alarms: waits()
+                .filter_map(|wait| match wait {
+                    Await::Alarm(name) => Some(name.clone()),
+                    _ => None,
+                })
+                .collect(),
+            expected_power: waits()
+                .filter_map(|wait| match wait {
+                    Await::Evidence(Evidence::Power(power)) => Some(*power),
+                    _ => None,
+                })
+                .collect(),
+        };
+        match end_of(&scenario.steps, id.as_ref(), number) {
+            BootEnd::Whole => plan,
+            BootEnd::Until(stage) => plan.until(Some(&stage)),
+            BootEnd::Open => Self {
+                end: EndPlan::Open,
+                ..plan
+            },
+        }
+    }
+
     /// The same that ends well when this stage has been reached, whatever comes of the rest.
     fn until(mut self, name: Option<&str>) -> Self {
         if let Some(name) = name {
@@ -227,22 +258,29 @@ impl BootPlan {
     }
 }
 
-/// What the container says at a boot of the board, given what it says at the first. Boots are counted from 0.
+/// What the container says at a boot of a board, given the run's nonce, which is what it says at the first boot of the only board. Boots
+/// are counted from 0.
 #[must_use]
-pub fn nonce_of_boot(nonce: &str, boot: u32) -> String {
-    if boot == 0 {
-        return nonce.into();
-    }
-    let digest = Digest::of(format!("{nonce} {boot}").as_bytes());
+pub fn nonce_of_boot(nonce: &str, board: Option<&BoardId>, boot: u32) -> String {
+    let text = match (board, boot) {
+        (None, 0) => return nonce.into(),
+        (None, boot) => format!("{nonce} {boot}"),
+        (Some(board), boot) => format!("{nonce} {board} {boot}"),
+    };
+    let digest = Digest::of(text.as_bytes());
     digest.hex().chars().take(NONCE_DIGITS).collect()
 }
 
-/// The name of a stage of a boot, for people: that of a later boot says which.
+/// The name of a stage of a boot, for people: it says which board where there are several, and which boot if it is a later one.
 #[must_use]
-pub fn label(boot: u32, stage: &str) -> String {
-    match boot {
+pub fn label(board: Option<&BoardId>, boot: u32, stage: &str) -> String {
+    let stage = match boot {
         0 => stage.into(),
         _ => format!("boot {}: {stage}", boot + 1),
+    };
+    match board {
+        None => stage,
+        Some(board) => format!("{board}: {stage}"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::boot::BootProgress;
 use super::evidence::proves;
+use super::identity::Identities;
 use crate::input::{DeploymentName, Pattern};
 use crate::scenario::{Await, Bracketed, PowerStep, Step, TriggerWatch, bracketed};
 use crate::timeline::{BoardId, Bound, Event, Power, Record};
@@ -54,6 +55,7 @@ pub(super) struct StepsProgress {
     typed: Option<String>,
     /// The board that has reset itself as a step expected.
     reset: Option<Option<BoardId>>,
+    identities: Identities,
 }
 
 #[derive(Debug, Clone)]
@@ -95,6 +97,7 @@ impl StepsProgress {
             speaking: Vec::new(),
             typed: None,
             reset: None,
+            identities: Identities::default(),
         };
         // The first step waits for nothing: what it does may be the first record of all.
         if this.current().is_some_and(|first| first.trigger.is_none()) {
@@ -231,6 +234,7 @@ impl StepsProgress {
                 None => self.speaking.push((record.board.clone(), uart)),
             }
         }
+        self.identities.take(record);
         self.look_for_never(record, boots);
         self.fail_of(record, boots);
         // A record serves one step; what is already so may serve several.
@@ -351,7 +355,11 @@ impl StepsProgress {
                     None => true,
                     Some(wait) => match find(boots, step.board.as_ref(), step.boot) {
                         None => false,
-                        Some(boot) => match comes(wait, planned, record, fresh, typed, boot) {
+                        Some(boot) => match comes(wait, planned, record, fresh, typed, boot)
+                            .and_then(|came| match came {
+                                true => self.identities.agree(step, record),
+                                false => Ok(false),
+                            }) {
                             Ok(came) => came,
                             Err(why) => {
                                 let why = format!("step {}: {why}", self.current + 1);

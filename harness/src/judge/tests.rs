@@ -9,8 +9,8 @@ use crate::report::Class;
 use crate::scenario::Scenario;
 use crate::testing;
 use crate::timeline::{
-    AnswerEvent, Bound, BudgetClock, Event, HostTrouble, Power, Record, ServiceId, StoppedBy,
-    TIMELINE_VERSION, TlsEvent,
+    AnswerEvent, BoardId, Bound, BudgetClock, Event, HostTrouble, Power, Record, ServiceId,
+    StoppedBy, TIMELINE_VERSION, TlsEvent,
 };
 
 mod boots;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use super::{HostForward, Parts};
 use crate::board::{Board, Stage};
-use crate::judge::{JudgePlan, Source};
+use crate::error::RunError;
+use crate::input::BoardName;
+use crate::judge::{JudgePlan, JudgedBoard, Source};
 use crate::mac::Mac;
 use crate::report::Turn;
-use crate::scenario::{Scenario, Step};
-use crate::timeline::TIMELINE_VERSION;
+use crate::scenario::{NamedBoard, Scenario, Step};
+use crate::timeline::{BoardId, TIMELINE_VERSION};
 
 /// A run that is wanted.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Job<'a> {
     pub scenario: &'a Scenario,
     /// What it is made of.
     pub parts: &'a Parts,
+    /// The other kinds of boards that the scenario names, and what they are made of.
+    pub others: &'a [(Board, Parts)],
     /// What the board starts with.
     pub start: Start,
     /// The run's folder: transcript, journal, report. It is made if need be.
@@ -32,6 +36,17 @@ pub struct Job<'a> {
     pub extras: Extras,
     /// The command that runs the same again.
     pub reproduce: String,
+}
+
+/// A board of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Member<'a> {
+    /// Its name; `None` where a run has one.
+    pub(crate) id: Option<BoardId>,
+    /// What kind it is.
+    pub(crate) board: &'a Board,
+    /// What it is made of.
+    pub(crate) parts: &'a Parts,
 }
 
 /// What is rarely wanted of a run.
@@ -101,12 +116,56 @@ impl Job<'_> {
         }
     }
 
+    /// The boards of this run, in the order of their plugs.
+    ///
+    /// # Errors
+    /// [`RunError::UnknownBoard`]: the scenario names a kind that is not among the others.
+    pub(crate) fn members(&self) -> Result<Vec<Member<'_>>, RunError> {
+        if self.scenario.several.is_empty() {
+            return Ok(vec![Member {
+                id: None,
+                board: self.board,
+                parts: self.parts,
+            }]);
+        }
+        let of_name = |name: &BoardName| {
+            let mut others = self.others.iter();
+            let other = others.find(|(board, _)| &board.name == name);
+            other.map(|(board, parts)| (board, parts))
+        };
+        let member = |named: &NamedBoard| {
+            let found = match &named.kind {
+                Some(kind) if *kind != self.board.name => of_name(kind),
+                _ => Some((self.board, self.parts)),
+            };
+            let (board, parts) = found.ok_or_else(|| RunError::UnknownBoard {
+                scenario: self.scenario.name.to_string(),
+                board: named
+                    .kind
+                    .as_ref()
+                    .map_or_else(String::new, ToString::to_string),
+            })?;
+            Ok(Member {
+                id: Some(named.id.clone()),
+                board,
+                parts,
+            })
+        };
+        self.scenario.several.iter().map(member).collect()
+    }
+
     /// The stages of this run up to the one of this name; none if it has no such stage.
     pub(crate) fn stages_until(&self, name: &str) -> Vec<Stage> {
         let mut stages = self.stages();
         let last = stages.iter().position(|s| s.name == name);
         stages.truncate(last.map_or(0, |i| i + 1));
         stages
+    }
+
+    /// The names of all stages of this run, in order: those of several boards and of later boots say which.
+    #[must_use]
+    pub fn labels(&self) -> Vec<String> {
+        self.plan().labels()
     }
 
     /// What this run is judged by.
@@ -120,7 +179,14 @@ impl Job<'_> {
             version: TIMELINE_VERSION,
         };
         if self.start == Start::Card {
-            return JudgePlan::of_scenario(self.scenario, self.board, self.stages(), source);
+            let boards = self.members().unwrap_or_default().into_iter();
+            let boards = boards.map(|member| JudgedBoard {
+                stages: self.scenario.stages(member.board),
+                id: member.id,
+                board: member.board,
+            });
+            let boards: Vec<_> = boards.collect();
+            return JudgePlan::of_boards(self.scenario, &boards, source);
         }
         // A direct start is one boot. It leaves the boot server alone, so nothing is stated of it.
         let mut scenario = self.scenario.clone();

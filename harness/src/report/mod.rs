@@ -36,7 +36,7 @@ pub use journal::journal_text;
 pub use junit::junit;
 pub use merge::{MergeError, merge};
 pub use model::{CpuSeconds, Ending, PartVersion, Report, StageTime, Verdict};
-pub use recorded::{RecordError, Recorded};
+pub use recorded::{Port, RecordError, Recorded};
 pub use since::{PartChange, SincePassed};
 pub use statistics::statistics_table;
 pub use stream::{End, StreamContent, StreamLine};

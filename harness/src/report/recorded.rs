@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::Report;
 use crate::console::{Style, StyledLine, read_cast, styled_lines};
 use crate::folder::RunFolder;
-use crate::timeline::{Event, Record, power_on};
+use crate::timeline::{BoardId, Event, Record, power_on};
 
 /// A recorded run.
 #[derive(Debug, Clone)]
@@ -21,12 +21,23 @@ pub struct Recorded {
     pub report: Report,
     /// Everything that happened.
     pub records: Vec<Record>,
-    /// The lines of each serial port.
+    /// The serial ports.
+    pub ports: Vec<Port>,
+    /// The lines of each of them.
     pub consoles: Vec<Vec<StyledLine>>,
     /// The pictures of the framebuffer, PNG, by the name that the timeline gives them.
     pub screens: BTreeMap<String, Vec<u8>>,
     /// Names of the files in the run's folder.
     pub files: Vec<String>,
+}
+
+/// A serial port of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// Its board; `None` where a run has one.
+    pub board: Option<BoardId>,
+    /// Index in the board's order.
+    pub uart: u8,
 }
 
 /// Why a folder cannot be read as a run.
@@ -71,9 +82,11 @@ impl Recorded {
             }
             _ => None,
         });
+        let ports = ports(&records);
         Ok(Self {
             screens: screens.collect(),
-            consoles: consoles(folder, &records),
+            consoles: consoles(folder, &ports, &records),
+            ports,
             files: files(folder),
             report,
             records,
@@ -105,29 +118,46 @@ fn read(path: &Path) -> Result<String, RecordError> {
     })
 }
 
-/// The lines of every serial port: of its recording, or those of the timeline.
-fn consoles(folder: &Path, records: &[Record]) -> Vec<Vec<StyledLine>> {
-    let mut consoles: Vec<Vec<StyledLine>> = Vec::new();
+/// The serial ports that spoke, and those before them: of one board after the other.
+fn ports(records: &[Record]) -> Vec<Port> {
+    let mut highest: BTreeMap<Option<BoardId>, u8> = BTreeMap::new();
     for record in records {
-        if let Event::Serial { uart, line } = &record.event {
-            let uart = usize::from(*uart);
-            if consoles.len() <= uart {
-                consoles.resize_with(uart + 1, Vec::new);
-            }
-            if let Some(lines) = consoles.get_mut(uart) {
-                lines.push(StyledLine {
-                    at: record.at,
-                    spans: vec![(Style::default(), line.clone())],
-                });
-            }
+        if let Event::Serial { uart, .. } = &record.event {
+            let highest = highest.entry(record.board.clone()).or_default();
+            *highest = (*uart).max(*highest);
         }
     }
-    for (uart, lines) in consoles.iter_mut().enumerate() {
-        if let Ok(cast) = fs::read_to_string(RunFolder::of(folder).cast(uart)) {
-            *lines = styled_lines(&read_cast(&cast));
+    let of_board = |(board, highest): (Option<BoardId>, u8)| {
+        (0..=highest).map(move |uart| Port {
+            board: board.clone(),
+            uart,
+        })
+    };
+    highest.into_iter().flat_map(of_board).collect()
+}
+
+/// The lines of each of these ports: of its recording, or those of the timeline.
+fn consoles(folder: &Path, ports: &[Port], records: &[Record]) -> Vec<Vec<StyledLine>> {
+    let lines = |port: &Port| {
+        let folder = match &port.board {
+            Some(board) => folder.join(board.to_string()),
+            None => folder.into(),
+        };
+        let cast = RunFolder::of(&folder).cast(port.uart.into());
+        if let Ok(cast) = fs::read_to_string(cast) {
+            return styled_lines(&read_cast(&cast));
         }
-    }
-    consoles
+        let of_port = records.iter().filter(|r| r.board == port.board);
+        let line = |record: &Record| match &record.event {
+            Event::Serial { uart, line } if *uart == port.uart => Some(StyledLine {
+                at: record.at,
+                spans: vec![(Style::default(), line.clone())],
+            }),
+            _ => None,
+        };
+        of_port.filter_map(line).collect()
+    };
+    ports.iter().map(lines).collect()
 }
 
 /// The names of the folder's files, sorted; folders in it are left out.

@@ -1,9 +1,12 @@
 //! What lasts for the whole run: the network, the boards with their cards, and the working files. Boards are switched on and off in it.
 
+use std::fs;
+
 use tokio_util::task::AbortOnDropHandle;
 
 use super::boot_files::{BootFiles, Source};
 use super::in_run::BoardInRun;
+use crate::board::Board;
 use crate::checkpoint::{Checkpoint, Restored, Slot, Writer};
 use crate::console::Expectations;
 use crate::error::RunError;
@@ -15,7 +18,7 @@ use crate::plan::{Job, ProvisionedImage};
 use crate::scenario::{ClientCertificate, Scenario};
 use crate::scratch::{self, Scratch};
 use crate::timeline::{BoardId, Event, Timeline};
-use crate::world::{HostPorts, HostTarget, Network, SCRATCH, Trust, read_card};
+use crate::world::{HostPorts, HostTarget, Network, SCRATCH, ServedBoard, Trust, read_card};
 
 /// The card, which holds a private key, and other working files of a run, in the run's folder.
 const WORK: &str = RunFolder::WORK;
@@ -52,6 +55,13 @@ impl Around {
         let work = scratch.path();
 
         let image = job.parts.provisioned.as_ref();
+        let members = job.members()?;
+        if let ([_, _, ..], Some(_)) = (&*members, image) {
+            return Err(RunError::SeveralBoards {
+                scenario: job.scenario.name.to_string(),
+                here: "of the given image",
+            });
+        }
         let scenario = &scenario_of(job)?;
         let slot = Slot::of(job);
         let checkpoint = slot.as_ref().map(Slot::find).transpose()?.flatten();
@@ -59,23 +69,48 @@ impl Around {
             Some(checkpoint) => {
                 checkpoint.begin(timeline);
                 let trust = Trust::of_authority(checkpoint.authority_key(), scenario)?;
-                (checkpoint.mac(), trust)
+                (Some(checkpoint.mac()), trust)
             }
-            None => {
-                let mac = job.extras.mac.map_or_else(|| random_mac(job), Ok)?;
-                (mac, Trust::generate(scenario, &[])?)
-            }
+            None => (job.extras.mac, Trust::generate(scenario, &[])?),
         };
         let trust = trust.with_client_certificate_of(image);
-        let source = Source {
-            board: job.board,
-            parts: job.parts,
-            start: &job.start,
-            scenario,
-            trust: &trust,
-            mac,
-        };
-        let files = BootFiles::prepare(&source, checkpoint.as_ref(), work, timeline)?;
+        let (mut boards, mut served) = (Vec::new(), Vec::new());
+        for (place, member) in members.iter().enumerate() {
+            let (timeline, work) = match &member.id {
+                None => (timeline.clone(), work.to_owned()),
+                Some(id) => {
+                    let own = work.join(id.to_string());
+                    fs::create_dir(&own).map_err(in_folder)?;
+                    (timeline.for_board(id.clone()), own)
+                }
+            };
+            let mac = match mac {
+                Some(mac) if place == 0 => mac,
+                _ => random_mac(member.board)?,
+            };
+            let source = Source {
+                board: member.board,
+                parts: member.parts,
+                start: &job.start,
+                scenario,
+                trust: &trust,
+                place,
+                mac,
+            };
+            let files = BootFiles::prepare(&source, checkpoint.as_ref(), &work, &timeline)?;
+            let of_scripts = match files.header_uart() {
+                Some(uart) => member.board.with_header(uart),
+                None => member.board.clone(),
+            };
+            served.push(ServedBoard {
+                id: member.id.clone(),
+                mac,
+                console: of_scripts.console(),
+                arch: of_scripts.arch(),
+                parts: member.parts,
+            });
+            boards.push(BoardInRun::new(member, timeline, mac, files));
+        }
         for (assertion, _) in scenario.assertions().filter(|(_, can_be)| !can_be) {
             let of = assertion.service();
             let text = format!(
@@ -84,29 +119,17 @@ impl Around {
             );
             timeline.note("journal", text);
         }
-        let of_scripts = match files.header_uart() {
-            Some(uart) => job.board.with_header(uart),
-            None => job.board.clone(),
-        };
-        let network = Network::start(
-            scenario,
-            &of_scripts,
-            job.parts,
-            &trust,
-            mac,
-            work,
-            timeline,
-        )?;
+        let network = Network::start(scenario, served, image, &trust, work, timeline)?;
+        let first = boards.first().ok_or(RunError::Plug)?;
         let target = HostTarget {
             dialler: network.lan.dialler(),
-            mac,
-            timeline: timeline.clone(),
+            mac: first.mac,
+            timeline: first.timeline.clone(),
         };
         let host_ports = HostPorts::open(&job.extras.forwards, &target)?;
-        let board = BoardInRun::new(job.board.clone(), timeline.clone(), mac, files);
         Ok(Self {
             network,
-            boards: vec![board],
+            boards,
             _host_ports: host_ports,
             restored: checkpoint.as_ref().map(Checkpoint::restored),
             writes: slot
@@ -132,6 +155,14 @@ impl Around {
         place.ok_or(RunError::Plug)
     }
 
+    /// The port of the power distribution unit that a board hangs on.
+    ///
+    /// # Errors
+    /// The run has no such board.
+    pub(super) fn port(&self, board: Option<&BoardId>) -> Result<u16, RunError> {
+        u16::try_from(self.place(board)?).map_err(|_| RunError::Plug)
+    }
+
     /// Starts the emulator of a board's next boot. It does not run yet.
     ///
     /// # Errors
@@ -143,9 +174,6 @@ impl Around {
     ) -> Result<Expectations, RunError> {
         let board = self.boards.get_mut(place).ok_or(RunError::Plug)?;
         let checkpoint = self.checkpoint.take();
-        if board.has_booted() {
-            self.network.boots.next();
-        }
         let expectations = board
             .connect(job, &self.network, checkpoint.as_ref())
             .await?;
@@ -170,7 +198,8 @@ impl Around {
     /// The run has no such board.
     pub(super) fn deploy(&self, place: usize, name: &DeploymentName) -> Result<(), RunError> {
         let board = self.boards.get(place).ok_or(RunError::Plug)?;
-        self.network.deployments.deploy(name);
+        let handed_out = self.network.deployments.get(place);
+        handed_out.ok_or(RunError::Plug)?.deploy(name);
         let name = name.to_string();
         board.timeline.emit(Event::Deployed { name });
         Ok(())
@@ -191,7 +220,6 @@ impl Around {
     /// QEMU refuses.
     pub(super) async fn start_again(&mut self, place: usize, button: bool) -> Result<(), RunError> {
         let board = self.boards.get_mut(place).ok_or(RunError::Plug)?;
-        self.network.boots.next();
         Ok(board.start_again(button).await?)
     }
 
@@ -245,12 +273,12 @@ impl Around {
 }
 
 /// A hardware address with the board's vendor prefix.
-fn random_mac(job: &Job<'_>) -> Result<Mac, RunError> {
+fn random_mac(board: &Board) -> Result<Mac, RunError> {
     let [a, b, c]: [u8; 3] = rand::random();
-    let text = format!("{}:{a:02x}:{b:02x}:{c:02x}", job.board.nic.oui);
+    let text = format!("{}:{a:02x}:{b:02x}:{c:02x}", board.nic.oui);
     text.parse().map_err(|_| RunError::Oui {
-        board: job.board.name.to_string(),
-        oui: job.board.nic.oui.clone(),
+        board: board.name.to_string(),
+        oui: board.nic.oui.clone(),
     })
 }
 

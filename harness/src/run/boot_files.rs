@@ -15,7 +15,7 @@ use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
 use crate::image::source;
 use crate::mac::Mac;
-use crate::machine::create_overlay;
+use crate::machine::{QemuProgram, create_overlay};
 use crate::plan::{Job, Parts, ProvisionedImage, Start};
 use crate::scenario::{Scenario, Transport};
 use crate::timeline::{Event, Timeline};
@@ -36,6 +36,8 @@ pub(super) struct Source<'a> {
     pub(super) start: &'a Start,
     pub(super) scenario: &'a Scenario,
     pub(super) trust: &'a Trust,
+    /// Its place among the scenario's boards.
+    pub(super) place: usize,
     pub(super) mac: Mac,
 }
 
@@ -54,6 +56,7 @@ impl BootFiles {
             scenario,
             trust,
             mac,
+            ..
         } = *source;
         let in_folder = |source| RunError::Folder {
             path: work.into(),
@@ -61,7 +64,7 @@ impl BootFiles {
         };
         let image = parts.provisioned.as_ref();
         let card = work.join("card.img");
-        provision_card(board, parts, scenario, trust, &card)?;
+        provision_card(source, &card)?;
         damage_card(&card, scenario, timeline)?;
         let overlay = work.join("card.qcow2");
         match checkpoint {
@@ -135,6 +138,7 @@ impl BootFiles {
         &self,
         job: &Job<'_>,
         board: &Board,
+        qemu: &QemuProgram,
         mac: Mac,
         network: &Network,
         checkpoint: Option<&Checkpoint>,
@@ -156,28 +160,29 @@ impl BootFiles {
             gdb: job.extras.gdb,
             checkpoint,
         };
-        PoweredBoard::connect(
-            board,
-            &job.parts.qemu,
-            &boot,
-            mac,
-            wire,
-            &job.folder,
-            timeline,
-        )
-        .await
+        let mut folder = job.folder.clone();
+        if let Some(id) = timeline.board() {
+            folder.push(id.to_string());
+            fs::create_dir_all(&folder).map_err(|source| RunError::Folder {
+                path: folder.clone(),
+                source,
+            })?;
+        }
+        PoweredBoard::connect(board, qemu, &boot, mac, wire, &folder, timeline).await
     }
 }
 
 /// Makes the run's card: a prebuilt image gets an identity of its own, or none where DHCP says what to boot; one that was
 /// provisioned already is left as it is, but trusts the run's CA in place of its own, unless its boot server is one outside of the run.
-fn provision_card(
-    board: &Board,
-    parts: &Parts,
-    scenario: &Scenario,
-    trust: &Trust,
-    card: &Path,
-) -> Result<(), RunError> {
+fn provision_card(source: &Source<'_>, card: &Path) -> Result<(), RunError> {
+    let Source {
+        board,
+        parts,
+        scenario,
+        trust,
+        place,
+        ..
+    } = *source;
     let image = source::open(&parts.image)?;
     if board.lacks.contains_key(&Capability::Ipxe) {
         // Nothing on the disk has an identity.
@@ -198,7 +203,7 @@ fn provision_card(
         (Some(ProvisionedImage::Dhcp), _) => return Ok(image.save(card, 0o600)?),
         (None, Transport::Https) => BootSource::Https {
             server: format!("https://{}", scenario.boot.server).parse()?,
-            identity: trust.client.as_ref().map(|client| Identity {
+            identity: trust.client(place).map(|client| Identity {
                 certificate: client.certificate_der().to_vec(),
                 private_key: client.key_pkcs8_der().secret_pkcs8_der().to_vec(),
             }),

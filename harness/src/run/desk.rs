@@ -29,7 +29,7 @@ use crate::report::{CpuSeconds, Report};
 use crate::scratch::Scratch;
 use crate::script::{Activity, Bounds, Guest, Next, Script, type_keys};
 use crate::timeline::{Cursor, Event, Power, Record, StoppedBy, TIMELINE_VERSION, Timeline};
-use crate::world::{Network, SCRATCH, Trust};
+use crate::world::{Network, SCRATCH, ServedBoard, Trust};
 
 /// Makes a run on the board of a desk, from its parts to its report. Whatever happens there is a report.
 ///
@@ -69,17 +69,24 @@ async fn go(
     let work = job.folder.join(RunFolder::WORK);
     let work = Scratch::create(work, job.keep).map_err(in_folder)?;
 
+    if !job.scenario.several.is_empty() {
+        return Err(RunError::SeveralBoards {
+            scenario: job.scenario.name.to_string(),
+            here: "on the desk",
+        });
+    }
     let trust = Trust::generate(job.scenario, &[])?;
-    let (scenario, board, mac) = (job.scenario, job.board, lab.mac);
-    let network = Network::start(
-        scenario,
-        board,
-        job.parts,
-        &trust,
+    let (scenario, mac) = (job.scenario, lab.mac);
+    let board = ServedBoard {
+        id: None,
         mac,
-        work.path(),
-        timeline,
-    )?;
+        console: job.board.console(),
+        arch: job.board.arch(),
+        parts: job.parts,
+    };
+    timeline.has_machine(mac);
+    let image = job.parts.provisioned.as_ref();
+    let network = Network::start(scenario, vec![board], image, &trust, work.path(), timeline)?;
     let tap = Tap::plug_in(&lab.tap, network.lan.attach())?;
     let secrets = network.secrets.clone();
     let capture_file = job.folder.join(CAPTURE_FILE);
@@ -93,7 +100,7 @@ async fn go(
 
     let stop = stop.shared();
     let deploy = |name: &DeploymentName| {
-        network.deployments.deploy(name);
+        network.deployments.iter().for_each(|d| d.deploy(name));
         let name = name.to_string();
         timeline.emit(Event::Deployed { name });
     };
@@ -117,7 +124,6 @@ async fn go(
             Next::Decided | Next::ReadCards => break,
             Next::Reset(board) => {
                 timeline.begin_next_boot();
-                network.boots.next();
                 let action = Power::Reset;
                 timeline.emit(Event::Power { action });
                 script.started_again(board.as_ref());
@@ -133,7 +139,6 @@ async fn go(
                 desk.cut().await;
                 script.switched_off(None);
                 timeline.begin_next_boot();
-                network.boots.next();
                 let (next, expectations) = Desk::switch_on(lab, &job.folder, timeline).await?;
                 let guest = next.guest(&network);
                 script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);

@@ -94,10 +94,13 @@ async fn go(
     // What a checkpoint's run went through has the records of the first step already.
     run.script.first_step_is_done();
     let first = job.scenario.steps.first();
+    let board = first.and_then(|step| step.board.clone());
     if let Some(deploy) = first.and_then(|step| step.deploy.as_ref()) {
-        run.around.deploy(0, deploy)?;
+        let place = run.around.place(board.as_ref())?;
+        run.around.deploy(place, deploy)?;
     }
-    run.plugs.order(0, PowerStep::On);
+    run.plugs
+        .order(run.around.port(board.as_ref())?, PowerStep::On);
     tokio::select! {
         biased;
         by = stop.clone(), if run.is_off() => return Err(RunError::Stopped(by)),
@@ -231,8 +234,8 @@ impl Run<'_> {
             Some(PowerStep::Cut) => self.cut(place, true).await,
             Some(PowerStep::On) if self.was_cut(place) => self.switch_on(place).await?,
             Some(power) => {
-                let port = u16::try_from(place).map_err(|_| RunError::Plug)?;
-                self.plugs.order(port, power);
+                self.plugs
+                    .order(self.around.port(due.board.as_ref())?, power);
             }
         }
         Ok(())

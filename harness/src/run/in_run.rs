@@ -18,8 +18,8 @@ use crate::error::RunError;
 use crate::evidence::full_disk;
 use crate::host::{Starvation, cpu_seconds, own_core};
 use crate::mac::Mac;
-use crate::machine::MachineError;
-use crate::plan::Job;
+use crate::machine::{MachineError, QemuProgram};
+use crate::plan::{Job, Member};
 use crate::report::CpuSeconds;
 use crate::script::{Activity, Guest};
 use crate::timeline::{BoardId, Event, Power, Timeline};
@@ -28,6 +28,7 @@ use crate::world::Network;
 /// A board of a run.
 pub(super) struct BoardInRun {
     pub(super) board: Board,
+    qemu: QemuProgram,
     /// Its part of the timeline.
     pub(super) timeline: Timeline,
     pub(super) mac: Mac,
@@ -46,9 +47,11 @@ pub(super) struct BoardInRun {
 
 impl BoardInRun {
     /// A board that is off, and never was on.
-    pub(super) fn new(board: Board, timeline: Timeline, mac: Mac, files: BootFiles) -> Self {
+    pub(super) fn new(member: &Member<'_>, timeline: Timeline, mac: Mac, files: BootFiles) -> Self {
+        timeline.has_machine(mac);
         Self {
-            board,
+            board: member.board.clone(),
+            qemu: member.parts.qemu.clone(),
             timeline,
             mac,
             files,
@@ -90,6 +93,7 @@ impl BoardInRun {
         let connected = self.files.connect(
             job,
             &self.board,
+            &self.qemu,
             self.mac,
             network,
             checkpoint,
@@ -119,11 +123,6 @@ impl BoardInRun {
             Some(on) => on.machine.power_on().await,
             None => Ok(()),
         }
-    }
-
-    /// It has been connected before.
-    pub(super) fn has_booted(&self) -> bool {
-        self.boots > 0
     }
 
     fn begin_boot(&mut self) {

@@ -29,6 +29,12 @@ impl Live {
         job: &Job<'_>,
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
+        if !job.scenario.several.is_empty() {
+            return Err(RunError::SeveralBoards {
+                scenario: job.scenario.name.to_string(),
+                here: "at a console",
+            });
+        }
         begin_folder(job)?;
         let mut around = Around::start(job, timeline)?;
         let expectations = around.connect(0, job).await?;

@@ -26,7 +26,7 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         turn: job.extras.turn,
         verdict: Verdict::CouldNotRun,
         restored_from: None,
-        chain: job.plan().labels(),
+        chain: job.labels(),
         faults: faults(job.scenario),
         stages: Vec::new(),
         boots: Vec::new(),
@@ -95,7 +95,7 @@ fn stage_times(
             let booted = power_on(stage).unwrap_or(first);
             let key = (stage.board.clone(), stage.boot, stage.name.clone());
             Some(StageTime {
-                name: label(stage.boot, &stage.name),
+                name: label(stage.board.as_ref(), stage.boot, &stage.name),
                 reached: (at + booted.saturating_sub(first)).as_secs_f64(),
                 took: took.as_secs_f64(),
                 cpu: cpu.get(&key).copied().flatten(),

@@ -1,5 +1,6 @@
 //! The boards' plugs: ports of the run's power distribution unit.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -16,8 +17,8 @@ const LEAST_OFF: Duration = Duration::from_secs(5);
 pub(super) struct Plugs {
     unit: PowerUnit,
     switchings: mpsc::Receiver<Switching>,
-    /// The order of a step that is being carried out.
-    order: Option<AbortOnDropHandle<()>>,
+    /// The orders of steps that are being carried out, of each port the last.
+    orders: BTreeMap<u16, AbortOnDropHandle<()>>,
     timeline: Timeline,
 }
 
@@ -28,7 +29,7 @@ impl Plugs {
         Self {
             unit,
             switchings,
-            order: None,
+            orders: BTreeMap::new(),
             timeline: timeline.clone(),
         }
     }
@@ -57,7 +58,8 @@ impl Plugs {
                 );
             }
         };
-        self.order = Some(AbortOnDropHandle::new(tokio::spawn(order)));
+        let order = AbortOnDropHandle::new(tokio::spawn(order));
+        self.orders.insert(port, order);
     }
 
     /// The next board that must be switched. May be dropped and called again.

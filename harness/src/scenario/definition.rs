@@ -12,6 +12,7 @@ use super::deployment::{self, DeploymentTable, Deployments};
 use super::expect::ExpectFile;
 use super::fault::{FaultTable, PlannedFault};
 use super::journal::{Assertion, AssertionTable};
+use super::named::{NamedBoard, NamedBoardTable};
 use super::registry::{Registry, RegistryTable};
 use super::services::{Services, Surroundings};
 use super::step::Step;
@@ -22,6 +23,7 @@ use crate::input::{
     BoardName, DeploymentName, Document, InputError, Library, Pattern, ScenarioName, SourceText,
     Span,
 };
+use crate::timeline::BoardId;
 
 /// A scenario, read and checked.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// Names of the boards that it is run on.
     pub boards: Vec<BoardName>,
+    /// The boards of a run, if it has several; each run on one of `boards` has them all.
+    pub several: Vec<NamedBoard>,
     /// What a board must be able to do for it.
     pub needs: BTreeSet<Capability>,
     /// The boards that it would be run on if they could do that: those of `boards = "all"`.
@@ -102,6 +106,10 @@ pub(crate) struct ScenarioFile {
     tags: Vec<String>,
     /// Names of the boards that it is run on; or `"all"`: every board that can do what it needs.
     boards: BoardsKey,
+    /// Several boards on one LAN, by name. Steps say then which board they are of; without steps all are switched on at once.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<BoardId, NamedBoardTable>")]
+    board: BTreeMap<BoardId, Span<NamedBoardTable>>,
     /// What a board must be able to do. A scenario over HTTPS needs `mutual-tls`, one without `[expect]` needs `container`, unsaid.
     #[serde(default)]
     needs: BTreeSet<Capability>,
@@ -298,10 +306,23 @@ impl Scenario {
     /// # Errors
     /// The file is wrong; the error names file, line and column.
     pub fn read_for(path: &Path, board: &Board) -> Result<Self, InputError> {
-        let (Some(folder), Some(file)) = (path.parent(), path.file_name()) else {
-            return Document::read(path).and_then(|d| Self::new(&d, d.parse()?, &[board]));
+        Self::read_among(path, board, None)
+    }
+
+    /// The same where all boards are known that it may name.
+    ///
+    /// # Errors
+    /// As for [`read_for`](Self::read_for), and there is no board of a name.
+    pub fn read_among(
+        path: &Path,
+        board: &Board,
+        known: Option<&[Board]>,
+    ) -> Result<Self, InputError> {
+        let document = match (path.parent(), path.file_name()) {
+            (Some(folder), Some(file)) => Library::folder(folder).read(&file.to_string_lossy())?,
+            _ => Document::read(path)?,
         };
-        Self::read_from(&Library::folder(folder), &file.to_string_lossy(), board)
+        Self::new(&document, document.parse()?, &[board], known)
     }
 
     /// The same of a file in `library`, which may extend others of it.
@@ -310,7 +331,7 @@ impl Scenario {
     /// As for [`read_for`](Self::read_for).
     pub fn read_from(library: &Library, file: &str, board: &Board) -> Result<Self, InputError> {
         let document = library.read(file)?;
-        Self::new(&document, document.parse()?, &[board])
+        Self::new(&document, document.parse()?, &[board], None)
     }
 
     fn read_file(document: &Document, boards: &[Board]) -> Result<Self, InputError> {
@@ -319,15 +340,24 @@ impl Scenario {
         Ok(Self {
             boards: on.iter().map(|board| board.name.clone()).collect(),
             lacking,
-            ..Self::new(document, file, &on)?
+            ..Self::new(document, file, &on, Some(boards))?
         })
     }
 
-    /// The scenario that a file makes, which must fit each of `boards`.
-    fn new(document: &Document, file: ScenarioFile, boards: &[&Board]) -> Result<Self, InputError> {
+    /// The scenario that a file makes, which must fit each of `boards`. `known` are all boards, where somebody knows them.
+    fn new(
+        document: &Document,
+        mut file: ScenarioFile,
+        boards: &[&Board],
+        known: Option<&[Board]>,
+    ) -> Result<Self, InputError> {
+        let tables = std::mem::take(&mut file.board);
+        let several = NamedBoard::read_all(tables, known, document)?;
+        let kinds = NamedBoard::kinds(&several, known);
         let needs = file.all_needs();
         let mut stages_of_boards = Vec::new();
-        for board in boards {
+        let mut stages_of_kinds = BTreeMap::new();
+        for board in boards.iter().chain(&kinds) {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
                     let message = format!(
@@ -345,7 +375,11 @@ impl Scenario {
                 None => stage,
             };
             let stages = board.stages.iter().filter(without).cloned().map(adapted);
-            stages_of_boards.push(stages.collect::<Vec<_>>());
+            let stages: Vec<_> = stages.collect();
+            stages_of_kinds.insert(&board.name, stages.clone());
+            if stages_of_boards.len() < boards.len() {
+                stages_of_boards.push(stages);
+            }
         }
         match (&file.pipeline_status, &file.expect) {
             (Some(status), Some(_)) => {
@@ -364,18 +398,37 @@ impl Scenario {
         }
         deployment::check_steps(&file.step, &file.deployment, document)?;
         let deployments = deployment::read(file.deployment, &file.boot, document)?;
-        let steps = steps::read(
-            file.step,
-            &steps::Boards {
-                names: &[],
-                boards,
-                stages: &stages_of_boards,
-            },
-            document,
-        )?;
         let has_checkpoint = file.checkpoint.is_some();
         let card = file.card;
         let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
+        if let (Some(checkpoint), false) = (&file.checkpoint, several.is_empty()) {
+            let message = "a run of several boards boots them all: leave checkpoint or [board] out";
+            return Err(document.error_at(checkpoint.span(), message));
+        }
+        let candidates = |named: &NamedBoard| {
+            let of_kind = kinds
+                .iter()
+                .find(|board| Some(&board.name) == named.kind.as_ref());
+            let (boards, stages) =
+                match of_kind.and_then(|b| Some((*b, stages_of_kinds.get(&b.name)?))) {
+                    Some((board, stages)) => (vec![board], vec![stages.clone()]),
+                    None => (boards.to_vec(), stages_of_boards.clone()),
+                };
+            steps::Candidates {
+                id: Some(named.id.clone()),
+                boards,
+                stages,
+            }
+        };
+        let mut steps_of: Vec<_> = several.iter().map(candidates).collect();
+        if several.is_empty() {
+            steps_of.push(steps::Candidates {
+                id: None,
+                boards: boards.to_vec(),
+                stages: stages_of_boards.clone(),
+            });
+        }
+        let steps = steps::read(file.step, &steps_of, document)?;
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
@@ -390,6 +443,7 @@ impl Scenario {
             needs,
             boards: boards.iter().map(|board| board.name.clone()).collect(),
             lacking: Vec::new(),
+            several,
             boot: file.boot.written_out(),
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
             firmware: file.firmware,
@@ -513,14 +567,34 @@ impl Scenario {
         }
     }
 
-    /// How many boots a board has at most.
+    /// The names of a run's boards; `None` is the one board of a run that has one.
     #[must_use]
-    pub fn boots(&self) -> u32 {
-        self.steps
+    pub fn board_ids(&self) -> Vec<Option<BoardId>> {
+        match &*self.several {
+            [] => vec![None],
+            several => several.iter().map(|b| Some(b.id.clone())).collect(),
+        }
+    }
+
+    /// The kinds among `boards` that a run on `board` has besides.
+    pub fn kinds_beside<'b>(
+        &self,
+        board: &Board,
+        boards: &'b [Board],
+    ) -> impl Iterator<Item = &'b Board> {
+        let kinds = NamedBoard::kinds(&self.several, Some(boards)).into_iter();
+        let own = board.name.clone();
+        kinds.filter(move |kind| kind.name != own)
+    }
+
+    /// How many boots a board of a run has.
+    #[must_use]
+    pub fn boots(&self, board: Option<&BoardId>) -> u32 {
+        let its = self
+            .steps
             .iter()
-            .map(|step| step.boot + 1)
-            .max()
-            .unwrap_or(1)
+            .filter(|step| step.board.as_ref() == board);
+        its.map(|step| step.boot + 1).max().unwrap_or(1)
     }
 
     /// The stages that a run of this scenario on `board` must go through, in order.

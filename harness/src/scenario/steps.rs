@@ -68,11 +68,11 @@ impl StepTable {
     }
 }
 
-/// The boards of a scenario: their names, if there are several, and what each may be.
-pub(super) struct Boards<'a> {
-    pub(super) names: &'a [BoardId],
-    pub(super) boards: &'a [&'a Board],
-    pub(super) stages: &'a [Vec<Stage>],
+/// A board of a scenario: its name, if there are several, and what it may be.
+pub(super) struct Candidates<'a> {
+    pub(super) id: Option<BoardId>,
+    pub(super) boards: Vec<&'a Board>,
+    pub(super) stages: Vec<Vec<Stage>>,
 }
 
 /// How a board stands before a step.
@@ -94,18 +94,12 @@ impl Standing {
 /// Reads the steps of a scenario. Without tables each board is switched on once.
 pub(super) fn read(
     tables: Vec<Span<StepTable>>,
-    boards: &Boards<'_>,
+    boards: &[Candidates<'_>],
     document: &Document,
 ) -> Result<Vec<Step>, InputError> {
     if tables.is_empty() {
-        return Ok(match boards.names {
-            [] => vec![Step::switch_on(None)],
-            names => names
-                .iter()
-                .cloned()
-                .map(|n| Step::switch_on(Some(n)))
-                .collect(),
-        });
+        let on = |board: &Candidates<'_>| Step::switch_on(board.id.clone());
+        return Ok(boards.iter().map(on).collect());
     }
     let mut steps = Vec::new();
     let mut standing: BTreeMap<Option<BoardId>, Standing> = BTreeMap::new();
@@ -134,6 +128,14 @@ pub(super) fn read(
             steps.push(step);
         }
         last = place;
+    }
+    if let Some(unused) = boards.iter().find(|b| !standing.contains_key(&b.id)) {
+        let name = unused.id.as_ref().map(ToString::to_string);
+        let message = format!(
+            "no step is of board {}: switch it on, or leave it out",
+            name.unwrap_or_default()
+        );
+        return Err(document.error_at(last, &message));
     }
     let is_whole = |step: &Step| end_of(&steps, step.board.as_ref(), step.boot) == BootEnd::Whole;
     if !steps.iter().any(is_whole) {
@@ -190,7 +192,7 @@ fn follow(step: Step, stands: &mut Standing, number: usize) -> Result<Step, Stri
 /// A step as its table says it, and where it switches.
 fn read_one(
     table: Span<StepTable>,
-    boards: &Boards<'_>,
+    boards: &[Candidates<'_>],
     document: &Document,
 ) -> Result<(Step, Option<std::ops::Range<usize>>), InputError> {
     let place = table.span();
@@ -208,9 +210,13 @@ fn read_one(
         times: _,
     } = table.into_inner();
     let wrong = |span: std::ops::Range<usize>, message: &str| Err(document.error_at(span, message));
-    match &board {
-        Some(board) if !boards.names.contains(board.get_ref()) => {
-            let names: Vec<_> = boards.names.iter().map(ToString::to_string).collect();
+    let its =
+        |candidates: &&Candidates<'_>| candidates.id.as_ref() == board.as_ref().map(Span::get_ref);
+    let candidates = match (boards.iter().find(its), &board) {
+        (Some(candidates), _) => candidates,
+        (None, Some(board)) => {
+            let names = boards.iter().filter_map(|b| b.id.as_ref());
+            let names: Vec<_> = names.map(ToString::to_string).collect();
             let message = match &*names {
                 [] => {
                     "this scenario has one board: leave `board` out, or name boards in [board.NAME]"
@@ -224,11 +230,10 @@ fn read_one(
             };
             return wrong(board.span(), &message);
         }
-        None if !boards.names.is_empty() => {
+        (None, None) => {
             return wrong(place, "say which board this step is of: board = \"…\"");
         }
-        _ => {}
-    }
+    };
     if let (Some(_), Some(send)) = (&power, &send) {
         return wrong(
             send.span(),
@@ -258,7 +263,9 @@ fn read_one(
     let wait = match (r#await, expect, status) {
         (Some(table), _, _) => {
             let span = table.span();
-            let checked = table.into_inner().check(boards.boards, boards.stages);
+            let checked = table
+                .into_inner()
+                .check(&candidates.boards, &candidates.stages);
             Some(checked.map_err(|message| document.error_at(span, &message))?)
         }
         (_, Some(pattern), _) => Some(Await::Expect(pattern.into_inner())),
@@ -278,7 +285,7 @@ fn read_one(
             "this step does nothing: say power, deploy, send, await, expect or never",
         );
     }
-    let after = after.map(|after| TriggerTable::check(after, boards.stages, document));
+    let after = after.map(|after| TriggerTable::check(after, &candidates.stages, document));
     let power_at = power.as_ref().map(Span::span);
     let step = Step {
         board: board.map(Span::into_inner),

@@ -1,69 +1,111 @@
-//! Services that hand out something else at each boot of the board.
+//! Services that hand out something else at each boot of each board.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
 use tower::ServiceExt;
 
-/// The number of the boot that is under way, counted from 0. Clones are the same number.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BootNumber(Arc<AtomicUsize>);
+use crate::services::Peer;
+use crate::timeline::{BoardId, Timeline};
 
-impl BootNumber {
-    /// The next boot begins.
-    pub(crate) fn next(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
+/// What a service is at one boot of a board.
+pub(crate) struct AtBoot {
+    /// The board; `None` where a run has one.
+    pub(crate) board: Option<BoardId>,
+    /// Which boot of it, counted from 0.
+    pub(crate) boot: u32,
+    /// The service.
+    pub(crate) router: Router,
 }
 
-/// A service that is another one at each boot; the last one stays.
-pub(crate) fn by_boot(mut services: Vec<Router>, boots: &BootNumber) -> Router {
-    let Some(last) = services.pop() else {
-        return Router::new();
-    };
-    if services.is_empty() {
-        return last;
+/// A service that is another one at each boot of each board: that of its last boot stays, and who is no board has the first of all. The timeline
+/// knows which board a client is.
+pub(crate) fn by_boot(services: Vec<AtBoot>, timeline: &Timeline) -> Router {
+    if services.len() < 2 {
+        let mut routers = services.into_iter().map(|service| service.router);
+        return routers.next().unwrap_or_default();
     }
-    let boots = boots.clone();
-    let services: Arc<[Router]> = services.into();
+    let services: Arc<[AtBoot]> = services.into();
+    let timeline = timeline.clone();
     Router::new().fallback(move |request: Request| {
-        let service = services.get(boots.get()).unwrap_or(&last).clone();
-        service.oneshot(request)
+        let peer = request.extensions().get::<Peer>();
+        let client = peer.map(|peer| timeline.of_client(*peer.address.ip()));
+        let client = client.unwrap_or_else(|| timeline.clone());
+        let (board, boot) = (client.board(), client.boot());
+        let its = services.iter().filter(|s| s.board == board);
+        let its = its.filter(|s| s.boot <= boot).max_by_key(|s| s.boot);
+        let router = its.or(services.first()).map(|s| s.router.clone());
+        router.unwrap_or_default().oneshot(request)
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, SocketAddrV4};
+
     use axum::body::Body;
     use http_body_util::BodyExt;
 
     use super::*;
 
+    fn constant(text: &'static str) -> Router {
+        Router::new().fallback(move || async move { text })
+    }
+
+    async fn ask(service: &Router, client: Ipv4Addr) -> String {
+        let mut request = Request::new(Body::empty());
+        let peer: Peer = SocketAddrV4::new(client, 4000).into();
+        request.extensions_mut().insert(peer);
+        let answer = service.clone().oneshot(request).await.unwrap();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(bytes.into()).unwrap()
+    }
+
     #[tokio::test]
-    async fn each_boot_has_its_own() {
-        let constant = |text: &'static str| Router::new().fallback(move || async move { text });
-        let boots = BootNumber::default();
-        let service = by_boot(vec![constant("first"), constant("second")], &boots);
-        let ask = async || {
-            let answer = service.clone().oneshot(Request::new(Body::empty())).await;
-            answer
-                .unwrap()
-                .into_body()
-                .collect()
-                .await
-                .unwrap()
-                .to_bytes()
+    async fn each_boot_of_each_board_has_its_own() {
+        let timeline = Timeline::start();
+        let address = |host| Ipv4Addr::new(10, 42, 1, host);
+        let board = |name: &str, host: u8| {
+            let board = timeline.for_board(name.parse().unwrap());
+            let mac = format!("b8:27:eb:00:00:{host:02x}").parse().unwrap();
+            board.has_machine(mac);
+            timeline.lives_at(mac, address(host));
+            board
         };
-        assert_eq!(ask().await, "first");
-        boots.next();
-        assert_eq!(ask().await, "second");
-        boots.next();
-        assert_eq!(ask().await, "second");
+        let (one, two) = (board("one", 1), board("two", 2));
+        let at = |of: &Timeline, boot, text| AtBoot {
+            board: of.board(),
+            boot,
+            router: constant(text),
+        };
+        let services = vec![
+            at(&one, 0, "one"),
+            at(&one, 1, "one again"),
+            at(&two, 0, "two"),
+        ];
+        let service = by_boot(services, &timeline);
+        assert_eq!(ask(&service, address(1)).await, "one");
+        one.begin_next_boot();
+        two.begin_next_boot();
+        assert_eq!(ask(&service, address(1)).await, "one again");
+        assert_eq!(ask(&service, address(2)).await, "two");
+        assert_eq!(ask(&service, address(3)).await, "one");
+    }
+
+    #[tokio::test]
+    async fn the_only_board_has_another_service_at_each_boot() {
+        let timeline = Timeline::start();
+        let at = |boot, text| AtBoot {
+            board: None,
+            boot,
+            router: constant(text),
+        };
+        let service = by_boot(vec![at(0, "first"), at(1, "second")], &timeline);
+        assert_eq!(ask(&service, Ipv4Addr::LOCALHOST).await, "first");
+        for _ in 0..2 {
+            timeline.begin_next_boot();
+            assert_eq!(ask(&service, Ipv4Addr::LOCALHOST).await, "second");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The faults of a run: armed before it, switched on and off by what happens in it.
 
+use std::collections::BTreeMap;
+
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::fault::{Fault, Faults};
@@ -56,11 +58,13 @@ impl FaultPlan {
 /// Switches faults by the records of each boot. A trigger of time alone fires at the first record after its time.
 async fn follow(faults: Faults, switches: Vec<Switch>, timeline: Timeline) {
     let mut cursor = Cursor::default();
-    let (mut boot, mut watches) = (0, switches.clone());
+    let (mut boots, mut watches) = (BTreeMap::new(), switches.clone());
     loop {
         let record = timeline.wait_for(&mut cursor, |_| true).await;
-        if record.boot != boot {
-            boot = record.boot;
+        // The faults are of the LAN: whichever board boots again, they begin anew.
+        let boot = boots.entry(record.board.clone()).or_insert(0);
+        if record.boot > *boot {
+            *boot = record.boot;
             watches.clone_from(&switches);
             for switch in &switches {
                 match switch.after {

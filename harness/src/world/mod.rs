@@ -24,5 +24,5 @@ pub(crate) use host_ports::{HostPorts, Target as HostTarget};
 pub(crate) use network::Network;
 pub(crate) use read_card::read_card;
 pub use registries::Account;
-pub use servers::{ServerConfig, Servers};
+pub use servers::{ServedBoard, ServerConfig, Servers};
 pub use trust::Trust;

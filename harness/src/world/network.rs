@@ -3,19 +3,16 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use super::by_boot::BootNumber;
 use super::deployments::Deployments;
 use super::fault_plan::FaultPlan;
 use super::registries;
-use super::servers::{ServerConfig, Servers};
+use super::servers::{ServedBoard, ServerConfig, Servers};
 use super::tftp::SCRIPT;
 use super::trust::Trust;
-use crate::board::Board;
 use crate::error::RunError;
 use crate::fault::Faults;
 use crate::lan::{self, Lan, TcpListener};
-use crate::mac::Mac;
-use crate::plan::{Parts, ProvisionedImage};
+use crate::plan::ProvisionedImage;
 use crate::scenario::{Boot, Scenario, ServiceMode, Transport};
 use crate::services::{DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu};
 use crate::timeline::{Event, ServiceId, Timeline};
@@ -54,8 +51,8 @@ pub(crate) struct Network {
     pub(crate) lan: Lan,
     pub(crate) nonce: String,
     pub(crate) layers: Vec<String>,
-    pub(crate) boots: BootNumber,
-    pub(crate) deployments: Deployments,
+    /// What the boot server hands out to each board.
+    pub(crate) deployments: Vec<Deployments>,
     plan: FaultPlan,
     /// What decrypts the connections to the servers.
     pub(crate) secrets: Secrets,
@@ -64,23 +61,21 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Starts the LAN and everything on it. What its servers write for this run alone goes to `folder`.
+    /// Starts the LAN and everything on it, for these boards. What its servers write for this run alone goes to `folder`. `image` is what the
+    /// board of a run that has one is given to boot.
     pub(crate) fn start(
         scenario: &Scenario,
-        board: &Board,
-        parts: &Parts,
+        boards: Vec<ServedBoard<'_>>,
+        image: Option<&ProvisionedImage>,
         trust: &Trust,
-        mac: Mac,
         folder: &Path,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
-        let lan = Lan::start(lan_config(scenario, mac)?, timeline.clone())?;
+        let lan = Lan::start(lan_config(scenario, &boards)?, timeline.clone())?;
         let secrets = Secrets::default();
         let config = ServerConfig {
-            mac,
-            console: board.console(),
-            arch: board.arch(),
+            boards,
             scratch_endpoint: format!("http://{SCRATCH_NAME}:{SCRATCH_PORT}"),
             token_realm: registries::REALM.into(),
             folder: folder.into(),
@@ -90,7 +85,7 @@ impl Network {
             renews_keys: true,
         };
         let plan = FaultPlan::start(scenario, timeline);
-        let servers = Servers::prepare(scenario, parts, trust, config, timeline)?;
+        let servers = Servers::prepare(scenario, trust, config, timeline)?;
         let servers = servers.with_faults(&plan.faults);
         for (service, forward) in scenario.services.forwarded() {
             timeline.emit(Event::Forwarding {
@@ -99,7 +94,7 @@ impl Network {
             });
         }
         let boot_server = match boot.transport {
-            Transport::Https => boot_server(boot, parts.provisioned.as_ref()),
+            Transport::Https => boot_server(boot, image),
             Transport::Http | Transport::Tftp => (GATEWAY, 80),
         };
         // What is at an address of the LAN: a server of the run's, or one outside of it at the port that is usual or the forward's own.
@@ -145,7 +140,6 @@ impl Network {
         };
         Ok(Self {
             nonce,
-            boots: servers.boots(),
             deployments: servers.deployments(),
             layers,
             plan,
@@ -205,7 +199,7 @@ fn names_of_forwarded(
         })
 }
 
-fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> {
+fn lan_config(scenario: &Scenario, boards: &[ServedBoard<'_>]) -> Result<lan::Config, lan::Error> {
     let boot = &scenario.boot;
     let boot_server = match boot.transport {
         Transport::Https => BOOT_SERVER,
@@ -216,9 +210,13 @@ fn lan_config(scenario: &Scenario, mac: Mac) -> Result<lan::Config, lan::Error> 
         .chain(NTP_NAMES.iter().map(|name| (*name, NTP)))
         .chain([(SCRATCH_NAME, SCRATCH), (POWER_NAME, POWER)])
         .chain(names_of_forwarded(scenario, boot_server));
-    // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address.
+    // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address. Of several boards each puts its own in.
+    let machine = match boards {
+        [board] => board.mac.to_string(),
+        _ => "${net0/mac}".into(),
+    };
     let script = format!(
-        "http://{}/boot/{mac}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",
+        "http://{}/boot/{machine}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",
         boot.server
     );
     // The gateway knows iPXE: it tells every one not to wait for a proxy DHCP server.

@@ -12,6 +12,7 @@ use crate::judge::nonce_of_boot;
 use crate::plan::Parts;
 use crate::scenario::{self, Auth, LayerFormat, Scenario};
 use crate::services::{Compression, Digest, Nonce, OciImage, RateLimit, Registry, TokenAuth};
+use crate::timeline::BoardId;
 
 /// Docker Hub's hosts, somewhere on the internet (RFC 5737, TEST-NET-1).
 pub(crate) const HUB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 20);
@@ -60,11 +61,12 @@ pub(crate) struct Registries {
 }
 
 impl Registries {
-    /// Makes the run's image: with a nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`,
+    /// Makes the run's image: with this nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`,
     /// which is there.
     pub(crate) fn prepare(
         scenario: &Scenario,
         parts: &Parts,
+        nonce: &str,
         folder: &Path,
     ) -> Result<Self, RunError> {
         let rules = scenario.registry.clone();
@@ -76,19 +78,18 @@ impl Registries {
             };
             base = base.repacked(compression, folder)?;
         }
-        let nonce = Nonce::random().as_str().to_owned();
         Ok(Self {
-            image: with_nonce(&base, &nonce, &rules)?,
+            image: with_nonce(&base, nonce, &rules)?,
             rules,
             container: scenario.boot.container.clone(),
             base,
-            nonce,
+            nonce: nonce.to_owned(),
         })
     }
 
-    /// The same registries with the nonce of a later boot.
-    pub(crate) fn of_boot(&self, boot: u32) -> Result<Self, RunError> {
-        let nonce = nonce_of_boot(&self.nonce, boot);
+    /// The same registries with the nonce of a boot of a board.
+    pub(crate) fn of_boot(&self, board: Option<&BoardId>, boot: u32) -> Result<Self, RunError> {
+        let nonce = nonce_of_boot(&self.nonce, board, boot);
         Ok(Self {
             rules: self.rules.clone(),
             container: self.container.clone(),
@@ -96,11 +97,6 @@ impl Registries {
             image: with_nonce(&self.base, &nonce, &self.rules)?,
             nonce,
         })
-    }
-
-    /// What the container says if it is the registry's.
-    pub(crate) fn nonce(&self) -> &str {
-        &self.nonce
     }
 
     /// Digests of the image's layers.

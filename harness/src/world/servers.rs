@@ -7,9 +7,10 @@ use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::SCRATCH;
-use super::by_boot::{BootNumber, by_boot};
+use super::by_boot::{AtBoot, by_boot};
 use super::deployments::Deployments;
 use super::registries::{Account, Registries};
+use super::tftp::BoardFiles;
 use super::trust::Trust;
 use crate::error::RunError;
 use crate::fault::Faults;
@@ -18,20 +19,16 @@ use crate::mac::Mac;
 use crate::plan::Parts;
 use crate::scenario::{self, Scenario, ServiceMode, Transport};
 use crate::services::{
-    BootServer, Client, Credentials, DataRoot, Digest, Journal, Peer, Refusal, ScratchSpace,
+    BootServer, Client, Credentials, DataRoot, Digest, Journal, Nonce, Peer, Refusal, ScratchSpace,
     Secrets, Server, Storage, TlsListener, TlsOptions, serve, with_faults,
 };
-use crate::timeline::{ServiceId, Timeline};
+use crate::timeline::{BoardId, ServiceId, Timeline};
 
 /// What the servers of a scenario need to know of their surroundings.
 #[derive(Debug)]
-pub struct ServerConfig {
-    /// The board's hardware address, by which the plain-HTTP boot server knows it.
-    pub mac: Mac,
-    /// The board's console as a kernel has it on its command line.
-    pub console: String,
-    /// The board's processor architecture as iPXE calls it.
-    pub arch: &'static str,
+pub struct ServerConfig<'a> {
+    /// The scenario's boards, in its order.
+    pub boards: Vec<ServedBoard<'a>>,
     /// URL at which the scratch space will be found.
     pub scratch_endpoint: String,
     /// URL of the registry's token server.
@@ -42,15 +39,31 @@ pub struct ServerConfig {
     pub folder: PathBuf,
     /// Where images go that are pushed to the registry; without it, it takes none.
     pub pushed: Option<PathBuf>,
-    /// The folders of other clients than the scenario's.
+    /// The folders of other clients than the scenario's boards.
     pub data: DataRoot,
     /// With each boot script the client's storage gets a new key, as from the real server.
     pub renews_keys: bool,
 }
 
+/// What the servers need to know of a board.
+#[derive(Debug)]
+pub struct ServedBoard<'a> {
+    /// Its name; `None` where a run has one.
+    pub id: Option<BoardId>,
+    /// Its hardware address, by which the plain-HTTP boot server knows it.
+    pub mac: Mac,
+    /// Its console as a kernel has it on its command line.
+    pub console: String,
+    /// Its processor architecture as iPXE calls it.
+    pub arch: &'static str,
+    /// What it is made of.
+    pub parts: &'a Parts,
+}
+
 /// The servers of a scenario. Each may be put onto any number of listeners.
 pub struct Servers<'a> {
-    deployments: Deployments,
+    deployments: Vec<Deployments>,
+    tftp: BoardFiles,
     transport: Transport,
     trust: &'a Trust,
     max_fragment: Option<usize>,
@@ -60,7 +73,6 @@ pub struct Servers<'a> {
     boot: Router,
     registry: Router,
     mirror: Option<Router>,
-    boots: BootNumber,
     scratch: Router,
     credentials: Credentials,
     nonce: String,
@@ -70,79 +82,91 @@ pub struct Servers<'a> {
 }
 
 impl<'a> Servers<'a> {
-    /// Puts together what `scenario` hands out of `parts`. Needs a tokio runtime.
+    /// Puts together what `scenario` hands out. Needs a tokio runtime.
     ///
     /// # Errors
     /// A file cannot be read, or the scenario names an image as no registry does.
     pub fn prepare(
         scenario: &Scenario,
-        parts: &Parts,
         trust: &'a Trust,
-        config: ServerConfig,
+        config: ServerConfig<'_>,
         timeline: &Timeline,
     ) -> Result<Self, RunError> {
         let boot = &scenario.boot;
         let mut scratch = ScratchSpace::new(config.folder.join(SCRATCH))?;
-        let registries = Registries::prepare(scenario, parts, &config.folder)?;
-        let credentials = scratch.add_client()?;
-
-        let data = config.data;
-        let client = match boot.transport {
-            Transport::Http | Transport::Tftp => Some(Client::Machine(config.mac)),
-            Transport::Https => trust.fingerprint().map(Client::Certificate),
-        };
-        let mac = config.mac.to_string();
-        let known = [
-            ("s3_endpoint", config.scratch_endpoint.as_str()),
-            ("console", &config.console),
-            ("arch", config.arch),
-            ("mac", &mac),
-        ];
-        let mut server = BootServer::new(data.clone());
+        let mut server = BootServer::new(config.data.clone());
         for (name, value) in &boot.variables {
             server = server.variable(name, value);
         }
-        for (name, value) in known {
-            server = server.variable(name, value);
-        }
-        if let Some(client) = client {
-            for (name, value) in [
-                ("s3_access_key_id", &credentials.access_key_id),
-                ("s3_access_key", &credentials.access_key),
-                ("s3_bucket_name", &credentials.bucket),
-            ] {
-                server = server.client_variable(client, name, value);
+        server = server.variable("s3_endpoint", &config.scratch_endpoint);
+        // Clients of the data root that are no boards are taken for one.
+        if let Some(board) = config.boards.first() {
+            for (name, value) in of_board(board) {
+                server = server.variable(name, &value);
             }
-            let storage = match scenario.services.scratch {
-                ServiceMode::Absent => Some(Storage::Down),
-                ServiceMode::Played if config.renews_keys => Some(Storage::Renewed {
-                    keys: scratch.keys(),
-                    bucket: credentials.bucket.clone(),
-                }),
-                ServiceMode::Played | ServiceMode::Forwarded(_) => None,
+        }
+        let nonce = Nonce::random().as_str().to_owned();
+        let (mut tftp, mut hubs, mut mirrors) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut deployments, mut images, mut credentials) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, board) in config.boards.iter().enumerate() {
+            let keys = scratch.add_client()?;
+            let client = match boot.transport {
+                Transport::Http | Transport::Tftp => Some(Client::Machine(board.mac)),
+                Transport::Https => trust.fingerprint(place).map(Client::Certificate),
             };
-            if let Some(storage) = storage {
-                server = server.storage(client, storage);
+            if let Some(client) = client {
+                server = with_keys(server, client, &keys);
+                let storage = match scenario.services.scratch {
+                    ServiceMode::Absent => Some(Storage::Down),
+                    ServiceMode::Played if config.renews_keys => Some(Storage::Renewed {
+                        keys: scratch.keys(),
+                        bucket: keys.bucket.clone(),
+                    }),
+                    ServiceMode::Played | ServiceMode::Forwarded(_) => None,
+                };
+                if let Some(storage) = storage {
+                    server = server.storage(client, storage);
+                }
             }
+            let registries = Registries::prepare(scenario, board.parts, &nonce, &config.folder)?;
+            for number in 0..scenario.boots(board.id.as_ref()) {
+                let registries = registries.of_boot(board.id.as_ref(), number)?;
+                let at = |router| AtBoot {
+                    board: board.id.clone(),
+                    boot: number,
+                    router,
+                };
+                hubs.push(at(
+                    registries.hub(&config.token_realm, config.pushed.as_deref())?
+                ));
+                mirrors.extend(registries.mirror()?.map(at));
+            }
+            let known = of_board(board);
+            let known = known.iter().map(|(name, value)| (*name, value.as_str()));
+            let known: Vec<_> = known
+                .chain([("s3_endpoint", config.scratch_endpoint.as_str())])
+                .collect();
+            let machine = Client::Machine(board.mac);
+            let handed_out = Deployments::start(
+                scenario,
+                board.parts,
+                trust,
+                (&config.data, client),
+                &known,
+                |folder, script| server.rendered(machine, folder, script),
+            )?;
+            tftp.push((board.id.clone(), handed_out.tftp()));
+            deployments.push(handed_out);
+            images.push(registries);
+            credentials.push(keys);
         }
-        let (mut hubs, mut mirrors) = (Vec::new(), Vec::new());
-        for boot in 0..scenario.boots() {
-            let registries = registries.of_boot(boot)?;
-            hubs.push(registries.hub(&config.token_realm, config.pushed.as_deref())?);
-            mirrors.extend(registries.mirror()?);
-        }
-        let boots = BootNumber::default();
-        let machine = Client::Machine(config.mac);
-        let deployments = Deployments::start(
-            scenario,
-            parts,
-            trust,
-            (&data, client),
-            &known,
-            |folder, script| server.rendered(machine, folder, script),
-        )?;
+        let first = images.first().ok_or(RunError::Plug)?;
+        let mut layers: Vec<_> = images.iter().flat_map(Registries::layers).collect();
+        layers.sort();
+        layers.dedup();
         Ok(Self {
             deployments,
+            tftp: BoardFiles::new(tftp, timeline),
             transport: boot.transport,
             trust,
             max_fragment: scenario.tls.max_fragment(),
@@ -156,15 +180,14 @@ impl<'a> Servers<'a> {
                 Transport::Https => server.https(),
                 Transport::Http | Transport::Tftp => server.http(),
             },
-            registry: by_boot(hubs, &boots),
-            mirror: (!mirrors.is_empty()).then(|| by_boot(mirrors, &boots)),
-            boots,
+            registry: by_boot(hubs, timeline),
+            mirror: (!mirrors.is_empty()).then(|| by_boot(mirrors, timeline)),
             scratch: scratch.router()?,
-            credentials,
-            layers: registries.layers(),
-            account: registries.account(),
-            digest: registries.digest(),
-            nonce: registries.nonce().to_owned(),
+            credentials: credentials.into_iter().next().ok_or(RunError::Plug)?,
+            layers,
+            account: first.account(),
+            digest: first.digest(),
+            nonce,
         })
     }
 
@@ -203,7 +226,7 @@ impl<'a> Servers<'a> {
     /// What the board may read by TFTP: its boot script, and every file that the boot server hands out, below `files/`.
     #[must_use]
     pub fn tftp(&self) -> impl TftpFiles + use<> {
-        self.deployments.tftp()
+        self.tftp.clone()
     }
 
     /// Starts the registry on `listener`, over TLS.
@@ -260,17 +283,12 @@ impl<'a> Servers<'a> {
         )
     }
 
-    /// What the boot server hands out, which a step may switch.
-    pub(crate) fn deployments(&self) -> Deployments {
+    /// What the boot server hands out to each board, which a step may switch.
+    pub(crate) fn deployments(&self) -> Vec<Deployments> {
         self.deployments.clone()
     }
 
-    /// The board's boot that is under way, which decides over the nonce of the registry's image.
-    pub(crate) fn boots(&self) -> BootNumber {
-        self.boots.clone()
-    }
-
-    /// What the scenario's client uses its scratch space with.
+    /// What the scenario's first board uses its scratch space with.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
@@ -303,6 +321,31 @@ impl<'a> Servers<'a> {
     fn journal(&self, service: ServiceId) -> Journal {
         Journal::new(service, self.timeline.clone())
     }
+}
+
+/// What the boot server puts in place of the variables for a client's bucket.
+fn with_keys(
+    mut server: BootServer,
+    client: Client,
+    keys: &Credentials,
+) -> BootServer {
+    for (name, value) in [
+        ("s3_access_key_id", &keys.access_key_id),
+        ("s3_access_key", &keys.access_key),
+        ("s3_bucket_name", &keys.bucket),
+    ] {
+        server = server.client_variable(client, name, value);
+    }
+    server
+}
+
+/// The variables that say what a board is.
+fn of_board(board: &ServedBoard<'_>) -> [(&'static str, String); 3] {
+    [
+        ("console", board.console.clone()),
+        ("arch", board.arch.into()),
+        ("mac", board.mac.to_string()),
+    ]
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a board reads by TFTP: its boot script, and the files that the boot server has for it.
+//! What boards read by TFTP: their boot scripts, and the files that the boot server has for each.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -8,13 +8,42 @@ use bytes::Bytes;
 
 use crate::lan::{TftpContent, TftpFiles};
 use crate::services::Folder;
+use crate::timeline::{BoardId, Timeline};
 
 /// Name of the boot script, which DHCP tells iPXE.
 pub(crate) const SCRIPT: &str = "boot.ipxe";
 /// Where the other files are, as over HTTP.
 const FILES: &str = "files/";
 
-/// The files of one board, whatever client asks for them. Clones hand out the same.
+/// The files of each board, which the timeline tells from the others by its address. Who is no board has those of the first.
+#[derive(Debug, Clone)]
+pub(crate) struct BoardFiles {
+    boards: Vec<(Option<BoardId>, BootFiles)>,
+    timeline: Timeline,
+}
+
+impl BoardFiles {
+    /// The files of these boards; `None` is the one board of a run that has one.
+    pub(crate) fn new(boards: Vec<(Option<BoardId>, BootFiles)>, timeline: &Timeline) -> Self {
+        Self {
+            boards,
+            timeline: timeline.clone(),
+        }
+    }
+}
+
+impl TftpFiles for BoardFiles {
+    fn open(&self, client: Ipv4Addr, name: &str) -> io::Result<TftpContent> {
+        let board = self.timeline.of_client(client).board();
+        let its = self.boards.iter().find(|(id, _)| *id == board);
+        match its.or(self.boards.first()) {
+            Some((_, files)) => files.open(name),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+/// The files of one board. Clones hand out the same.
 #[derive(Debug, Clone)]
 pub(crate) struct BootFiles(Arc<RwLock<HandedOut>>);
 
@@ -38,8 +67,8 @@ impl BootFiles {
     }
 }
 
-impl TftpFiles for BootFiles {
-    fn open(&self, _: Ipv4Addr, name: &str) -> io::Result<TftpContent> {
+impl BootFiles {
+    fn open(&self, name: &str) -> io::Result<TftpContent> {
         let HandedOut { script, folder } = {
             let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
             current.clone()
@@ -67,7 +96,7 @@ mod tests {
             .unwrap();
         let files = BootFiles::new("#!ipxe".into(), folder);
         let open = |name: &str| {
-            let opened = files.open(Ipv4Addr::LOCALHOST, name);
+            let opened = files.open(name);
             opened.map(|_| ()).map_err(|error| error.kind())
         };
         assert_eq!(open("boot.ipxe"), Ok(()));

@@ -13,6 +13,7 @@ use crate::scenario::{
 use crate::services::{
     Authority, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
 };
+use crate::timeline::BoardId;
 
 /// Common name of every run's authority.
 const AUTHORITY: &str = "Shakedown farm CA";
@@ -30,13 +31,13 @@ pub struct Trust {
     pub authority: Authority,
     /// Whose client certificates the boot server takes.
     client_authority: CertificateDer<'static>,
-    /// The board's identity, if it has one.
-    pub client: Option<Identity>,
+    /// The boards' identities, in the scenario's order; `None` of boards that have none.
+    clients: Vec<Option<Identity>>,
     /// The boot server's identity.
     boot_server: Identity,
     /// The registry's identity.
     pub(crate) registry: Identity,
-    /// The certificate that the board has from its image, in place of [`Self::client`]'s.
+    /// The certificate that the first board has from its image, in place of one of the run's.
     known_client: Option<CertificateDer<'static>>,
     /// What the boot server knows to be revoked.
     revoked: Option<CertificateRevocationListDer<'static>>,
@@ -80,26 +81,13 @@ impl Trust {
                 .unwrap_or(&authority)
         });
 
-        let client = match tls.client {
-            ClientCertificate::None => None,
-            ClientCertificate::Valid
-            | ClientCertificate::UnknownCa
-            | ClientCertificate::Revoked => Some(client_issuer.issue_client(BOARD)?),
-            ClientCertificate::Expired => {
-                Some(client_issuer.issue_client_as(BOARD, Validity::Expired)?)
-            }
-            ClientCertificate::NotYetValid => {
-                Some(client_issuer.issue_client_as(BOARD, Validity::NotYet)?)
-            }
-            ClientCertificate::WrongKey => {
-                let another = client_issuer.issue_client(BOARD)?;
-                Some(client_issuer.issue_client(BOARD)?.with_key_of(&another))
-            }
-        };
-        let revoked = match &client {
-            Some(client) if tls.client == ClientCertificate::Revoked => {
-                Some(authority.revoke(&[client])?)
-            }
+        let mut clients = Vec::new();
+        for board in scenario.board_ids() {
+            clients.push(client_of(board.as_ref(), tls.client, client_issuer)?);
+        }
+        let revoked: Vec<_> = clients.iter().flatten().collect();
+        let revoked = match tls.client {
+            ClientCertificate::Revoked => Some(authority.revoke(&revoked)?),
             _ => None,
         };
 
@@ -129,7 +117,7 @@ impl Trust {
         Ok(Self {
             boot_server: server_issuer.issue_server_as(&names, &profile)?,
             registry: authority.issue_server(&registry_names)?,
-            client,
+            clients,
             known_client: None,
             revoked,
             client_authority: authority.certificate_der().clone(),
@@ -137,7 +125,7 @@ impl Trust {
         })
     }
 
-    /// The board is known by the certificate that its image came with, whoever has issued it.
+    /// The first board is known by the certificate that its image came with, whoever has issued it.
     #[must_use]
     pub fn with_client_certificate_of(mut self, image: Option<&ProvisionedImage>) -> Self {
         self.known_client = match image {
@@ -147,11 +135,17 @@ impl Trust {
         self
     }
 
-    /// The board's name at the boot server, if it has an identity.
-    pub(crate) fn fingerprint(&self) -> Option<Fingerprint> {
+    /// The identity of a board by its place in the scenario, if it has one.
+    #[must_use]
+    pub fn client(&self, place: usize) -> Option<&Identity> {
+        self.clients.get(place)?.as_ref()
+    }
+
+    /// The name of a board at the boot server, by its place in the scenario, if it has an identity.
+    pub(crate) fn fingerprint(&self, place: usize) -> Option<Fingerprint> {
         match &self.known_client {
-            Some(der) => Some(Fingerprint::of(der)),
-            None => self.client.as_ref().map(Identity::fingerprint),
+            Some(der) if place == 0 => Some(Fingerprint::of(der)),
+            _ => self.client(place).map(Identity::fingerprint),
         }
     }
 
@@ -187,4 +181,26 @@ impl Trust {
         }
         Ok(archive.to_bytes())
     }
+}
+
+/// The identity of a board, with the defect that the scenario asks for.
+fn client_of(
+    board: Option<&BoardId>,
+    wanted: ClientCertificate,
+    issuer: &Authority,
+) -> Result<Option<Identity>, RunError> {
+    let name = board.map_or_else(|| BOARD.into(), |board| format!("{BOARD} {board}"));
+    let validity = match wanted {
+        ClientCertificate::None => return Ok(None),
+        ClientCertificate::Valid | ClientCertificate::UnknownCa | ClientCertificate::Revoked => {
+            return Ok(Some(issuer.issue_client(&name)?));
+        }
+        ClientCertificate::WrongKey => {
+            let another = issuer.issue_client(&name)?;
+            return Ok(Some(issuer.issue_client(&name)?.with_key_of(&another)));
+        }
+        ClientCertificate::Expired => Validity::Expired,
+        ClientCertificate::NotYetValid => Validity::NotYet,
+    };
+    Ok(Some(issuer.issue_client_as(&name, validity)?))
 }

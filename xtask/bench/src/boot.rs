@@ -74,6 +74,7 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
         board,
         scenario,
         parts: &parts,
+        others: &[],
         start: match kind {
             Kind::Chain => Start::Card,
             Kind::Direct => Start::Direct {
@@ -140,7 +141,7 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
 
 /// Makes one run, with a line on the terminal.
 async fn measure(job: &Job<'_>, view: &View, label: &str) -> Report {
-    let line = view.run(label.to_owned(), job.stages());
+    let line = view.run(label.to_owned(), job.labels());
     let timeline = Timeline::start();
     let stop = async {
         if tokio::signal::ctrl_c().await.is_err() {

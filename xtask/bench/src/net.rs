@@ -165,6 +165,7 @@ impl Bench<'_> {
             board: self.board,
             scenario,
             parts,
+            others: &[],
             start,
             folder: self.project.run_folder(scenario, self.board),
             keep: false,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use console::{Style, style};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
-use shakedown_harness::board::Stage;
+use shakedown_harness::judge::label;
 use shakedown_harness::report::html::PAGE_FILE;
 use shakedown_harness::report::{
     End, Report, StreamContent, StreamLine, Verdict, verdict_sentence,
@@ -88,7 +88,7 @@ impl View {
 
     /// Adds a line for a run that goes through these stages.
     #[must_use]
-    pub fn run(&self, name: String, stages: Vec<Stage>) -> RunLine {
+    pub fn run(&self, name: String, stages: Vec<String>) -> RunLine {
         let bar = self.bars.add(ProgressBar::new(stages.len() as u64));
         let template = "{prefix:.bold}  {bar:20.cyan/8}  {pos:>2}/{len}  {elapsed:>4}  {wide_msg}";
         let style = ProgressStyle::with_template(template);
@@ -101,7 +101,7 @@ impl View {
             bar,
             bars: self.bars.clone(),
             name,
-            stages: stages.into_iter().map(|s| s.name).collect(),
+            stages,
             show: self.show,
         }
     }
@@ -150,10 +150,15 @@ impl RunLine {
                 self.bar.inc(1);
                 if self.bar.is_hidden() {
                     let at = reached.as_secs_f64();
-                    self.print(&format!("{}  {at:6.1} s  {name}", self.name));
+                    let stage = label(record.board.as_ref(), record.boot, name);
+                    self.print(&format!("{}  {at:6.1} s  {stage}", self.name));
                 }
             }
             Event::Serial { uart, line } if self.show.console => {
+                let line = match &record.board {
+                    Some(board) => &format!("{board}: {line}"),
+                    None => line,
+                };
                 self.print(&self.console_line(record.at, *uart, line));
             }
             // A panic says so several times.

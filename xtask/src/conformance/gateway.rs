@@ -156,6 +156,7 @@ fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
         scenario: &scenario,
         board,
         parts: Arc::new(kit.parts(board)?),
+        others: Vec::new(),
         checkpoints: None,
         lab: None,
         is_given: kit.provisioned().is_some(),

@@ -121,6 +121,7 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
             scenario,
             board,
             parts,
+            others: kit.parts_beside(scenario, board, project.boards())?,
             // A board on a desk can be neither frozen nor woken.
             checkpoints: (!args.no_checkpoints && lab.is_none())
                 .then(|| project.checkpoints_folder()),

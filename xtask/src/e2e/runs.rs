@@ -27,6 +27,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) board: &'a Board,
     pub(crate) parts: Arc<Parts>,
+    /// The other kinds of boards that the scenario names, and what they are made of.
+    pub(crate) others: Vec<(Board, Parts)>,
     /// Where checkpoints are kept, if they may be used.
     pub(crate) checkpoints: Option<PathBuf>,
     /// The board on a desk that the run is made on, in place of an emulated one.
@@ -141,6 +143,7 @@ async fn run_one(
         scenario,
         board,
         parts,
+        others,
         checkpoints,
         lab,
         mac,
@@ -152,6 +155,7 @@ async fn run_one(
         board,
         scenario,
         parts,
+        others,
         start: Start::Card,
         folder: folder.clone(),
         keep: args.keep,
@@ -170,7 +174,7 @@ async fn run_one(
         },
         reproduce: reproduce.clone(),
     };
-    let line = view.run(name(&scenario.name, &board.name, turn), job.stages());
+    let line = view.run(name(&scenario.name, &board.name, turn), job.labels());
     let timeline = Timeline::start();
     let stopped = async {
         // The sender lives as long as the runs.

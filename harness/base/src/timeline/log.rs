@@ -1,12 +1,15 @@
 //! The log itself: append, read from a cursor, wait.
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::machines::{Machines, Owner};
 use super::{BoardId, Event, Record};
+use crate::mac::Mac;
 
 /// A shared, append-only log of events on one clock. Clones are handles to the same log, for the same board.
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ struct Inner {
     ahead: OnceLock<Duration>,
     records: Mutex<Vec<Record>>,
     length: watch::Sender<usize>,
+    /// What turns the address of a server's client into its board.
+    machines: Mutex<Machines>,
 }
 
 /// A place in the log: everything before it has been read.
@@ -55,6 +60,7 @@ impl Timeline {
                 ahead: OnceLock::new(),
                 length: watch::Sender::new(records.len()),
                 records: Mutex::new(records),
+                machines: Mutex::default(),
             }),
             board: None,
             boot: Arc::default(),
@@ -68,6 +74,45 @@ impl Timeline {
             inner: Arc::clone(&self.inner),
             board: Some(board),
             boot: Arc::default(),
+        }
+    }
+
+    /// The board of this handle has this hardware address: what comes from it happens to the board.
+    pub fn has_machine(&self, mac: Mac) {
+        let owner = Owner {
+            board: self.board.clone(),
+            boot: Arc::clone(&self.boot),
+        };
+        self.machines().add(mac, owner);
+    }
+
+    /// The machine with this hardware address has been given this address of the LAN.
+    pub fn lives_at(&self, mac: Mac, address: Ipv4Addr) {
+        self.machines().settle(mac, address);
+    }
+
+    /// A handle for what the machine with this hardware address does; this one if it is no board's.
+    #[must_use]
+    pub fn of_machine(&self, mac: Mac) -> Self {
+        let owner = self.machines().owner(mac);
+        self.owned_by(owner)
+    }
+
+    /// A handle for what the client at this address of the LAN does; this one if no board lives there.
+    #[must_use]
+    pub fn of_client(&self, address: Ipv4Addr) -> Self {
+        let owner = self.machines().owner_at(address);
+        self.owned_by(owner)
+    }
+
+    fn owned_by(&self, owner: Option<Owner>) -> Self {
+        let Some(Owner { board, boot }) = owner else {
+            return self.clone();
+        };
+        Self {
+            inner: Arc::clone(&self.inner),
+            board,
+            boot,
         }
     }
 
@@ -183,6 +228,13 @@ impl Timeline {
         }
     }
 
+    fn machines(&self) -> MutexGuard<'_, Machines> {
+        self.inner
+            .machines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn records(&self) -> MutexGuard<'_, Vec<Record>> {
         self.inner
             .records
@@ -243,6 +295,26 @@ mod tests {
             .iter()
             .map(|r| (r.board.as_ref().map(ToString::to_string), r.boot));
         assert!(seen.eq([(None, 0), (Some("gateway".into()), 1)]));
+    }
+
+    #[test]
+    fn what_a_client_does_happens_to_the_board_that_lives_at_its_address() {
+        let timeline = Timeline::start();
+        let board = timeline.for_board("two".parse().unwrap());
+        let mac: Mac = "b8:27:eb:00:00:02".parse().unwrap();
+        let [address, another] = [2, 3].map(|host| Ipv4Addr::new(10, 42, 1, host));
+        board.has_machine(mac);
+        let of = |handle: Timeline| (handle.board().map(|b| b.to_string()), handle.boot());
+        assert_eq!(of(timeline.of_client(address)), (None, 0));
+        timeline.lives_at(mac, address);
+        board.begin_next_boot();
+        let two = (Some("two".into()), 1);
+        assert_eq!(of(timeline.of_client(address)), two);
+        assert_eq!(of(timeline.of_machine(mac)), two);
+        assert_eq!(of(timeline.of_client(another)), (None, 0));
+        // A lease that has run out is another machine's.
+        timeline.lives_at("52:54:00:00:00:01".parse().unwrap(), address);
+        assert_eq!(of(timeline.of_client(address)), (None, 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod card;
 mod event;
 mod inbound;
 mod log;
+mod machines;
 mod record;
 mod service;
 

@@ -27,7 +27,8 @@ use super::observe::{Counters, count};
 use super::sockets::{Delivery, Sockets};
 use super::tcp::Registry;
 use super::udp::{Answer, Datagram, Service, To};
-use shakedown_base::timeline::Timeline;
+use shakedown_base::mac;
+use shakedown_base::timeline::{Event, Timeline};
 
 /// The ICMP message that is no error and has an answer.
 const ECHO_REQUEST: u8 = 8;
@@ -242,7 +243,11 @@ impl Host {
 
     fn carry_out(&self, answer: Answer, request: &Datagram<'_>, from: Mac) -> Verdict {
         if let Some(event) = answer.event {
-            self.timeline.emit(event);
+            let machine = mac::Mac(from.0);
+            if let Event::Lease { address, .. } = &event {
+                self.timeline.lives_at(machine, *address);
+            }
+            self.timeline.of_machine(machine).emit(event);
         }
         let Some((to, payload)) = answer.reply else {
             return Verdict::Done;

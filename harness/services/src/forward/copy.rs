@@ -27,7 +27,8 @@ where
 {
     let log = journal.clone();
     serve_connections(listener, journal, move |io, address| {
-        let (peer, journal) = (address.into(), log.clone());
+        let peer: Peer = address.into();
+        let journal = log.of_client(*peer.address.ip());
         async move { connection(io, &peer, to, &journal).await }
     })
 }

@@ -31,7 +31,7 @@ fn both(first: &str, second: &str) -> Verdict {
 }
 
 fn second_boot() -> String {
-    GOOD.replace(NONCE, &nonce_of_boot(NONCE, 1))
+    GOOD.replace(NONCE, &nonce_of_boot(NONCE, None, 1))
 }
 
 #[test]
@@ -73,4 +73,59 @@ fn a_console_that_is_asked_for_a_stage_has_one_boot() {
     assert_eq!(plan.boots.len(), 1);
     assert_eq!(plan.boots[0].stages.last().unwrap().name, "/init");
     assert_eq!(plan.boots[0].nonce.as_deref(), Some(NONCE));
+}
+
+/// The records of a boot of one of several boards, which says its own nonce.
+fn of_named(board: &str, text: &str) -> Vec<Record> {
+    let board: BoardId = board.parse().unwrap();
+    let nonce = nonce_of_boot(NONCE, Some(&board), 0);
+    let mut records = records(&text.replace(NONCE, &nonce));
+    for record in &mut records {
+        record.board = Some(board.clone());
+    }
+    records
+}
+
+fn two_boards(one: &[Record], two: &[Record]) -> Verdict {
+    let mut all = [one, two].concat();
+    all.sort_by_key(|record| record.at);
+    judge(&plan_of("two-boards"), &all)
+}
+
+#[test]
+fn each_of_several_boards_goes_through_its_own_chain() {
+    let [one, two] = ["one", "two"].map(|board| of_named(board, GOOD));
+    assert_eq!(told(&two_boards(&one, &two)), "Passed");
+    let labels = plan_of("two-boards").labels();
+    for label in ["one: iPXE", "two: iPXE"] {
+        assert!(labels.contains(&label.into()), "{labels:?}");
+    }
+    let verdict = two_boards(&one, &of_named("two", &until("20.1", "")));
+    let missing = verdict
+        .stages
+        .iter()
+        .find(|s| s.outcome.reached().is_none());
+    let missing = missing.unwrap();
+    assert_eq!(missing.board.as_ref().unwrap().to_string(), "two");
+    assert_ne!(verdict.outcome, Outcome::Passed);
+}
+
+#[test]
+fn a_board_proves_nothing_for_another() {
+    // All that the servers saw of the second board is said to be the first's.
+    let one = of_named("one", GOOD);
+    let mut two = of_named("two", GOOD);
+    let is_served = |record: &Record| matches!(record.event, Event::Request(_) | Event::Tls(_));
+    for record in two.iter_mut().filter(|record| is_served(record)) {
+        record.board = one[0].board.clone();
+    }
+    assert_eq!(two_boards(&one, &two).outcome, Outcome::Failed);
+    // Nor does its nonce.
+    let mut swapped = of_named("one", GOOD);
+    for record in &mut swapped {
+        record.board = Some("two".parse().unwrap());
+    }
+    let verdict = two_boards(&one, &swapped);
+    let finding = verdict.finding.unwrap();
+    assert_eq!(finding.stage_reached.as_deref(), Some("container started"));
 }

@@ -105,7 +105,7 @@ fn due(steps: &str, text: &str) -> Vec<String> {
 
 /// The whole chain of a later boot.
 fn again(boot: u32, at: u32) -> String {
-    let good = GOOD.replace(NONCE, &nonce_of_boot(NONCE, boot));
+    let good = GOOD.replace(NONCE, &nonce_of_boot(NONCE, None, boot));
     format!("= {boot} {at}\n{good}")
 }
 

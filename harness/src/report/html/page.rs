@@ -12,7 +12,7 @@ use super::console::{Entry, listing};
 use super::waterfall::{Mark, Waterfall, requests, waterfall};
 use super::words::{begun, size};
 use crate::folder::RunFolder;
-use crate::report::{RecordError, Recorded, Report, Verdict, bundle, verdict_sentence};
+use crate::report::{Port, RecordError, Recorded, Report, Verdict, bundle, verdict_sentence};
 use crate::timeline::{Event, ServiceId};
 
 /// Name of the page in a run's folder.
@@ -202,14 +202,16 @@ pub(super) fn verdict_class(report: &Report) -> &'static str {
 
 /// The names of the serial ports; those that the report does not name have a number.
 fn uarts(run: &Recorded) -> Vec<String> {
-    let names = run.report.uarts.iter().map(String::as_str);
-    let names = names.map(Some).chain(std::iter::repeat(None));
-    let numbered = names.enumerate().map(|(n, name)| match name {
-        Some(name) => name.to_owned(),
-        None => format!("UART {n}"),
-    });
-    let count = run.consoles.len().max(run.report.uarts.len());
-    numbered.take(count).collect()
+    let named = |uart: usize| match run.report.uarts.get(uart) {
+        Some(name) => name.clone(),
+        None => format!("UART {uart}"),
+    };
+    let name = |port: &Port| match &port.board {
+        Some(board) => format!("{board}: {}", named(port.uart.into())),
+        None => named(port.uart.into()),
+    };
+    let silent = (run.ports.len()..run.report.uarts.len()).map(named);
+    run.ports.iter().map(name).chain(silent).collect()
 }
 
 fn shots(run: &Recorded, waterfall: &Waterfall, power_on: f64) -> Vec<Shot> {

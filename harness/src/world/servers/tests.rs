@@ -43,10 +43,15 @@ impl Asked {
     fn of(scenario: &Scenario, board: &Board) -> Self {
         let kept = (NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
         let trust = Trust::generate(scenario, &[]).unwrap();
+        let parts = parts(kept.0.path());
         let setting = ServerConfig {
-            mac: MAC.parse().unwrap(),
-            console: board.console(),
-            arch: board.arch(),
+            boards: vec![ServedBoard {
+                id: None,
+                mac: MAC.parse().unwrap(),
+                console: board.console(),
+                arch: board.arch(),
+                parts: &parts,
+            }],
             scratch_endpoint: "http://s3.farm.example:9000".into(),
             token_realm: "https://auth.docker.io/token".into(),
             folder: kept.1.path().join("run"),
@@ -56,10 +61,9 @@ impl Asked {
             renews_keys: true,
         };
         std::fs::write(kept.0.path(), "0123456789").unwrap();
-        let parts = parts(kept.0.path());
         let timeline = Timeline::start();
-        let servers = Servers::prepare(scenario, &parts, &trust, setting, &timeline).unwrap();
-        let fingerprint = trust.client.as_ref().map(|client| client.fingerprint());
+        let servers = Servers::prepare(scenario, &trust, setting, &timeline).unwrap();
+        let fingerprint = trust.client(0).map(|client| client.fingerprint());
         Self {
             boot: servers.boot.clone(),
             deployments: servers.deployments(),

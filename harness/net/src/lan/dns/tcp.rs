@@ -20,9 +20,9 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Answers queries until the LAN ends.
 pub(in crate::lan) async fn serve(mut listener: TcpListener, zone: Arc<Zone>, timeline: Timeline) {
     let mut clients = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    while let Ok((stream, client)) = listener.accept().await {
         while clients.try_join_next().is_some() {}
-        let (zone, timeline) = (Arc::clone(&zone), timeline.clone());
+        let (zone, timeline) = (Arc::clone(&zone), timeline.of_client(*client.ip()));
         // A client that breaks off harms nobody else.
         clients.spawn(async move { drop(converse(stream, &zone, &timeline).await) });
     }

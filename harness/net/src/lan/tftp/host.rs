@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use shakedown_base::timeline::Timeline;
+use shakedown_base::timeline::{Event, Timeline};
 use tokio::time::{Instant, sleep_until};
 
 use super::content::TftpFiles;
@@ -42,6 +42,10 @@ pub(in crate::lan) async fn serve(
                     mac,
                     payload,
                 } => socket.send(from, mac, to, &payload),
+                Output::Event(Event::Request(request)) => {
+                    let timeline = timeline.of_client(request.client);
+                    timeline.emit(Event::Request(request));
+                }
                 Output::Event(event) => timeline.emit(event),
             }
         }

@@ -1,0 +1,132 @@
+//! `[board.NAME]`: the boards of a scenario that has several.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::board::Board;
+use crate::input::{BoardName, Document, InputError, Span};
+use crate::timeline::BoardId;
+
+/// The most boards of one scenario: each is an emulator of its own.
+const MOST: usize = 8;
+
+/// One of several boards, all on one LAN.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedBoardTable {
+    /// What kind of board it is; by default the one that the scenario is run on.
+    #[schemars(with = "Option<BoardName>")]
+    r#type: Option<Span<BoardName>>,
+}
+
+/// One of a scenario's several boards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedBoard {
+    /// Its name within the scenario.
+    pub id: BoardId,
+    /// What kind of board it is; `None` for the one that the scenario is run on.
+    pub kind: Option<BoardName>,
+}
+
+impl NamedBoard {
+    /// Reads the boards of a scenario, sorted by name. `known` are all kinds that there are, where somebody knows them.
+    pub(super) fn read_all(
+        tables: BTreeMap<BoardId, Span<NamedBoardTable>>,
+        known: Option<&[Board]>,
+        document: &Document,
+    ) -> Result<Vec<Self>, InputError> {
+        let mut all = Vec::new();
+        for (id, table) in tables {
+            let place = table.span();
+            let kind = table.into_inner().r#type;
+            if let (Some(kind), Some(known)) = (&kind, known)
+                && !known.iter().any(|board| &board.name == kind.get_ref())
+            {
+                let names: Vec<_> = known.iter().map(|b| b.name.as_str()).collect();
+                let message = format!(
+                    "there is no board \"{}\"; there is: {}",
+                    kind.get_ref(),
+                    names.join(", ")
+                );
+                return Err(document.error_at(kind.span(), &message));
+            }
+            if all.len() == MOST {
+                let message = format!("a scenario has at most {MOST} boards: leave some out");
+                return Err(document.error_at(place, &message));
+            }
+            let kind = kind.map(Span::into_inner);
+            all.push(Self { id, kind });
+        }
+        Ok(all)
+    }
+
+    /// The kinds that boards have which are not of the run's own.
+    pub(super) fn kinds<'b>(several: &[Self], known: Option<&'b [Board]>) -> Vec<&'b Board> {
+        let is_named =
+            |board: &&Board| several.iter().any(|n| n.kind.as_ref() == Some(&board.name));
+        known.unwrap_or_default().iter().filter(is_named).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn errors_of_several_boards_point_at_the_place() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let boards = Board::read_all(&project.join("boards")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let base = fs::read_to_string(project.join("scenarios/alpine-http.toml")).unwrap();
+        fs::write(folder.path().join("alpine-http.toml"), base).unwrap();
+        let error = |text: &str| {
+            let text = format!("extends = \"alpine-http\"\nboards = [\"raspi3b\"]\n{text}");
+            fs::write(folder.path().join("s.toml"), text).unwrap();
+            let read = Scenario::read_all(folder.path(), &boards);
+            let error = read.unwrap_err().to_string();
+            error.replace(&folder.path().display().to_string(), "scenarios")
+        };
+        let two = "[board.one]\n[board.two]\n";
+        let errors = [
+            error("[board.One]\n"),
+            error("[board.one]\ntype = \"raspi9\"\n"),
+            error(&format!("{two}[[step]]\npower = \"on\"\n")),
+            error(&format!(
+                "{two}[[step]]\nboard = \"three\"\npower = \"on\"\n"
+            )),
+            error(&format!("{two}[[step]]\nboard = \"one\"\npower = \"on\"\n")),
+            error(&format!("checkpoint = \"/init\"\n{two}")),
+            error(
+                &(0..9)
+                    .map(|n| format!("[board.b{n}]\n"))
+                    .collect::<String>(),
+            ),
+        ];
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn a_run_has_the_boards_that_its_scenario_names() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let boards = Board::read_all(&project.join("boards")).unwrap();
+        let all = Scenario::read_all(&project.join("scenarios"), &boards).unwrap();
+        let two = all.iter().find(|s| &*s.name == "two-boards").unwrap();
+        let ids = two.board_ids();
+        let ids: Vec<_> = ids
+            .iter()
+            .map(|id| id.as_ref().unwrap().to_string())
+            .collect();
+        assert_eq!(ids, ["one", "two"]);
+        let own = boards.iter().find(|b| b.name == "raspi3b").unwrap();
+        let beside = two.kinds_beside(own, &boards);
+        let beside: Vec<_> = beside.map(|b| b.name.as_str()).collect();
+        assert_eq!(beside, ["raspi3b-plus"]);
+        assert_eq!(two.steps.len(), 2, "both are switched on");
+    }
+}
