@@ -15,6 +15,8 @@ pub(super) struct Traces {
     on_network: bool,
     /// The last handshake of a service failed, and whose fault that is.
     tls: Option<Class>,
+    /// The boot server has answered well: what iPXE does since then, its script says.
+    has_script: bool,
     /// The last answer of each service was an error, and whose fault that is.
     boot_server: Option<Class>,
     registry: Option<Class>,
@@ -41,7 +43,10 @@ impl Traces {
                 let class = of_answer(request.service, request.status);
                 match request.service {
                     ServiceId::Registry => self.registry = class,
-                    _ => self.boot_server = class,
+                    service => {
+                        self.has_script |= service == ServiceId::Boot && class.is_none();
+                        self.boot_server = class;
+                    }
                 }
             }
             _ => {}
@@ -59,6 +64,14 @@ impl Traces {
             }
         } else if !self.names.contains(query) {
             self.unknown_name = Some(query.into());
+        }
+    }
+
+    /// Whose script iPXE is in: that of the card, or that of the boot server.
+    pub(super) fn class_of_script(&self) -> Class {
+        match self.has_script {
+            true => Class::Server,
+            false => Class::Image,
         }
     }
 

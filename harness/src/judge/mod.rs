@@ -20,7 +20,7 @@ mod verdict;
 pub use plan::{
     BootPlan, EndPlan, JudgePlan, JudgedBoard, OVERTAKING, PATIENCE, Source, label, nonce_of_boot,
 };
-pub use progress::{OfBoard, Progress, judge};
+pub use progress::{Deadline, OfBoard, Progress, judge};
 pub(crate) use section::Section;
 pub use steps::{Due, Keys};
 pub use verdict::{Finding, JudgedStage, Outcome, StageOutcome, Verdict};

@@ -269,6 +269,28 @@ impl Progress {
     }
 }
 
+/// What is bounded, on the timeline's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadline {
+    /// What.
+    pub of: Bound,
+    /// Since when.
+    pub since: Duration,
+    /// Until when.
+    pub until: Duration,
+}
+
+impl Deadline {
+    /// A bound of this length.
+    pub(super) fn after(of: Bound, since: Duration, length: Duration) -> Self {
+        Self {
+            of,
+            since,
+            until: since + length,
+        }
+    }
+}
+
 /// The judgement so far, as far as it is of one board.
 #[derive(Debug, Clone, Copy)]
 pub struct OfBoard<'p> {
@@ -325,17 +347,10 @@ impl<'p> OfBoard<'p> {
         (board == self.board).then_some(pattern)
     }
 
-    /// When something last came on, on the timeline's clock: power, a stage, a lease or an answer of a server.
-    #[must_use]
-    pub fn last_progress(self) -> Duration {
-        self.current()
-            .map_or(Duration::ZERO, BootProgress::last_progress)
-    }
-
-    /// What is bounded now besides the awaited stage, and when it ends on the timeline's clock. Whoever follows a live run puts an
+    /// What is bounded now besides the awaited stage. Whoever follows a live run puts an
     /// [`Event::Budget`] of that bound on the timeline then. `scale` multiplies bounds of the board's own doing.
     #[must_use]
-    pub fn deadlines(self, scale: f64) -> Vec<(Bound, Duration)> {
+    pub fn deadlines(self, scale: f64) -> Vec<Deadline> {
         let boot = self.current();
         let mut all = boot.map_or_else(Vec::new, |boot| boot.deadlines(scale));
         all.extend(self.progress.steps.deadline(self.board, scale));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::boot::BootProgress;
 use super::evidence::proves;
 use super::identity::Identities;
+use super::progress::Deadline;
 use crate::input::{DeploymentName, Pattern};
 use crate::scenario::{Await, Bracketed, PowerStep, Step, TriggerWatch, bracketed};
 use crate::timeline::{BoardId, Bound, Event, Power, Record};
@@ -186,12 +187,8 @@ impl StepsProgress {
         talks.then_some((step.board.as_ref(), step.boot))
     }
 
-    /// Until when the step that is under way may wait for something of this board, on the timeline's clock.
-    pub(super) fn deadline(
-        &self,
-        board: Option<&BoardId>,
-        scale: f64,
-    ) -> Option<(Bound, Duration)> {
+    /// How long the step that is under way may wait for something of this board.
+    pub(super) fn deadline(&self, board: Option<&BoardId>, scale: f64) -> Option<Deadline> {
         let planned = self.current()?;
         let Phase::Awaiting { since } = self.phase else {
             return None;
@@ -200,7 +197,7 @@ impl StepsProgress {
             return None;
         }
         let bound = planned.step.bound()?.mul_f64(scale);
-        Some((Bound::Step(self.current + 1), since + bound))
+        Some(Deadline::after(Bound::Step(self.current + 1), since, bound))
     }
 
     /// When the step that is under way begins by the timeline's clock alone.

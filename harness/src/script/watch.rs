@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bounds::Bounds;
-use crate::judge::OfBoard;
+use crate::judge::{Deadline, OfBoard};
 use crate::timeline::{Bound, BudgetClock, Event, HostTrouble};
 
 /// Bytes that a guest may write to its serial ports in a run: more than 115,200 baud can carry in 20 minutes.
@@ -141,13 +141,9 @@ impl Watch {
     /// Bounds of the judgement, which are of the wall clock.
     fn bound(&self, now: Now, progress: OfBoard<'_>) -> Option<Event> {
         let due = progress.deadlines(self.bounds.scale()).into_iter();
-        let (of, until) = due
-            .filter(|(_, until)| *until <= now.wall)
-            .min_by_key(|d| d.1)?;
-        let since = match of {
-            Bound::Reason => progress.last_progress(),
-            _ => self.awaited.wall,
-        };
+        let Deadline { of, since, until } = due
+            .filter(|deadline| deadline.until <= now.wall)
+            .min_by_key(|deadline| deadline.until)?;
         Some(Event::Budget {
             of,
             seconds: until.saturating_sub(since).as_secs_f64(),

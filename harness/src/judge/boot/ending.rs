@@ -1,5 +1,6 @@
 //! How a boot ends: well, by what the scenario expects, or by what is in its way.
 
+use crate::judge::Deadline;
 use std::time::Duration;
 
 use super::super::evidence::{is_of_container, is_serial, proves};
@@ -152,7 +153,7 @@ impl BootProgress {
         let why = "asleep at a prompt or a sleep: stock iPXE does not wake on this board, since U-Boot has no interrupt switched on; \
                    let the script wait by a command that waits for the network, for example `ping --count 6 ${dhcp-server}` (R-SCRIPT-2)";
         let why = self.with_reason(why);
-        self.fail(at, Class::Image, &why);
+        self.fail(at, self.traces.class_of_script(), &why);
     }
 
     pub(super) fn take_budget(&mut self, at: Duration, of: &Bound, seconds: f64) {
@@ -342,24 +343,35 @@ impl BootProgress {
         )
     }
 
-    /// What is bounded now, and until when on the timeline's clock.
-    pub(in crate::judge) fn deadlines(&self, scale: f64) -> Vec<(Bound, Duration)> {
+    /// What is bounded now.
+    pub(in crate::judge) fn deadlines(&self, scale: f64) -> Vec<Deadline> {
         /// A reason that is said late in a long wait still gets this long.
         const AT_LEAST: Duration = Duration::from_secs(5);
         let mut all = Vec::new();
         if let Some(stop) = &self.stopped {
-            all.push((Bound::LastWords, stop.at + super::OVERTAKING));
+            all.push(Deadline::after(
+                Bound::LastWords,
+                stop.at,
+                super::OVERTAKING,
+            ));
         }
         if let Some(reason) = &self.reason {
-            let until = (self.progress + PATIENCE).max(reason.at + AT_LEAST);
-            all.push((Bound::Reason, until));
+            all.push(Deadline {
+                of: Bound::Reason,
+                since: self.progress,
+                until: (self.progress + PATIENCE).max(reason.at + AT_LEAST),
+            });
         }
         if let (EndPlan::Expected { expect, .. }, None) = (&self.plan.end, self.awaited()) {
             match self.proved {
                 Some(proved) if self.proofs.iter().all(Option::is_some) => {
-                    all.push((Bound::Refusal, proved.max(self.last) + expect.holds));
+                    let since = proved.max(self.last);
+                    all.push(Deadline::after(Bound::Refusal, since, expect.holds));
                 }
-                _ => all.push((Bound::Proofs, self.last + expect.within.mul_f64(scale))),
+                _ => {
+                    let within = expect.within.mul_f64(scale);
+                    all.push(Deadline::after(Bound::Proofs, self.last, within));
+                }
             }
         }
         all

@@ -46,11 +46,6 @@ impl BootProgress {
         self.gone_by.iter().filter(reached).count()
     }
 
-    /// When something last came on, on the timeline's clock.
-    pub(in crate::judge) fn last_progress(&self) -> Duration {
-        self.progress
-    }
-
     /// The stages that have been reached, in order.
     pub(in crate::judge) fn reached(&self) -> Vec<JudgedStage> {
         let mut stages = self.stages();

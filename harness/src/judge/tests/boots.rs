@@ -89,14 +89,36 @@ fn of_named(board: &str, text: &str) -> Vec<Record> {
 fn two_boards(one: &[Record], two: &[Record]) -> Verdict {
     let mut all = [one, two].concat();
     all.sort_by_key(|record| record.at);
-    judge(&plan_of("two-boards"), &all)
+    judge(&plan_of_two(), &all)
+}
+
+/// `two-boards` over HTTP, as the records are.
+fn plan_of_two() -> JudgePlan {
+    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| project().join("scenarios").join(name);
+    std::fs::copy(
+        file("alpine-http.toml"),
+        folder.path().join("alpine-http.toml"),
+    )
+    .unwrap();
+    let text = std::fs::read_to_string(file("two-boards.toml")).unwrap();
+    let path = folder.path().join("two.toml");
+    std::fs::write(&path, text.replace("alpine-https", "alpine-http")).unwrap();
+    let scenario = Scenario::read_for(&path, &board).unwrap();
+    let source = Source::Run {
+        version: TIMELINE_VERSION,
+    };
+    let stages = scenario.stages(&board);
+    let plan = JudgePlan::of_scenario(&scenario, &board, stages, source);
+    plan.knowing(Some(NONCE), &[LAYER.into()])
 }
 
 #[test]
 fn each_of_several_boards_goes_through_its_own_chain() {
     let [one, two] = ["one", "two"].map(|board| of_named(board, GOOD));
     assert_eq!(told(&two_boards(&one, &two)), "Passed");
-    let labels = plan_of("two-boards").labels();
+    let labels = plan_of_two().labels();
     for label in ["one: iPXE", "two: iPXE"] {
         assert!(labels.contains(&label.into()), "{labels:?}");
     }
