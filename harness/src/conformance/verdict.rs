@@ -82,7 +82,7 @@ impl Evidence {
                 return None;
             };
             let nonce = Some(self.nonce.as_str()).filter(|nonce| !nonce.is_empty())?;
-            let nonce = nonce_of_boot(nonce, record.boot);
+            let nonce = nonce_of_boot(nonce, record.board.as_ref(), record.boot);
             line.strip_prefix(nonce.as_str())?.strip_prefix(' ')
         })
     }
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn each_boot_has_a_nonce_of_its_own() {
-        let second = nonce_of_boot("abc", 1);
+        let second = nonce_of_boot("abc", None, 1);
         let run = Evidence {
             records: vec![
                 serial(1, "abc C80 1"),

@@ -324,11 +324,7 @@ impl<'a> Servers<'a> {
 }
 
 /// What the boot server puts in place of the variables for a client's bucket.
-fn with_keys(
-    mut server: BootServer,
-    client: Client,
-    keys: &Credentials,
-) -> BootServer {
+fn with_keys(mut server: BootServer, client: Client, keys: &Credentials) -> BootServer {
     for (name, value) in [
         ("s3_access_key_id", &keys.access_key_id),
         ("s3_access_key", &keys.access_key),

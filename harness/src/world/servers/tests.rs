@@ -32,7 +32,7 @@ fn scenarios(folder: &str, boards: &[Board]) -> Vec<Scenario> {
 struct Asked {
     boot: Router,
     deployments: Deployments,
-    tftp: crate::world::tftp::BootFiles,
+    tftp: crate::world::tftp::BoardFiles,
     host: String,
     script: String,
     peer: Peer,
@@ -66,8 +66,8 @@ impl Asked {
         let fingerprint = trust.client(0).map(|client| client.fingerprint());
         Self {
             boot: servers.boot.clone(),
-            deployments: servers.deployments(),
-            tftp: servers.deployments.tftp(),
+            deployments: servers.deployments().remove(0),
+            tftp: servers.tftp.clone(),
             host: scenario.boot.server.clone(),
             script: match scenario.boot.transport {
                 Transport::Https => "/boot/ipxe".into(),
