@@ -9,7 +9,6 @@ mod provisioned;
 pub(crate) mod testing;
 
 pub use host_forward::{BadHostForward, HostForward};
-pub(crate) use job::Member;
 pub use job::{Extras, ImageCheck, Job, Nic, Start};
 pub use lab::Lab;
 pub(crate) use lab::LabFile;

@@ -109,7 +109,7 @@ impl Around {
                 arch: of_scripts.arch(),
                 parts: member.parts,
             });
-            boards.push(BoardInRun::new(member, timeline, mac, files));
+            boards.push(BoardInRun::new(member.board.clone(), timeline, mac, files));
         }
         for (assertion, _) in scenario.assertions().filter(|(_, can_be)| !can_be) {
             let of = assertion.service();

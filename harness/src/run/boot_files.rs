@@ -23,6 +23,7 @@ use crate::world::{Network, Trust, damage_card};
 
 /// What a board starts with.
 pub(super) struct BootFiles {
+    qemu: QemuProgram,
     starts: Handover,
     /// The card as it was provisioned, and what the board has written to it since.
     card: PathBuf,
@@ -107,6 +108,7 @@ impl BootFiles {
             },
         };
         Ok(Self {
+            qemu: parts.qemu.clone(),
             starts,
             card,
             overlay,
@@ -138,7 +140,6 @@ impl BootFiles {
         &self,
         job: &Job<'_>,
         board: &Board,
-        qemu: &QemuProgram,
         mac: Mac,
         network: &Network,
         checkpoint: Option<&Checkpoint>,
@@ -168,7 +169,7 @@ impl BootFiles {
                 source,
             })?;
         }
-        PoweredBoard::connect(board, qemu, &boot, mac, wire, &folder, timeline).await
+        PoweredBoard::connect(board, &self.qemu, &boot, mac, wire, &folder, timeline).await
     }
 }
 

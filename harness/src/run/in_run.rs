@@ -18,8 +18,8 @@ use crate::error::RunError;
 use crate::evidence::full_disk;
 use crate::host::{Starvation, cpu_seconds, own_core};
 use crate::mac::Mac;
-use crate::machine::{MachineError, QemuProgram};
-use crate::plan::{Job, Member};
+use crate::machine::MachineError;
+use crate::plan::Job;
 use crate::report::CpuSeconds;
 use crate::script::{Activity, Guest};
 use crate::timeline::{BoardId, Event, Power, Timeline};
@@ -28,7 +28,6 @@ use crate::world::Network;
 /// A board of a run.
 pub(super) struct BoardInRun {
     pub(super) board: Board,
-    qemu: QemuProgram,
     /// Its part of the timeline.
     pub(super) timeline: Timeline,
     pub(super) mac: Mac,
@@ -47,11 +46,10 @@ pub(super) struct BoardInRun {
 
 impl BoardInRun {
     /// A board that is off, and never was on.
-    pub(super) fn new(member: &Member<'_>, timeline: Timeline, mac: Mac, files: BootFiles) -> Self {
+    pub(super) fn new(board: Board, timeline: Timeline, mac: Mac, files: BootFiles) -> Self {
         timeline.has_machine(mac);
         Self {
-            board: member.board.clone(),
-            qemu: member.parts.qemu.clone(),
+            board,
             timeline,
             mac,
             files,
@@ -93,7 +91,6 @@ impl BoardInRun {
         let connected = self.files.connect(
             job,
             &self.board,
-            &self.qemu,
             self.mac,
             network,
             checkpoint,
