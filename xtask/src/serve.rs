@@ -99,13 +99,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     fill(&folder, &trust).with_context(|| format!("cannot write into {}", folder.display()))?;
     let setting = |addresses: &Each<SocketAddr>| -> Result<ServerConfig<'_>> {
         Ok(ServerConfig {
-            boards: vec![ServedBoard {
-                id: None,
-                mac: CLIENT.parse()?,
-                console: board.console(),
-                arch: board.arch(),
-                parts: &parts,
-            }],
+            boards: vec![ServedBoard::new(None, board, CLIENT.parse()?, &parts)],
             scratch_endpoint: format!("http://{}", addresses.scratch),
             token_realm: format!("https://{}/token", addresses.registry),
             secrets: None,

@@ -154,6 +154,14 @@ impl Job<'_> {
         self.scenario.several.iter().map(member).collect()
     }
 
+    /// The scenario has several boards where there can be one: as in `on the desk`.
+    pub(crate) fn several_boards(&self, here: &'static str) -> RunError {
+        RunError::SeveralBoards {
+            scenario: self.scenario.name.to_string(),
+            here,
+        }
+    }
+
     /// The stages of this run up to the one of this name; none if it has no such stage.
     pub(crate) fn stages_until(&self, name: &str) -> Vec<Stage> {
         let mut stages = self.stages();

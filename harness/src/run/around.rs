@@ -57,10 +57,7 @@ impl Around {
         let image = job.parts.provisioned.as_ref();
         let members = job.members()?;
         if let ([_, _, ..], Some(_)) = (&*members, image) {
-            return Err(RunError::SeveralBoards {
-                scenario: job.scenario.name.to_string(),
-                here: "of the given image",
-            });
+            return Err(job.several_boards("of the given image"));
         }
         let scenario = &scenario_of(job)?;
         let slot = Slot::of(job);
@@ -102,13 +99,8 @@ impl Around {
                 Some(uart) => member.board.with_header(uart),
                 None => member.board.clone(),
             };
-            served.push(ServedBoard {
-                id: member.id.clone(),
-                mac,
-                console: of_scripts.console(),
-                arch: of_scripts.arch(),
-                parts: member.parts,
-            });
+            let id = member.id.clone();
+            served.push(ServedBoard::new(id, &of_scripts, mac, member.parts));
             boards.push(BoardInRun::new(member.board.clone(), timeline, mac, files));
         }
         for (assertion, _) in scenario.assertions().filter(|(_, can_be)| !can_be) {
@@ -199,9 +191,9 @@ impl Around {
     pub(super) fn deploy(&self, place: usize, name: &DeploymentName) -> Result<(), RunError> {
         let board = self.boards.get(place).ok_or(RunError::Plug)?;
         let handed_out = self.network.deployments.get(place);
-        handed_out.ok_or(RunError::Plug)?.deploy(name);
-        let name = name.to_string();
-        board.timeline.emit(Event::Deployed { name });
+        handed_out
+            .ok_or(RunError::Plug)?
+            .deploy(name, &board.timeline);
         Ok(())
     }
 

@@ -70,20 +70,11 @@ async fn go(
     let work = Scratch::create(work, job.keep).map_err(in_folder)?;
 
     if !job.scenario.several.is_empty() {
-        return Err(RunError::SeveralBoards {
-            scenario: job.scenario.name.to_string(),
-            here: "on the desk",
-        });
+        return Err(job.several_boards("on the desk"));
     }
     let trust = Trust::generate(job.scenario, &[])?;
     let (scenario, mac) = (job.scenario, lab.mac);
-    let board = ServedBoard {
-        id: None,
-        mac,
-        console: job.board.console(),
-        arch: job.board.arch(),
-        parts: job.parts,
-    };
+    let board = ServedBoard::new(None, job.board, mac, job.parts);
     timeline.has_machine(mac);
     let image = job.parts.provisioned.as_ref();
     let network = Network::start(scenario, vec![board], image, &trust, work.path(), timeline)?;
@@ -100,14 +91,12 @@ async fn go(
 
     let stop = stop.shared();
     let deploy = |name: &DeploymentName| {
-        network.deployments.iter().for_each(|d| d.deploy(name));
-        let name = name.to_string();
-        timeline.emit(Event::Deployed { name });
+        let of_board = network.deployments.iter();
+        of_board.for_each(|deployments| deployments.deploy(name, timeline));
     };
-    let first = job.scenario.steps.first();
-    first
-        .and_then(|step| step.deploy.as_ref())
-        .inspect(|name| deploy(name));
+    let mut script = Script::new(&plan, timeline.clone());
+    let first = script.begin_first_step();
+    first.and_then(|due| due.deploy).iter().for_each(deploy);
     let (mut desk, expectations) = tokio::select! {
         biased;
         by = stop.clone() => return Err(RunError::Stopped(by)),
@@ -115,8 +104,6 @@ async fn go(
     };
     let bounds = Bounds::new(&job.board.limits, host_scale());
     let guest = desk.guest(&network);
-    let mut script = Script::new(&plan, timeline.clone());
-    script.first_step_is_done();
     script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);
     loop {
         match script.follow(stop.clone()).await {

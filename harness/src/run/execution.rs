@@ -92,15 +92,9 @@ async fn go(
         around,
     };
     // What a checkpoint's run went through has the records of the first step already.
-    run.script.first_step_is_done();
-    let first = job.scenario.steps.first();
-    let board = first.and_then(|step| step.board.clone());
-    if let Some(deploy) = first.and_then(|step| step.deploy.as_ref()) {
-        let place = run.around.place(board.as_ref())?;
-        run.around.deploy(place, deploy)?;
+    if let Some(first) = run.script.begin_first_step() {
+        run.carry_out(first).await?;
     }
-    run.plugs
-        .order(run.around.port(board.as_ref())?, PowerStep::On);
     tokio::select! {
         biased;
         by = stop.clone(), if run.is_off() => return Err(RunError::Stopped(by)),
@@ -308,7 +302,7 @@ pub async fn run_until(
 ) -> Result<(), Box<Failure>> {
     let plan = job.judge_plan(live.nonce(), live.layers()).until(stage);
     let mut script = Script::new(&plan, timeline.clone());
-    script.first_step_is_done();
+    script.begin_first_step();
     if let Some(guest) = live.take_guest() {
         let bounds = Bounds::new(&job.board.limits, host_scale());
         script.switched_on(timeline.clone(), expectations, bounds, guest);

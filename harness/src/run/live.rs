@@ -30,10 +30,7 @@ impl Live {
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
         if !job.scenario.several.is_empty() {
-            return Err(RunError::SeveralBoards {
-                scenario: job.scenario.name.to_string(),
-                here: "at a console",
-            });
+            return Err(job.several_boards("at a console"));
         }
         begin_folder(job)?;
         let mut around = Around::start(job, timeline)?;

@@ -130,9 +130,10 @@ impl Script {
         }
     }
 
-    /// The first step is being done already.
-    pub(crate) fn first_step_is_done(&mut self) {
+    /// What the first step does, which is being done from now on.
+    pub(crate) fn begin_first_step(&mut self) -> Option<Due> {
         self.next = 1;
+        self.progress.due()
     }
 
     /// Follows the run until it is decided, or until something must be done. `stop` completes when the run must end. May be dropped and

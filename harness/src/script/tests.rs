@@ -370,7 +370,7 @@ async fn a_board_whose_boot_is_over_owes_nothing_until_it_is_switched() {
         steps: vec![Step::switch_on(None), cycle],
         ..plan(&chain)
     });
-    scene.script.first_step_is_done();
+    scene.script.begin_first_step();
     let action = Power::On;
     scene.timeline.emit(Event::Power { action });
     let Next::Do(due) = scene.script.follow(std::future::pending()).await else {

@@ -14,6 +14,7 @@ use crate::scenario::{
     Boot, BrokenFiles, CardAct, DEFAULT_DEPLOYMENT, Deployment, Deployments as Planned, Scenario,
 };
 use crate::services::{Blob, Client, DataRoot, Folder};
+use crate::timeline::{Event, Timeline};
 
 /// The deployments of a run, ready to be handed out. Clones switch the same boot server.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ impl Deployments {
         parts: &Parts,
         trust: &Trust,
         (data, client): (&DataRoot, Option<Client>),
-        known: &[(&str, &str)],
+        known: &[(&str, String)],
         rendered: impl Fn(&Folder, &str) -> String,
     ) -> Result<Self, RunError> {
         let whole = folder(scenario, parts, trust)?;
@@ -70,9 +71,11 @@ impl Deployments {
         Ok(this)
     }
 
-    /// From the next request on this is handed out; answers that are under way go on as they began.
-    pub(crate) fn deploy(&self, name: &DeploymentName) {
+    /// From the next request on this is handed out, which the board's part of the timeline says; answers that are under way go on as they began.
+    pub(crate) fn deploy(&self, name: &DeploymentName, timeline: &Timeline) {
         self.hand_out(name);
+        let name = name.to_string();
+        timeline.emit(Event::Deployed { name });
     }
 
     fn hand_out(&self, name: &str) {
@@ -106,13 +109,17 @@ fn folder(scenario: &Scenario, parts: &Parts, trust: &Trust) -> Result<Folder, R
 }
 
 /// The same with the templates of a deployment and their variables, of which those that the server knows of itself win.
-fn with_boot(mut folder: Folder, boot: &Boot, known: &[(&str, &str)]) -> Result<Folder, RunError> {
+fn with_boot(
+    mut folder: Folder,
+    boot: &Boot,
+    known: &[(&str, String)],
+) -> Result<Folder, RunError> {
     folder.insert("boot.ipxe", Bytes::from(boot.script.clone()))?;
     if let Some(secrets) = &boot.secrets {
         folder.insert("secrets", Bytes::from(secrets.clone()))?;
     }
-    let own = boot.variables.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-    for (name, value) in own.chain(known.iter().copied()) {
+    let own = boot.variables.iter().map(|(k, v)| (k.as_str(), v));
+    for (name, value) in own.chain(known.iter().map(|(k, v)| (*k, v))) {
         folder = folder.variable(name, value);
     }
     Ok(folder)

@@ -12,6 +12,7 @@ use super::deployments::Deployments;
 use super::registries::{Account, Registries};
 use super::tftp::BoardFiles;
 use super::trust::Trust;
+use crate::board::Board;
 use crate::error::RunError;
 use crate::fault::Faults;
 use crate::lan::TftpFiles;
@@ -60,6 +61,30 @@ pub struct ServedBoard<'a> {
     pub parts: &'a Parts,
 }
 
+impl<'a> ServedBoard<'a> {
+    /// A board of this kind, with this hardware address.
+    #[must_use]
+    pub fn new(id: Option<BoardId>, board: &Board, mac: Mac, parts: &'a Parts) -> Self {
+        Self {
+            id,
+            mac,
+            console: board.console(),
+            arch: board.arch(),
+            parts,
+        }
+    }
+
+    /// The template variables that say what it is, and where its scratch space is.
+    fn variables(&self, scratch_endpoint: &str) -> [(&'static str, String); 4] {
+        [
+            ("s3_endpoint", scratch_endpoint.into()),
+            ("console", self.console.clone()),
+            ("arch", self.arch.into()),
+            ("mac", self.mac.to_string()),
+        ]
+    }
+}
+
 /// The servers of a scenario. Each may be put onto any number of listeners.
 pub struct Servers<'a> {
     deployments: Vec<Deployments>,
@@ -98,12 +123,10 @@ impl<'a> Servers<'a> {
         for (name, value) in &boot.variables {
             server = server.variable(name, value);
         }
-        server = server.variable("s3_endpoint", &config.scratch_endpoint);
-        // Clients of the data root that are no boards are taken for one.
-        if let Some(board) = config.boards.first() {
-            for (name, value) in of_board(board) {
-                server = server.variable(name, &value);
-            }
+        // Clients of the data root that are no boards are taken for the first.
+        let first = config.boards.first().ok_or(RunError::Plug)?;
+        for (name, value) in first.variables(&config.scratch_endpoint) {
+            server = server.variable(name, &value);
         }
         let nonce = Nonce::random().as_str().to_owned();
         let (mut tftp, mut hubs, mut mirrors) = (Vec::new(), Vec::new(), Vec::new());
@@ -141,18 +164,13 @@ impl<'a> Servers<'a> {
                 ));
                 mirrors.extend(registries.mirror()?.map(at));
             }
-            let known = of_board(board);
-            let known = known.iter().map(|(name, value)| (*name, value.as_str()));
-            let known: Vec<_> = known
-                .chain([("s3_endpoint", config.scratch_endpoint.as_str())])
-                .collect();
             let machine = Client::Machine(board.mac);
             let handed_out = Deployments::start(
                 scenario,
                 board.parts,
                 trust,
                 (&config.data, client),
-                &known,
+                &board.variables(&config.scratch_endpoint),
                 |folder, script| server.rendered(machine, folder, script),
             )?;
             tftp.push((board.id.clone(), handed_out.tftp()));
@@ -333,15 +351,6 @@ fn with_keys(mut server: BootServer, client: Client, keys: &Credentials) -> Boot
         server = server.client_variable(client, name, value);
     }
     server
-}
-
-/// The variables that say what a board is.
-fn of_board(board: &ServedBoard<'_>) -> [(&'static str, String); 3] {
-    [
-        ("console", board.console.clone()),
-        ("arch", board.arch.into()),
-        ("mac", board.mac.to_string()),
-    ]
 }
 
 #[cfg(test)]

@@ -190,17 +190,17 @@ fn client_of(
     issuer: &Authority,
 ) -> Result<Option<Identity>, RunError> {
     let name = board.map_or_else(|| BOARD.into(), |board| format!("{BOARD} {board}"));
-    let validity = match wanted {
-        ClientCertificate::None => return Ok(None),
+    let issue = |validity| issuer.issue_client_as(&name, validity);
+    Ok(match wanted {
+        ClientCertificate::None => None,
         ClientCertificate::Valid | ClientCertificate::UnknownCa | ClientCertificate::Revoked => {
-            return Ok(Some(issuer.issue_client(&name)?));
+            Some(issue(Validity::Always)?)
         }
+        ClientCertificate::Expired => Some(issue(Validity::Expired)?),
+        ClientCertificate::NotYetValid => Some(issue(Validity::NotYet)?),
         ClientCertificate::WrongKey => {
-            let another = issuer.issue_client(&name)?;
-            return Ok(Some(issuer.issue_client(&name)?.with_key_of(&another)));
+            let another = issue(Validity::Always)?;
+            Some(issue(Validity::Always)?.with_key_of(&another))
         }
-        ClientCertificate::Expired => Validity::Expired,
-        ClientCertificate::NotYetValid => Validity::NotYet,
-    };
-    Ok(Some(issuer.issue_client_as(&name, validity)?))
+    })
 }

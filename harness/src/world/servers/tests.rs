@@ -45,13 +45,7 @@ impl Asked {
         let trust = Trust::generate(scenario, &[]).unwrap();
         let parts = parts(kept.0.path());
         let setting = ServerConfig {
-            boards: vec![ServedBoard {
-                id: None,
-                mac: MAC.parse().unwrap(),
-                console: board.console(),
-                arch: board.arch(),
-                parts: &parts,
-            }],
+            boards: vec![ServedBoard::new(None, board, MAC.parse().unwrap(), &parts)],
             scratch_endpoint: "http://s3.farm.example:9000".into(),
             token_realm: "https://auth.docker.io/token".into(),
             folder: kept.1.path().join("run"),
@@ -268,14 +262,18 @@ async fn what_is_deployed_is_handed_out_over_http_and_https() {
         let (_, good) = asked.script().await;
         assert!(good.contains("b2c.cache_device=none"), "{good}");
         assert_eq!(asked.get("/files/kernel").await.1, "0123456789");
-        asked.deployments.deploy(&"broken".parse().unwrap());
+        asked
+            .deployments
+            .deploy(&"broken".parse().unwrap(), &Timeline::start());
         let (_, broken) = asked.script().await;
         let line = format!("console={} init=/nonexistent word=other\n", board.console());
         assert!(broken.contains(&line), "{transport}: {broken}");
         assert_eq!(asked.get("/files/kernel").await.1, "01234");
         assert_eq!(asked.get("/files/initramfs").await.0, StatusCode::NOT_FOUND);
         assert_eq!(asked.get("/files/trust").await.0, StatusCode::OK);
-        asked.deployments.deploy(&"default".parse().unwrap());
+        asked
+            .deployments
+            .deploy(&"default".parse().unwrap(), &Timeline::start());
         assert_eq!(asked.script().await.1, good);
         assert_eq!(asked.get("/files/initramfs").await.1, "0123456789");
     }
@@ -290,7 +288,9 @@ async fn what_is_deployed_is_handed_out_by_tftp() {
         content.ok().map(|content| format!("{content:?}"))
     };
     let good = read("boot.ipxe").unwrap();
-    asked.deployments.deploy(&"broken".parse().unwrap());
+    asked
+        .deployments
+        .deploy(&"broken".parse().unwrap(), &Timeline::start());
     assert!(
         read("boot.ipxe")
             .unwrap()
@@ -298,7 +298,9 @@ async fn what_is_deployed_is_handed_out_by_tftp() {
     );
     assert!(read("files/kernel").unwrap().contains("\"01234\""));
     assert_eq!(read("files/initramfs"), None);
-    asked.deployments.deploy(&"default".parse().unwrap());
+    asked
+        .deployments
+        .deploy(&"default".parse().unwrap(), &Timeline::start());
     assert_eq!(read("boot.ipxe").unwrap(), good);
     assert!(read("files/initramfs").unwrap().contains("\"0123456789\""));
 }
