@@ -146,9 +146,8 @@ pub fn replay(
     let judged = |id: Option<BoardId>| {
         let mut several = scenario.several.iter();
         let named = several.find(|named| Some(&named.id) == id.as_ref());
-        let kind = named.and_then(|named| named.kind.as_ref());
-        let other = kind.and_then(|kind| others.iter().find(|b| &b.name == kind));
-        let board = other.unwrap_or(board);
+        let kind = named.and_then(|named| named.kind_among(board, others.iter()));
+        let board = kind.unwrap_or(board);
         let stages = scenario.stages(board);
         JudgedBoard { id, board, stages }
     };

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::{HostForward, Parts};
 use crate::board::{Board, Stage};
 use crate::error::RunError;
-use crate::input::BoardName;
 use crate::judge::{JudgePlan, JudgedBoard, Source};
 use crate::mac::Mac;
 use crate::report::Turn;
@@ -128,27 +127,21 @@ impl Job<'_> {
                 parts: self.parts,
             }]);
         }
-        let of_name = |name: &BoardName| {
-            let mut others = self.others.iter();
-            let other = others.find(|(board, _)| &board.name == name);
-            other.map(|(board, parts)| (board, parts))
-        };
         let member = |named: &NamedBoard| {
-            let found = match &named.kind {
-                Some(kind) if *kind != self.board.name => of_name(kind),
-                _ => Some((self.board, self.parts)),
-            };
-            let (board, parts) = found.ok_or_else(|| RunError::UnknownBoard {
+            let others = self.others.iter().map(|(board, _)| board);
+            let kind = named.kind_among(self.board, others);
+            let board = kind.ok_or_else(|| RunError::UnknownBoard {
                 scenario: self.scenario.name.to_string(),
-                board: named
-                    .kind
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
+                board: named.kind.iter().map(ToString::to_string).collect(),
             })?;
+            let of_kind = self
+                .others
+                .iter()
+                .find(|(other, _)| other.name == board.name);
             Ok(Member {
                 id: Some(named.id.clone()),
                 board,
-                parts,
+                parts: of_kind.map_or(self.parts, |(_, parts)| parts),
             })
         };
         self.scenario.several.iter().map(member).collect()

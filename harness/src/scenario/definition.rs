@@ -353,10 +353,8 @@ impl Scenario {
     ) -> Result<Self, InputError> {
         let tables = std::mem::take(&mut file.board);
         let several = NamedBoard::read_all(tables, known, document)?;
-        let kinds = NamedBoard::kinds(&several, known);
+        let kinds = NamedBoard::kinds(&several, known.unwrap_or_default());
         let needs = file.all_needs();
-        let mut stages_of_boards = Vec::new();
-        let mut stages_of_kinds = BTreeMap::new();
         for board in boards.iter().chain(&kinds) {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
@@ -368,19 +366,18 @@ impl Scenario {
                     return Err(document.error_at(stage.span(), &message));
                 }
             }
-            let without = |s: &&Stage| !file.without.iter().any(|w| w.get_ref() == &s.name);
-            let services = file.services.as_ref().map(Span::get_ref);
-            let adapted = |stage: Stage| match services {
-                Some(services) => services.adapted(stage),
-                None => stage,
-            };
-            let stages = board.stages.iter().filter(without).cloned().map(adapted);
-            let stages: Vec<_> = stages.collect();
-            stages_of_kinds.insert(&board.name, stages.clone());
-            if stages_of_boards.len() < boards.len() {
-                stages_of_boards.push(stages);
-            }
         }
+        let services = file.services.as_ref().map(|s| s.get_ref().clone());
+        let services = services.unwrap_or_default();
+        let without: Vec<_> = file.without.iter().map(|w| w.get_ref().clone()).collect();
+        let stages_of = |board: &&Board| -> Vec<_> {
+            let stages = board.stages.iter().filter(|s| !without.contains(&s.name));
+            stages
+                .cloned()
+                .map(|stage| services.adapted(stage))
+                .collect()
+        };
+        let stages_of_boards: Vec<_> = boards.iter().map(stages_of).collect();
         match (&file.pipeline_status, &file.expect) {
             (Some(status), Some(_)) => {
                 let message = "[expect] says how this run ends: leave pipeline_status out";
@@ -405,30 +402,21 @@ impl Scenario {
             let message = "a run of several boards boots them all: leave checkpoint or [board] out";
             return Err(document.error_at(checkpoint.span(), message));
         }
-        let candidates = |named: &NamedBoard| {
-            let of_kind = kinds
-                .iter()
-                .find(|board| Some(&board.name) == named.kind.as_ref());
-            let (boards, stages) =
-                match of_kind.and_then(|b| Some((*b, stages_of_kinds.get(&b.name)?))) {
-                    Some((board, stages)) => (vec![board], vec![stages.clone()]),
-                    None => (boards.to_vec(), stages_of_boards.clone()),
-                };
+        let candidates = |named: Option<&NamedBoard>| {
+            let kind = named.and_then(|named| named.kind.as_ref());
+            let of_kind = kinds.iter().find(|board| Some(&board.name) == kind);
+            let boards = of_kind.map_or_else(|| boards.to_vec(), |kind| vec![*kind]);
             steps::Candidates {
-                id: Some(named.id.clone()),
+                id: named.map(|named| named.id.clone()),
+                stages: boards.iter().map(stages_of).collect(),
                 boards,
-                stages,
             }
         };
-        let mut steps_of: Vec<_> = several.iter().map(candidates).collect();
-        if several.is_empty() {
-            steps_of.push(steps::Candidates {
-                id: None,
-                boards: boards.to_vec(),
-                stages: stages_of_boards.clone(),
-            });
-        }
-        let steps = steps::read(file.step, &steps_of, document)?;
+        let candidates: Vec<_> = match &*several {
+            [] => vec![candidates(None)],
+            several => several.iter().map(Some).map(candidates).collect(),
+        };
+        let steps = steps::read(file.step, &candidates, document)?;
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
@@ -452,18 +440,14 @@ impl Scenario {
             steps,
             deployments,
             card: card.transpose()?,
-            services: file
-                .services
-                .as_ref()
-                .map(|services| services.get_ref().clone())
-                .unwrap_or_default(),
+            services,
             faults: FaultTable::read_all(file.fault, &stages_of_boards, document)?,
             seed: file.seed,
             journal: Assertion::read_all(file.journal, document)?,
             harmless: file.harmless,
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
             checkpoint: checkpoint.as_ref().map(|c| c.get_ref().clone()),
-            without: file.without.into_iter().map(Span::into_inner).collect(),
+            without,
             files: document.files(),
             source: document.source(),
         };
@@ -582,7 +566,7 @@ impl Scenario {
         board: &Board,
         boards: &'b [Board],
     ) -> impl Iterator<Item = &'b Board> {
-        let kinds = NamedBoard::kinds(&self.several, Some(boards)).into_iter();
+        let kinds = NamedBoard::kinds(&self.several, boards).into_iter();
         let own = board.name.clone();
         kinds.filter(move |kind| kind.name != own)
     }

@@ -62,11 +62,23 @@ impl NamedBoard {
         Ok(all)
     }
 
-    /// The kinds that boards have which are not of the run's own.
-    pub(super) fn kinds<'b>(several: &[Self], known: Option<&'b [Board]>) -> Vec<&'b Board> {
+    /// What it is in a run on `own`, with these other kinds of boards; `None` if it is none of them.
+    pub fn kind_among<'b>(
+        &self,
+        own: &'b Board,
+        mut others: impl Iterator<Item = &'b Board>,
+    ) -> Option<&'b Board> {
+        match &self.kind {
+            Some(kind) if *kind != own.name => others.find(|board| board.name == *kind),
+            _ => Some(own),
+        }
+    }
+
+    /// The kinds among `known` that boards of a scenario have by name.
+    pub(super) fn kinds<'b>(several: &[Self], known: &'b [Board]) -> Vec<&'b Board> {
         let is_named =
             |board: &&Board| several.iter().any(|n| n.kind.as_ref() == Some(&board.name));
-        known.unwrap_or_default().iter().filter(is_named).collect()
+        known.iter().filter(is_named).collect()
     }
 }
 
