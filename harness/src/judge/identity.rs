@@ -33,22 +33,20 @@ impl Identities {
         mac
     }
 
-    /// The step has what it waits for, and the address in it is the board's.
+    /// A record that a step has waited for says the board's address, if it says one.
     ///
     /// # Errors
-    /// It is another; the text says which.
-    pub(super) fn agree(&mut self, step: &Step, record: &Record) -> Result<bool, String> {
-        let (Event::Serial { line: text, .. } | Event::Prompt { text, .. }) = &record.event else {
-            return Ok(true);
-        };
-        let (Some(Await::Expect(pattern) | Await::Prompt(pattern)), board) =
-            (&step.wait, step.board.as_ref())
-        else {
-            return Ok(true);
-        };
-        match self.contradiction(board, pattern.regex(), text) {
-            None => Ok(true),
-            Some(why) => Err(why),
+    /// It says another; the text says which.
+    pub(super) fn agree(&mut self, step: &Step, record: &Record) -> Result<(), String> {
+        match (&step.wait, &record.event) {
+            (
+                Some(Await::Expect(pattern) | Await::Prompt(pattern)),
+                Event::Serial { line: text, .. } | Event::Prompt { text, .. },
+            ) => {
+                let wrong = self.contradiction(step.board.as_ref(), pattern.regex(), text);
+                wrong.map_or(Ok(()), Err)
+            }
+            _ => Ok(()),
         }
     }
 

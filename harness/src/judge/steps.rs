@@ -348,26 +348,26 @@ impl StepsProgress {
             }
             Phase::Awaiting { .. } => {
                 let typed = self.typed.as_deref();
-                let came = match &step.wait {
-                    None => true,
-                    Some(wait) => match find(boots, step.board.as_ref(), step.boot) {
-                        None => false,
-                        Some(boot) => match comes(wait, planned, record, fresh, typed, boot)
-                            .and_then(|came| match came {
-                                true => self.identities.agree(step, record),
-                                false => Ok(false),
-                            }) {
-                            Ok(came) => came,
-                            Err(why) => {
-                                let why = format!("step {}: {why}", self.current + 1);
-                                boot.fail_step(record.at, &why);
-                                return false;
-                            }
-                        },
-                    },
+                let came = match (&step.wait, find(boots, step.board.as_ref(), step.boot)) {
+                    (None, _) => Ok(true),
+                    (Some(_), None) => Ok(false),
+                    (Some(wait), Some(boot)) => comes(wait, planned, record, fresh, typed, boot),
                 };
-                if !came {
-                    return false;
+                // Only what has come says anything of the board.
+                let came = match came {
+                    Ok(true) => self.identities.agree(step, record).map(|()| true),
+                    other => other,
+                };
+                match came {
+                    Ok(true) => {}
+                    Ok(false) => return false,
+                    Err(why) => {
+                        let why = format!("step {}: {why}", self.current + 1);
+                        if let Some(boot) = find(boots, step.board.as_ref(), step.boot) {
+                            boot.fail_step(record.at, &why);
+                        }
+                        return false;
+                    }
                 }
                 let (board, boot) = (step.board.clone(), step.boot);
                 if step.awaits_power(Power::GuestReset) {

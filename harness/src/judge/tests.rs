@@ -183,15 +183,35 @@ fn plan(scenario: &str) -> JudgePlan {
     let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
     let path = project().join(format!("scenarios/{scenario}.toml"));
     let scenario = Scenario::read_for(&path, &board).unwrap();
-    let stages = scenario.stages(&board);
-    let source = Source::Run {
-        version: TIMELINE_VERSION,
-    };
-    let mut plan = JudgePlan::of_scenario(&scenario, &board, stages, source)
-        .knowing(Some(NONCE), &[LAYER.into()]);
+    let mut plan = plan_on(&scenario, &board);
     // What the servers must have seen is the matter of other tests.
     plan.journal.clear();
     plan
+}
+
+/// The plan of `alpine-http` with such tables in place of its statements about requests.
+fn with_tables(tables: &str) -> Result<JudgePlan, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let http = std::fs::read_to_string(project().join("scenarios/alpine-http.toml")).unwrap();
+    let (head, _) = http.split_once("[[journal]]").unwrap();
+    let path = folder.path().join("s.toml");
+    std::fs::write(&path, format!("{head}\n{tables}")).unwrap();
+    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
+    let shown = |e: crate::input::InputError| {
+        let text = e.to_string();
+        text.replace(&format!("{}/", folder.path().display()), "")
+    };
+    let scenario = Scenario::read_for(&path, &board).map_err(shown)?;
+    Ok(plan_on(&scenario, &board))
+}
+
+/// The plan of a scenario on a board, with all that a run knows.
+fn plan_on(scenario: &Scenario, board: &Board) -> JudgePlan {
+    let source = Source::Run {
+        version: TIMELINE_VERSION,
+    };
+    let plan = JudgePlan::of_scenario(scenario, board, scenario.stages(board), source);
+    plan.knowing(Some(NONCE), &[LAYER.into()])
 }
 
 /// Outcome, class, last stage and cause, as a line each.

@@ -1,10 +1,10 @@
 //! How a boot ends: well, by what the scenario expects, or by what is in its way.
 
-use crate::judge::Deadline;
 use std::time::Duration;
 
 use super::super::evidence::{is_of_container, is_serial, proves};
 use super::super::plan::{EndPlan, PATIENCE, Source};
+use super::super::progress::Deadline;
 use super::super::verdict::Finding;
 use super::{BootProgress, Decision, Stop};
 use crate::board::{Evidence, Stage};

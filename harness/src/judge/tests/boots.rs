@@ -7,11 +7,7 @@ fn plan_of(name: &str) -> JudgePlan {
     let all = Scenario::read_all(&project().join("scenarios"), &boards).unwrap();
     let scenario = all.iter().find(|s| &*s.name == name).unwrap();
     let board = boards.iter().find(|b| &*b.name == "raspi3b").unwrap();
-    let source = Source::Run {
-        version: TIMELINE_VERSION,
-    };
-    let stages = scenario.stages(board);
-    JudgePlan::of_scenario(scenario, board, stages, source).knowing(Some(NONCE), &[LAYER.into()])
+    plan_on(scenario, board)
 }
 
 /// Records of a boot that begins at `start`.
@@ -92,26 +88,9 @@ fn two_boards(one: &[Record], two: &[Record]) -> Verdict {
     judge(&plan_of_two(), &all)
 }
 
-/// `two-boards` over HTTP, as the records are.
+/// Two boards over HTTP, as the records are.
 fn plan_of_two() -> JudgePlan {
-    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| project().join("scenarios").join(name);
-    std::fs::copy(
-        file("alpine-http.toml"),
-        folder.path().join("alpine-http.toml"),
-    )
-    .unwrap();
-    let text = std::fs::read_to_string(file("two-boards.toml")).unwrap();
-    let path = folder.path().join("two.toml");
-    std::fs::write(&path, text.replace("alpine-https", "alpine-http")).unwrap();
-    let scenario = Scenario::read_for(&path, &board).unwrap();
-    let source = Source::Run {
-        version: TIMELINE_VERSION,
-    };
-    let stages = scenario.stages(&board);
-    let plan = JudgePlan::of_scenario(&scenario, &board, stages, source);
-    plan.knowing(Some(NONCE), &[LAYER.into()])
+    with_tables("[board.one]\n[board.two]\n").unwrap()
 }
 
 #[test]

@@ -3,27 +3,6 @@
 use super::*;
 use crate::timeline::{CardChange, CardEvent, CardFileEvent};
 
-/// The plan of `alpine-http` with such a table.
-fn with_card(card: &str) -> Result<JudgePlan, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let http = std::fs::read_to_string(project().join("scenarios/alpine-http.toml")).unwrap();
-    let (head, _) = http.split_once("[[journal]]").unwrap();
-    let path = folder.path().join("s.toml");
-    std::fs::write(&path, format!("{head}\n{card}")).unwrap();
-    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
-    let shown = |e: crate::input::InputError| {
-        let text = e.to_string();
-        text.replace(&format!("{}/", folder.path().display()), "")
-    };
-    let scenario = Scenario::read_for(&path, &board).map_err(shown)?;
-    let source = Source::Run {
-        version: TIMELINE_VERSION,
-    };
-    let stages = scenario.stages(&board);
-    let plan = JudgePlan::of_scenario(&scenario, &board, stages, source);
-    Ok(plan.knowing(Some(NONCE), &[LAYER.into()]))
-}
-
 const UNCHANGED: &str = "[card]\nunchanged_except = [\"cache\"]\n";
 const FILE: &str = "[[card.file]]\npath = \"storage/images.json\"\ncontains = 'alpine'\n";
 
@@ -60,7 +39,7 @@ fn changed(changes: Vec<CardChange>) -> CardEvent {
 
 /// What comes of a good run whose card is so.
 fn judged_card(table: &str, card: Option<CardEvent>) -> String {
-    let plan = with_card(table).unwrap();
+    let plan = with_tables(table).unwrap();
     let mut all = records(GOOD);
     let mut progress = Progress::new(&plan);
     for record in &all {
@@ -137,7 +116,7 @@ fn what_else_is_wrong_with_a_card_is_named() {
 
 #[test]
 fn a_log_says_nothing_of_the_card() {
-    let plan = with_card(UNCHANGED).unwrap();
+    let plan = with_tables(UNCHANGED).unwrap();
     let plan = JudgePlan {
         source: Source::SerialLog { has_times: true },
         steps: Vec::new(),
@@ -159,7 +138,7 @@ fn errors_point_at_the_place() {
     ];
     let mut shown: Vec<_> = wrong
         .iter()
-        .map(|table| with_card(table).unwrap_err())
+        .map(|table| with_tables(table).unwrap_err())
         .collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.toml");

@@ -3,27 +3,6 @@
 use super::*;
 use crate::timeline::FrameKind;
 
-/// The plan of `alpine-http` with these steps.
-fn with_steps(steps: &str) -> Result<JudgePlan, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let http = std::fs::read_to_string(project().join("scenarios/alpine-http.toml")).unwrap();
-    let (head, _) = http.split_once("[[journal]]").unwrap();
-    let path = folder.path().join("s.toml");
-    std::fs::write(&path, format!("{head}\n{steps}")).unwrap();
-    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
-    let shown = |e: crate::input::InputError| {
-        let text = e.to_string();
-        text.replace(&format!("{}/", folder.path().display()), "")
-    };
-    let scenario = Scenario::read_for(&path, &board).map_err(shown)?;
-    let stages = scenario.stages(&board);
-    let source = Source::Run {
-        version: TIMELINE_VERSION,
-    };
-    let plan = JudgePlan::of_scenario(&scenario, &board, stages, source);
-    Ok(plan.knowing(Some(NONCE), &[LAYER.into()]))
-}
-
 /// Records in the short form of this module; `= N SECONDS` begins boot N, whose seconds count from there.
 fn story(text: &str) -> Vec<Record> {
     let (mut boot, mut start) = (0, Duration::ZERO);
@@ -80,12 +59,12 @@ fn story(text: &str) -> Vec<Record> {
 }
 
 fn told_of(steps: &str, text: &str) -> String {
-    told(&judge(&with_steps(steps).unwrap(), &story(text)))
+    told(&judge(&with_tables(steps).unwrap(), &story(text)))
 }
 
 /// What a live run would be told to do, record by record.
 fn due(steps: &str, text: &str) -> Vec<String> {
-    let mut progress = Progress::new(&with_steps(steps).unwrap());
+    let mut progress = Progress::new(&with_tables(steps).unwrap());
     let (mut next, mut all) = (0, Vec::new());
     for record in story(text) {
         if let Some(due) = progress.due()
@@ -248,7 +227,7 @@ fn a_reset_that_is_expected_begins_the_next_boot() {
         + "= 1 23\n"
         + &again(1, 23)["= 1 23\n".len()..].replace("power on", "plug-reset");
     assert_eq!(told_of(steps, &text), "Passed");
-    let mut progress = Progress::new(&with_steps(steps).unwrap());
+    let mut progress = Progress::new(&with_tables(steps).unwrap());
     story(&reset).iter().for_each(|r| progress.take(r));
     assert_eq!(
         (progress.take_reset(), progress.take_reset()),
@@ -265,7 +244,7 @@ fn a_reset_that_is_expected_begins_the_next_boot() {
 #[test]
 fn a_step_may_be_done_many_times() {
     let steps = "[[step]]\npower = \"on\"\nawait = \"iPXE\"\n[[step]]\npower = \"cycle\"\nawait = \"iPXE\"\ntimes = 3\n[[step]]\npower = \"cycle\"\n";
-    let plan = with_steps(steps).unwrap();
+    let plan = with_tables(steps).unwrap();
     assert_eq!((plan.boots.len(), plan.steps.len()), (5, 5));
     let text: String = (0..4)
         .map(|boot| format!("= {boot} {}\n{}", boot * 10, until("3.9", "9.0 plug-off\n")))
@@ -275,7 +254,7 @@ fn a_step_may_be_done_many_times() {
 
 #[test]
 fn errors_point_at_the_place() {
-    let error = |steps: &str| with_steps(steps).unwrap_err();
+    let error = |steps: &str| with_tables(steps).unwrap_err();
     let on = "[[step]]\npower = \"on\"\n";
     let all = [
         error("[[step]]\npower = \"cycle\"\n"),
