@@ -309,7 +309,7 @@ impl<'p> OfBoard<'p> {
         self.boots().find(|boot| boot.decision().is_none())
     }
 
-    /// The number of the boot that must still do something; `None` if there is none.
+    /// The number of the boot that must still do something; `None` when every boot has done what it should.
     #[must_use]
     pub fn boot(self) -> Option<u32> {
         self.current().map(|boot| boot.identity().1)
@@ -347,8 +347,8 @@ impl<'p> OfBoard<'p> {
         (board == self.board).then_some(pattern)
     }
 
-    /// What is bounded now besides the awaited stage. Whoever follows a live run puts an
-    /// [`Event::Budget`] of that bound on the timeline then. `scale` multiplies bounds of the board's own doing.
+    /// The bounds of now, besides that of the awaited stage. Whoever follows a live run puts an [`Event::Budget`] on the timeline when one of
+    /// them is over. `scale` multiplies bounds of the board's own doing.
     #[must_use]
     pub fn deadlines(self, scale: f64) -> Vec<Deadline> {
         let boot = self.current();

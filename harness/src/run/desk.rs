@@ -28,7 +28,7 @@ use crate::plan::{Job, Lab};
 use crate::report::{CpuSeconds, Report};
 use crate::scratch::Scratch;
 use crate::script::{Activity, Bounds, Guest, Next, Script, type_keys};
-use crate::timeline::{Cursor, Event, Power, Record, StoppedBy, TIMELINE_VERSION, Timeline};
+use crate::timeline::{Event, Power, Record, StoppedBy, TIMELINE_VERSION, Timeline};
 use crate::world::{Network, SCRATCH, ServedBoard, Trust};
 
 /// Makes a run on the board of a desk, from its parts to its report. Whatever happens there is a report.
@@ -252,7 +252,7 @@ impl Desk {
 
 /// Takes the board's word for it that it has shut down: nobody sees it switch itself off.
 async fn shut_down(timeline: Timeline, line: Regex) {
-    let mut cursor = Cursor::behind(&timeline.snapshot());
+    let mut cursor = timeline.end();
     let is_it =
         |r: &Record| matches!(&r.event, Event::Serial { line: said, .. } if line.is_match(said));
     timeline.wait_for(&mut cursor, is_it).await;

@@ -54,7 +54,7 @@ pub struct BrokenFiles {
 }
 
 impl BrokenFiles {
-    /// Each broken file by its path below `/files`, with what becomes of it.
+    /// Each broken file by its path below `/files`, and what is done to it.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, CardAct)> {
         let all = [("kernel", self.kernel), ("initramfs", self.initramfs)];
         all.into_iter()

@@ -80,7 +80,7 @@ impl Watch {
         }
     }
 
-    /// What is to be put onto the timeline now, if anything. `owes`: the boot that is under way must still do something.
+    /// The event that must be put onto the timeline now, if there is one. `owes`: the boot that is under way must still do something.
     pub(super) fn look(
         &mut self,
         now: Now,

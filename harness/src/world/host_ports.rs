@@ -143,8 +143,7 @@ async fn connection(client: TcpStream, forward: HostForward, target: &Target) {
 /// The address that the board was given last.
 fn address_of(target: &Target) -> Option<Ipv4Addr> {
     let mac = target.mac.to_string();
-    let records = target.timeline.snapshot();
-    records.iter().rev().find_map(|record| match &record.event {
+    target.timeline.find_last(|record| match &record.event {
         Event::Lease {
             mac: of, address, ..
         } if *of == mac => Some(*address),

@@ -36,14 +36,6 @@ struct Inner {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursor(usize);
 
-impl Cursor {
-    /// The place behind these records of a log's beginning.
-    #[must_use]
-    pub fn behind(records: &[Record]) -> Self {
-        Self(records.len())
-    }
-}
-
 impl Timeline {
     /// An empty log whose clock starts now.
     #[must_use]
@@ -198,6 +190,11 @@ impl Timeline {
     #[must_use]
     pub fn snapshot(&self) -> Vec<Record> {
         self.records().clone()
+    }
+
+    /// What the last record gives for which `find` gives something. Nothing is copied.
+    pub fn find_last<T>(&self, find: impl Fn(&Record) -> Option<T>) -> Option<T> {
+        self.records().iter().rev().find_map(find)
     }
 
     /// Copies of the records at and after `cursor`, which moves behind them.

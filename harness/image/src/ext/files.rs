@@ -46,9 +46,9 @@ impl ExtVolume {
     /// What the file at `path`, from the root of the file system on, holds; `None` if there is nothing there.
     ///
     /// # Errors
-    /// The file system is damaged, or the file is none that is read.
+    /// The file system is damaged, or the file is no regular file, or longer than [`LONGEST`].
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ExtError> {
-        let path = format!("/{}", path.trim_start_matches('/'));
+        let path = rooted(path);
         let metadata = match self.0.metadata(path.as_str()) {
             Err(Ext4Error::NotFound | Ext4Error::NotADirectory) => return Ok(None),
             metadata => metadata?,
@@ -67,12 +67,17 @@ impl ExtVolume {
     /// # Errors
     /// The file system is damaged.
     pub fn exists(&self, path: &str) -> Result<bool, ExtError> {
-        let path = format!("/{}", path.trim_start_matches('/'));
+        let path = rooted(path);
         match self.0.exists(path.as_str()) {
             Err(Ext4Error::NotADirectory) => Ok(false),
             exists => Ok(exists?),
         }
     }
+}
+
+/// The path as `ext4-view` wants it.
+fn rooted(path: &str) -> String {
+    format!("/{}", path.trim_start_matches('/'))
 }
 
 /// A part of a card as `ext4-view` reads it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use shakedown_base::mac::Mac;
 use shakedown_base::timeline::Timeline;
 use shakedown_net::lan::{Config, Dialler, Lan, TcpStream};
+use smoltcp::iface::SocketHandle;
 use smoltcp::socket::tcp::State;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
@@ -41,15 +42,24 @@ fn dial(dialler: &Dialler, last: u8) -> JoinHandle<std::io::Result<TcpStream>> {
     })
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_byte_comes_to_a_guest_and_back() {
-    let (lan, mut guest) = start();
-    shown(&mut guest).await;
+/// A guest that listens, and whom somebody dials, as soon as both have shaken hands.
+async fn connected(
+    lan: &Lan,
+    guest: &mut Guest,
+) -> (SocketHandle, JoinHandle<std::io::Result<TcpStream>>) {
+    shown(guest).await;
     let handle = guest.listen(PORT);
     let client = dial(&lan.dialler(), 50);
     guest
         .until(|guest| (guest.tcp(handle).state() == State::Established).then_some(()))
         .await;
+    (handle, client)
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_byte_comes_to_a_guest_and_back() {
+    let (lan, mut guest) = start();
+    let (handle, client) = connected(&lan, &mut guest).await;
     let from = guest.tcp(handle).remote_endpoint().unwrap();
     assert_eq!(from.addr.to_string(), GATEWAY.to_string());
     assert!(from.port >= 49152);
@@ -112,12 +122,7 @@ async fn a_guest_that_is_gone_or_silent_is_said() {
 #[tokio::test(start_paused = true)]
 async fn a_guest_that_loses_its_power_breaks_the_connection() {
     let (lan, mut guest) = start();
-    shown(&mut guest).await;
-    let handle = guest.listen(PORT);
-    let client = dial(&lan.dialler(), 50);
-    guest
-        .until(|guest| (guest.tcp(handle).state() == State::Established).then_some(()))
-        .await;
+    let (_, client) = connected(&lan, &mut guest).await;
     let mut stream = client.await.unwrap().unwrap();
     drop(guest);
     let error = stream.read_u8().await.unwrap_err();

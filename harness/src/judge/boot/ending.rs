@@ -343,7 +343,7 @@ impl BootProgress {
         )
     }
 
-    /// What is bounded now.
+    /// The bounds of now.
     pub(in crate::judge) fn deadlines(&self, scale: f64) -> Vec<Deadline> {
         /// A reason that is said late in a long wait still gets this long.
         const AT_LEAST: Duration = Duration::from_secs(5);

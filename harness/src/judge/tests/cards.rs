@@ -37,7 +37,7 @@ fn changed(changes: Vec<CardChange>) -> CardEvent {
     }
 }
 
-/// What comes of a good run whose card is so.
+/// The verdict of a run that is good, and leaves a card with this.
 fn judged_card(table: &str, card: Option<CardEvent>) -> String {
     let plan = with_tables(table).unwrap();
     let mut all = records(GOOD);

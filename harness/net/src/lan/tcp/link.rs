@@ -64,7 +64,7 @@ impl Link {
         turn.wakers.drain(..).for_each(Waker::wake);
     }
 
-    /// Asks a guest for a connection. The stream is one once the receiver says so; an error of the receiver says that nothing came of it.
+    /// Asks a guest for a connection. The stream is one once the receiver says so; an error of the receiver says that there is no connection.
     /// `None`: there are too many connections.
     pub(in crate::lan) fn dial(
         self: &Arc<Self>,

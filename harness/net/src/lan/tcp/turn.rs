@@ -38,6 +38,6 @@ pub(super) struct Established {
 pub(super) enum Waiting {
     /// A listener, which gets the stream.
     Listener(Place),
-    /// Who has dialled, and has the stream. Dropped when nothing comes of it.
+    /// Who has dialled, and has the stream. It is dropped when there is no connection.
     Dialler(oneshot::Sender<()>),
 }
