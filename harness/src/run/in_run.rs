@@ -101,7 +101,7 @@ impl BoardInRun {
             &job.scenario.steps,
             &network.lan,
             self.mac,
-            on.machine.monitor(),
+            self.files.overlay(),
             &self.timeline,
         ));
         self.on = Some(on);

@@ -24,7 +24,7 @@ pub enum Trigger {
     Serial(Pattern),
     /// The board has sent so many frames ([`Event::Frames`]).
     Frames(FrameTrigger),
-    /// The board has written so many bytes to its card ([`Event::Written`]).
+    /// The board has written so many bytes to new places of its card ([`Event::Written`]).
     Written(ByteSize),
     /// So much time has passed since the board was switched on. How far it has come by then depends on the host: prefer another trigger.
     Elapsed(Duration),
@@ -71,7 +71,7 @@ pub struct TriggerTable {
     /// The kind of these frames, any by default.
     #[schemars(with = "Option<FrameKind>")]
     of: Option<Span<FrameKind>>,
-    /// How many bytes the board has written to its card since it was switched on.
+    /// How many bytes the board has written to places of its card that it had not written before, since it was switched on; counted in clusters of 64 KiB.
     #[schemars(with = "Option<ByteSize>")]
     written: Option<Span<ByteSize>>,
     /// The time since the board was switched on. How far a board has come by then depends on the host: prefer another trigger.

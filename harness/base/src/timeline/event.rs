@@ -207,7 +207,7 @@ pub enum Event {
     Card(CardEvent),
     /// A connection of a client on this machine to a port of the board ended.
     Inbound(InboundEvent),
-    /// The board has written as many bytes to its card since it was switched on as a trigger awaits.
+    /// The board has written as many bytes to new places of its card since it was switched on as a trigger awaits.
     Written {
         /// How many, at least.
         bytes: u64,
