@@ -8,20 +8,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::{ListObjectsInput, ListObjectsV2Input};
 use s3s::path::S3Path;
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Request, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
 use super::Error;
@@ -191,6 +192,7 @@ impl ScratchSpace {
         builder.set_auth(self.keys.clone());
         builder.set_access(OwnBucketOnly {
             keys: self.keys.clone(),
+            files: root.into(),
             bucket: bucket.map(ToOwned::to_owned),
         });
         Ok(builder.build())
@@ -228,7 +230,25 @@ async fn answer(service: &S3Service, request: Request) -> Response {
 /// Lets the owner of a bucket into it, and nobody else.
 struct OwnBucketOnly {
     keys: ScratchKeys,
+    /// Where its objects are, by bucket and key.
+    files: PathBuf,
     bucket: Option<String>,
+}
+
+impl OwnBucketOnly {
+    /// The request reads a prefix of keys as if it were a key. The library finds a folder there, and fails in a way that clients take for a
+    /// broken server.
+    fn reads_prefix(&self, context: &S3AccessContext<'_>) -> bool {
+        let S3Path::Object { bucket, key } = context.s3_path() else {
+            return false;
+        };
+        let path = Path::new(&**bucket).join(&**key);
+        let is_below = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let reads = matches!(*context.method(), Method::GET | Method::HEAD);
+        reads && is_below && self.files.join(path).is_dir()
+    }
 }
 
 #[async_trait::async_trait]
@@ -244,15 +264,32 @@ impl S3Access for OwnBucketOnly {
         };
         let is_own = |bucket: &str| owner.as_ref().is_some_and(|owner| owner.bucket == bucket);
         let copies_own = copy_source(context.headers()).is_none_or(|bucket| is_own(&bucket));
-        if wanted.is_some_and(|bucket| is_own(bucket)) && copies_own {
-            Ok(())
-        } else {
-            Err(s3_error!(
+        if !(wanted.is_some_and(|bucket| is_own(bucket)) && copies_own) {
+            return Err(s3_error!(
                 AccessDenied,
                 "this access key opens another bucket"
-            ))
+            ));
         }
+        if self.reads_prefix(context) {
+            return Err(s3_error!(NoSuchKey, "there is no such object"));
+        }
+        Ok(())
     }
+
+    async fn list_objects(&self, request: &mut S3Request<ListObjectsInput>) -> S3Result<()> {
+        without_empty(&mut request.input.delimiter);
+        Ok(())
+    }
+
+    async fn list_objects_v2(&self, request: &mut S3Request<ListObjectsV2Input>) -> S3Result<()> {
+        without_empty(&mut request.input.delimiter);
+        Ok(())
+    }
+}
+
+/// An empty delimiter, which the MinIO client sends, is none. The library cuts keys off behind their first letter at one.
+fn without_empty(delimiter: &mut Option<String>) {
+    delimiter.take_if(|delimiter| delimiter.is_empty());
 }
 
 /// The bucket that an object is to be copied from.

@@ -21,6 +21,11 @@ pub(crate) fn cases() -> Vec<Case> {
             nobody_else,
         ),
         case("scratch::no_way_round", &[Tool::Curl], no_way_round),
+        case(
+            "scratch::as_the_minio_client_asks",
+            &[Tool::Curl],
+            as_the_minio_client_asks,
+        ),
     ]
 }
 
@@ -92,6 +97,29 @@ fn put_list_get_delete() {
     s3cmd(&site, &client, &["del", &object]).success();
     let listing = s3cmd(&site, &client, &["ls", &list]).success();
     assert!(!listing.contains(&object), "{listing}");
+}
+
+/// The MinIO client asks for a prefix before it lists what is below it, with an empty delimiter.
+fn as_the_minio_client_asks() {
+    let (site, [client, _], folder) = site();
+    let bucket = folder.path().join(&client.bucket).join(&client.bucket);
+    fs::create_dir(bucket.join("job")).unwrap();
+    fs::write(bucket.join("job/result"), "passed\n").unwrap();
+    let of = |key: &str, more: &[&str]| {
+        let (status, _) = signed(&site, &client, &format!("/{}/{key}", client.bucket), more);
+        status
+    };
+    assert_eq!(of("job", &["--head"]), "404");
+    assert_eq!(of("job", &[]), "404");
+    assert_eq!(of("job/result", &[]), "200");
+    for list in [
+        "?list-type=2&delimiter=&prefix=job",
+        "?delimiter=&prefix=job",
+    ] {
+        let path = format!("/{}{list}", client.bucket);
+        let (_, listing) = signed(&site, &client, &path, &[]);
+        assert!(listing.contains("<Key>job/result</Key>"), "{listing}");
+    }
 }
 
 fn nobody_else() {
