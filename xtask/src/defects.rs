@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,7 +73,9 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         jobs.unwrap_or(NonZero::<usize>::MIN),
         || stopped.load(Ordering::Relaxed),
         |defect| {
-            let observed = observe(defect, &project, board, &parts, args)?;
+            let folder = project.scratch_folder()?;
+            let observed = observe(defect, &project, board, &parts, folder.path(), args)?;
+            let observed = observed.seen_from(folder.path());
             // A user who stops one run wants no other.
             if let Observed::Ran {
                 class: Some(Class::Host),
@@ -109,21 +111,22 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!all_caught)))
 }
 
-/// Puts one defect in and runs it. Each is put in when its turn comes: a copy of the image for each of them would fill the disk.
+/// Puts one defect in, with files in `folder`, and runs it. Each is put in when its turn comes: a copy of the image for each of them would fill
+/// the disk.
 fn observe(
     defect: &Defect,
     project: &Project,
     board: &Board,
     parts: &Parts,
+    folder: &Path,
     args: &Args,
 ) -> Result<Observed> {
-    let folder = project.scratch_folder()?;
     let library = project.scenario_library();
-    let scenario = match defect.scenario(library, folder.path(), board) {
+    let scenario = match defect.scenario(library, folder, board) {
         Ok(scenario) => scenario,
         Err(error) => return Ok(Observed::Refused(error.to_string())),
     };
-    let parts = match tamper(defect, parts, folder.path()) {
+    let parts = match tamper(defect, parts, folder) {
         Ok(parts) => parts,
         Err(TamperError::Container(error)) => return Ok(Observed::Refused(error.to_string())),
         Err(error) => {

@@ -1,6 +1,7 @@
 //! What a run said of a defect, held against what it must say. Pure.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use super::catalogue::{Defect, Expected};
 use crate::report::{Class, Report, Verdict};
@@ -26,6 +27,14 @@ pub enum Observed {
 }
 
 impl Observed {
+    /// The same with paths below `folder` named from there: the folder is gone when somebody reads of it.
+    #[must_use]
+    pub fn seen_from(mut self, folder: &Path) -> Self {
+        let (Self::Refused(said) | Self::Ran { cause: said, .. }) = &mut self;
+        *said = said.replace(&format!("{}/", folder.display()), "");
+        self
+    }
+
     /// What a run's report says; it took `seconds`.
     #[must_use]
     pub fn of(report: &Report, seconds: f64) -> Self {
@@ -214,6 +223,13 @@ mod tests {
         assert!(assess(&Expected::Passed, &ran(Verdict::Passed, None, None)).caught);
         assert!(!assess(&Expected::Passed, &right).caught);
         assert!(assess(&Expected::Refused, &Observed::Refused(String::new())).caught);
+    }
+
+    #[test]
+    fn paths_are_named_from_the_folder_of_the_defect() {
+        let said = Observed::Refused("/runs/scratch-1/layout/blobs/a is not b".into());
+        let seen = said.seen_from(Path::new("/runs/scratch-1"));
+        assert_eq!(seen, Observed::Refused("layout/blobs/a is not b".into()));
     }
 
     #[test]
