@@ -279,7 +279,7 @@ fn make_run(
     checkpoints: PathBuf,
     again: String,
 ) -> Result<(Report, Timeline)> {
-    let parts = kit.parts(board)?;
+    let parts = kit.parts_for(scenario, board)?;
     let boards = Board::read_all(&shakedown_tests::project_root().join("boards"))?;
     let others = kit.parts_beside(scenario, board, &boards)?;
     let folder = records_folder()

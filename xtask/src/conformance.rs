@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use shakedown_common::PartsArgs;
 use shakedown_harness::board::Board;
@@ -17,6 +17,7 @@ use shakedown_harness::conformance::{
     Catalogue, Evidence, Made, Row, Verdict, judge, judge_compat, table,
 };
 use shakedown_harness::folder::{RunFolder, RunName};
+use shakedown_harness::input::Library;
 use shakedown_harness::project::Project;
 use shakedown_harness::report::Recorded;
 use shakedown_harness::scenario::Scenario;
@@ -87,18 +88,29 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let docs = project.root().join("docs/conformance");
     let catalogue = Catalogue::read(&docs.join(format!("{name}.toml")))?;
     let board = project.board(&args.board)?;
-    let wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let scenarios: Vec<Scenario> = catalogue
-        .scenarios()
-        .into_iter()
-        .filter(wanted)
-        .map(|scenario| {
-            let path = project
-                .root()
-                .join(format!("scenarios/{name}/{scenario}.toml"));
-            Scenario::read_for(&path, board)
+    let needed = catalogue.scenarios();
+    if let Some(unknown) = args
+        .only
+        .iter()
+        .find(|only| !needed.contains(&only.as_str()))
+    {
+        bail!(
+            "--only {unknown}: the contract needs no such scenario; it needs: {}",
+            needed.join(", ")
+        );
+    }
+    let folder = project.root().join("scenarios").join(name);
+    let mut known = Scenario::read_all_for(Library::folder(&folder), board)?;
+    let is_wanted = |name: &&&str| args.only.is_empty() || args.only.iter().any(|o| o == **name);
+    let scenarios: Vec<Scenario> = needed
+        .iter()
+        .filter(is_wanted)
+        .map(|wanted| {
+            let found = known.iter().position(|scenario| &*scenario.name == *wanted);
+            let no_file = || format!("{} has no scenario {wanted}", folder.display());
+            found.map(|at| known.swap_remove(at)).with_context(no_file)
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_>>()?;
     let began = Instant::now();
     let mut evidence = BTreeMap::new();
     for (scenario, folder) in folders(args, &project, board, &scenarios)? {
@@ -171,13 +183,11 @@ fn folders(
         return found.filter_map(Result::transpose).collect();
     }
     let kit = args.parts.kit(project.defaults())?;
-    let parts = Arc::new(kit.parts(board)?);
-    let planned: Vec<_> = scenarios
-        .iter()
-        .map(|scenario| Planned {
+    let plan = |scenario| -> Result<_> {
+        Ok(Planned {
             scenario,
             board,
-            parts: parts.clone(),
+            parts: Arc::new(kit.parts_for(scenario, board)?),
             others: Vec::new(),
             checkpoints: None,
             lab: None,
@@ -191,7 +201,8 @@ fn folders(
                 args.parts.words()
             ),
         })
-        .collect();
+    };
+    let planned: Vec<_> = scenarios.iter().map(plan).collect::<Result<_>>()?;
     let (runs, unable) = e2e::run_all(project, &planned, &args.run, Execution::plain())?;
     if let Some(error) = unable {
         args.run.say(&format!("a run could not begin: {error}"));

@@ -72,7 +72,10 @@ fn start(args: &Args, globals: &Globals) -> Result<()> {
             );
         }
     }
-    let parts = args.parts.kit(project.defaults())?.parts(board)?;
+    let parts = args
+        .parts
+        .kit(project.defaults())?
+        .parts_for(scenario, board)?;
     let job = Job {
         board,
         scenario,

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let planned = Planned {
         scenario: &scenario,
         board: &board,
-        parts: kit.parts(&board)?.into(),
+        parts: kit.parts_for(&scenario, &board)?.into(),
         others: kit.parts_beside(&scenario, &board, &others)?,
         checkpoints: None,
         lab: None,

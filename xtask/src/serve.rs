@@ -87,7 +87,10 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => project.serve_folder(scenario),
     };
-    let parts = args.parts.kit(project.defaults())?.parts(board)?;
+    let parts = args
+        .parts
+        .kit(project.defaults())?
+        .parts_for(scenario, board)?;
     let mut trust = Trust::generate(scenario, &["localhost", "127.0.0.1", "::1"])?;
     if let Some(file) = &args.client_ca {
         let pem = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;

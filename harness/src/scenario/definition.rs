@@ -210,6 +210,9 @@ pub struct Boot {
     /// none of them.
     #[serde(default)]
     pub arguments: String,
+    /// Archives of programs that the boot server hands out as `/files/NAME`, to be booted beside the initramfs. The default script does.
+    #[serde(default)]
+    pub initrds: Vec<Initrd>,
     /// What the boot server puts in place of `${NAME}` in script and secrets, besides what it knows itself.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
@@ -227,18 +230,45 @@ echo Booting ${client_cert_fingerprint} ${platform} ${buildarch}
 kernel /files/kernel initrd=b2c initrd=trust console=${console} ${arguments}
 initrd --name trust /files/trust
 initrd --name b2c /files/initramfs
-boot
+${initrds}boot
 "
     .into()
 }
 
+/// An archive of programs that are not in the initramfs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initrd {
+    /// The MinIO client, for `b2c.minio` and volumes that follow a bucket.
+    S3Client,
+}
+
+impl Initrd {
+    /// As in `s3-client`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3Client => "s3-client",
+        }
+    }
+}
+
 impl Boot {
-    /// The same with its arguments in its script.
+    /// The same with its arguments and archives in its script.
     pub(super) fn written_out(mut self) -> Self {
-        let arguments: Vec<_> = self.arguments.lines().map(str::trim).collect();
+        let mut arguments: Vec<_> = self.arguments.lines().map(str::trim).collect();
+        let names = self.initrds.iter().map(|initrd| initrd.name());
+        let named: Vec<_> = names.clone().map(|name| format!("initrd={name}")).collect();
+        if self.script.contains("${initrds}") {
+            arguments.splice(0..0, named.iter().map(String::as_str));
+        }
+        let fetched: String = names
+            .map(|name| format!("initrd --name {name} /files/{name}\n"))
+            .collect();
         self.script = self
             .script
-            .replace("${arguments}", arguments.join(" ").trim());
+            .replace("${arguments}", arguments.join(" ").trim())
+            .replace("${initrds}", &fetched);
         self
     }
 }
@@ -280,12 +310,34 @@ impl Scenario {
         library: impl Into<Library>,
         boards: &[Board],
     ) -> Result<Vec<Self>, InputError> {
-        let library = library.into();
+        Self::read_each(&library.into(), |document| {
+            Self::read_file(document, boards)
+        })
+    }
+
+    /// Reads every scenario for runs on `board`, whatever other boards they are for.
+    ///
+    /// # Errors
+    /// As for [`read_all`](Self::read_all).
+    pub fn read_all_for(
+        library: impl Into<Library>,
+        board: &Board,
+    ) -> Result<Vec<Self>, InputError> {
+        Self::read_each(&library.into(), |document| {
+            Self::new(document, document.parse()?, &[board], None)
+        })
+    }
+
+    /// Every variant of every file, sorted by name.
+    fn read_each(
+        library: &Library,
+        read: impl Fn(&Document) -> Result<Self, InputError>,
+    ) -> Result<Vec<Self>, InputError> {
         let names = library.names()?;
         let mut scenarios: Vec<Self> = Vec::new();
         for name in &names {
             for document in library.read(&format!("{name}.toml"))?.variants()? {
-                let scenario = Self::read_file(&document, boards)?;
+                let scenario = read(&document)?;
                 if let Some(other) = scenarios.iter().find(|s| s.name == scenario.name) {
                     let message = format!(
                         "a variant of {}.toml is called \"{}\", too: give one of them another name",

@@ -25,7 +25,7 @@ pub use boards::Lacking;
 pub use boot_end::{BootEnd, end_of};
 pub use card::{CardFile, CardRules, PartitionName};
 pub(crate) use definition::ScenarioFile;
-pub use definition::{Boot, Scenario, Tier, Transport};
+pub use definition::{Boot, Initrd, Scenario, Tier, Transport};
 pub use deployment::{BrokenFiles, DEFAULT_DEPLOYMENT, Deployment, Deployments};
 pub use draft::draft;
 pub use expect::{End, Expect};

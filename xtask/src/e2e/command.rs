@@ -116,7 +116,7 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     let mut planned = Vec::new();
     for (seed, scenario, board) in &meant {
         let seed = seed.map(|seed| format!(" --chaos {seed}"));
-        let parts = Arc::new(kit.parts(board)?);
+        let parts = Arc::new(kit.parts_for(scenario, board)?);
         planned.push(Planned {
             scenario,
             board,

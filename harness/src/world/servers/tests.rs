@@ -13,6 +13,7 @@ use super::*;
 use crate::board::Board;
 use crate::plan::testing::parts;
 use crate::scenario::{ClientCertificate, Services};
+use crate::services::Blob;
 
 const MAC: &str = "b8:27:eb:00:00:01";
 
@@ -43,7 +44,12 @@ impl Asked {
     fn of(scenario: &Scenario, board: &Board) -> Self {
         let kept = (NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
         let trust = Trust::generate(scenario, &[]).unwrap();
-        let parts = parts(kept.0.path());
+        std::fs::write(kept.0.path(), "0123456789").unwrap();
+        let mut parts = parts(kept.0.path());
+        let archives = scenario.boot.initrds.iter();
+        parts.files = archives
+            .map(|initrd| (initrd.name().into(), Blob::file(kept.0.path()).unwrap()))
+            .collect();
         let setting = ServerConfig {
             boards: vec![ServedBoard::new(None, board, MAC.parse().unwrap(), &parts)],
             scratch_endpoint: "http://s3.farm.example:9000".into(),
@@ -54,7 +60,6 @@ impl Asked {
             data: DataRoot::default(),
             renews_keys: true,
         };
-        std::fs::write(kept.0.path(), "0123456789").unwrap();
         let timeline = Timeline::start();
         let servers = Servers::prepare(scenario, &trust, setting, &timeline).unwrap();
         let fingerprint = trust.client(0).map(|client| client.fingerprint());
@@ -106,7 +111,7 @@ fn after<'a>(script: &'a str, what: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn every_board_gets_a_script_for_itself_whose_files_are_there() {
     let boards = boards();
-    let mut kernels = 0;
+    let (mut kernels, mut archives) = (0, 0);
     for folder in ["scenarios", "scenarios/b2c"] {
         for scenario in scenarios(folder, &boards) {
             let name = &scenario.name;
@@ -129,6 +134,13 @@ async fn every_board_gets_a_script_for_itself_whose_files_are_there() {
                 assert!(line.contains(&console), "{name}: {line}");
                 kernels += 1;
             }
+            for initrd in &scenario.boot.initrds {
+                let named = format!(" initrd={} ", initrd.name());
+                assert!(script.contains(&named), "{name}: {script}");
+                let file = format!("/files/{}", initrd.name());
+                assert!(files(&script).contains(&&*file), "{name}: {script}");
+                archives += 1;
+            }
             for file in files(&script) {
                 assert_eq!(asked.get(file).await.0, StatusCode::OK, "{name}: {file}");
             }
@@ -141,7 +153,7 @@ async fn every_board_gets_a_script_for_itself_whose_files_are_there() {
             }
         }
     }
-    assert!(kernels > 10, "{kernels}");
+    assert!(kernels > 10 && archives > 0, "{kernels}, {archives}");
 }
 
 /// The scripts that files say themselves, with the names of the files.
