@@ -26,6 +26,14 @@ impl Mac {
     pub const fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1
     }
+
+    /// The next address of the same vendor; behind the last one comes the first.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        let [a, b, c, d, e, f] = self.0;
+        let [_, d, e, f] = (u32::from_be_bytes([0, d, e, f]) + 1).to_be_bytes();
+        Self([a, b, c, d, e, f])
+    }
 }
 
 impl fmt::Display for Mac {
@@ -118,6 +126,13 @@ mod tests {
             serde_json::from_str::<Mac>(r#""b8:27:eb:12:34:56""#).unwrap(),
             mac
         );
+    }
+
+    #[test]
+    fn the_next_address_is_of_the_same_vendor() {
+        let next = |text: &str| text.parse::<Mac>().unwrap().next().to_string();
+        assert_eq!(next("52:54:00:12:34:ff"), "52:54:00:12:35:00");
+        assert_eq!(next("52:54:00:ff:ff:ff"), "52:54:00:00:00:00");
     }
 
     proptest! {

@@ -30,12 +30,20 @@ pub enum Direction {
     Outbound = 2,
 }
 
-/// A capture of a switch that is being written. Each of its ports is an interface, so that a frame that it passes on is there once for each
+/// A port of a switch.
+#[derive(Debug, Clone, Copy)]
+pub struct Interface<'a> {
+    /// What the switch is called.
+    pub segment: &'a str,
+    /// The port's number, which no other port has.
+    pub port: u32,
+}
+
+/// A capture of switches that is being written. Each of their ports is an interface, so that a frame that it passes on is there once for each
 /// port: inbound on one, outbound on others.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
-    name: String,
     /// The ports that have been described, in the order of their interfaces.
     ports: Vec<u32>,
     /// Where the next secrets go, and how much room they have.
@@ -44,11 +52,11 @@ pub struct Writer<W> {
 }
 
 impl<W: Write + Seek> Writer<W> {
-    /// Begins a capture; `out` stands at its beginning. Interfaces are called `name` and the number of their port.
+    /// Begins a capture; `out` stands at its beginning.
     ///
     /// # Errors
     /// `out` cannot be written to.
-    pub fn new(mut out: W, name: &str) -> io::Result<Self> {
+    pub fn new(mut out: W) -> io::Result<Self> {
         let mut section = Vec::new();
         section.extend(0x1a2b_3c4d_u32.to_le_bytes());
         section.extend([1, 0, 0, 0]);
@@ -65,15 +73,14 @@ impl<W: Write + Seek> Writer<W> {
         write_block(&mut out, 10, &secrets)?;
         Ok(Self {
             out,
-            name: name.into(),
             ports: Vec::new(),
             secrets_at,
             secrets_room: SECRETS,
         })
     }
 
-    /// The interface of a port, described when it is first seen.
-    fn interface(&mut self, port: u32) -> io::Result<u32> {
+    /// The number of an interface, which is described when it is first seen: by its segment and port.
+    fn interface(&mut self, Interface { segment, port }: Interface<'_>) -> io::Result<u32> {
         if let Some(known) = self.ports.iter().position(|known| *known == port) {
             return Ok(known as u32);
         }
@@ -81,7 +88,7 @@ impl<W: Write + Seek> Writer<W> {
         description.extend(u32::from(ETHERNET).to_le_bytes());
         // No limit on a packet's length.
         description.extend(0_u32.to_le_bytes());
-        let name = format!("{} {port}", self.name);
+        let name = format!("{segment} {port}");
         option(&mut description, 2, name.as_bytes());
         option(&mut description, OPTION_RESOLUTION, &[NANOSECONDS]);
         option(&mut description, 0, &[]);
@@ -90,19 +97,19 @@ impl<W: Write + Seek> Writer<W> {
         Ok(self.ports.len() as u32 - 1)
     }
 
-    /// Adds a packet that was seen `since_epoch` on a port of the switch.
+    /// Adds a packet that was seen `since_epoch` on a port of a switch.
     ///
     /// # Errors
     /// The file cannot be written to.
     pub fn packet(
         &mut self,
         since_epoch: Duration,
-        port: u32,
+        interface: Interface<'_>,
         direction: Direction,
         frame: &[u8],
         comment: Option<&str>,
     ) -> io::Result<()> {
-        let interface = self.interface(port)?;
+        let interface = self.interface(interface)?;
         let nanoseconds = since_epoch.as_nanos() as u64;
         let length = frame.len() as u32;
         let mut body = Vec::with_capacity(frame.len() + 40);
@@ -177,6 +184,20 @@ mod tests {
 
     use super::*;
 
+    fn lan(port: u32) -> Interface<'static> {
+        Interface {
+            segment: "lan",
+            port,
+        }
+    }
+
+    fn behind(port: u32) -> Interface<'static> {
+        Interface {
+            segment: "behind gateway",
+            port,
+        }
+    }
+
     /// What a foreign reader finds: packets with interface, time and contents, and the text of the secrets.
     fn read(bytes: &[u8]) -> (Vec<(u32, u64, Vec<u8>)>, String) {
         let mut reader = PcapNGReader::new(1 << 20, bytes).unwrap();
@@ -200,17 +221,17 @@ mod tests {
     #[test]
     fn a_foreign_reader_finds_everything_and_secrets_stand_first() {
         let mut file = Cursor::new(Vec::new());
-        let mut writer = Writer::new(&mut file, "lan").unwrap();
+        let mut writer = Writer::new(&mut file).unwrap();
         let at = Duration::new(1_700_000_000, 5);
         writer
-            .packet(at, 5, Direction::Inbound, &[1; 61], Some("odd length"))
+            .packet(at, lan(5), Direction::Inbound, &[1; 61], Some("odd length"))
             .unwrap();
         assert!(writer.secrets("CLIENT_RANDOM aa bb\n").unwrap());
         writer
-            .packet(at, 0, Direction::Outbound, &[2; 64], None)
+            .packet(at, behind(0), Direction::Outbound, &[2; 64], None)
             .unwrap();
         writer
-            .packet(at, 5, Direction::Outbound, &[3; 64], None)
+            .packet(at, lan(5), Direction::Outbound, &[3; 64], None)
             .unwrap();
         let (packets, secrets) = read(file.get_ref());
         let nanoseconds = 1_700_000_000_000_000_005;
@@ -225,14 +246,15 @@ mod tests {
         assert_eq!(secrets, "CLIENT_RANDOM aa bb");
         let text = String::from_utf8_lossy(file.get_ref());
         assert_eq!(text.matches("lan 5").count(), 1, "described once");
+        assert_eq!(text.matches("behind gateway 0").count(), 1);
     }
 
     #[test]
     fn secrets_never_overwrite_packets() {
         let mut file = Cursor::new(Vec::new());
-        let mut writer = Writer::new(&mut file, "lan").unwrap();
+        let mut writer = Writer::new(&mut file).unwrap();
         writer
-            .packet(Duration::ZERO, 0, Direction::Inbound, &[7; 60], None)
+            .packet(Duration::ZERO, lan(0), Direction::Inbound, &[7; 60], None)
             .unwrap();
         let line = "x".repeat(999) + "\n";
         let taken = (0..1000).filter(|_| writer.secrets(&line).unwrap()).count();

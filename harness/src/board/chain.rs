@@ -63,6 +63,23 @@ pub enum Evidence {
     Power(Power),
 }
 
+impl Evidence {
+    /// It comes from the LAN or a server of the run: nobody sees it of a board that is not on the LAN.
+    #[must_use]
+    pub fn is_of_lan(&self) -> bool {
+        match self {
+            Self::Firmware | Self::Serial(_) | Self::Container(_) | Self::Power(_) => false,
+            Self::Lease
+            | Self::Dhcp(_)
+            | Self::Tls { .. }
+            | Self::TlsFailure { .. }
+            | Self::Request(_)
+            | Self::Answer(_)
+            | Self::Nonce => true,
+        }
+    }
+}
+
 /// Which DHCP client's lease proves a stage.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

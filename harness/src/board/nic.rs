@@ -27,6 +27,22 @@ fn first_port() -> u8 {
     1
 }
 
+impl Nic {
+    /// Why a board with it cannot have a second network interface; `None` if it can.
+    #[must_use]
+    pub fn no_second(&self) -> Option<&'static str> {
+        match (self.model, &self.device) {
+            (NicModel::Stream, Some(_)) => None,
+            (NicModel::Stream, None) => {
+                Some("its network interface is the machine's own, and QEMU's machine has one")
+            }
+            (NicModel::Lan9514 | NicModel::Lan7800, _) => {
+                Some("the harness plays its network chip at the machine's only USB port")
+            }
+        }
+    }
+}
+
 /// The chips that the harness can be, and those that QEMU can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

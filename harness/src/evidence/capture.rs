@@ -1,4 +1,4 @@
-//! The capture of a run: every frame on the LAN, in a file that Wireshark opens and decrypts, and their bytes on the timeline.
+//! The capture of a run: every frame on the LAN and on the segments beside it, in a file that Wireshark opens and decrypts, and their bytes on the timeline.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::traffic::Meter;
 use crate::folder::RunFolder;
 use crate::lan::{Direction, Lan, Observed};
-use crate::pcapng::{self, Writer};
+use crate::pcapng::{self, Interface, Writer};
 use crate::services::Secrets;
 use crate::timeline::Timeline;
 
@@ -36,10 +36,7 @@ impl Capture {
         path: &Path,
         timeline: &Timeline,
     ) -> io::Result<Self> {
-        let writer = Writer::new(
-            BufWriter::with_capacity(1 << 18, File::create(path)?),
-            "lan",
-        )?;
+        let writer = Writer::new(BufWriter::with_capacity(1 << 18, File::create(path)?))?;
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -90,6 +87,7 @@ async fn record(
         match observed {
             Ok(Observed {
                 at,
+                segment,
                 port,
                 direction,
                 frame,
@@ -105,7 +103,17 @@ async fn record(
                 }
                 written += frame.len() as u64;
                 let comment = comment.take();
-                writer.packet(started + at, port, direction, &frame, comment.as_deref())?;
+                let interface = Interface {
+                    segment: &segment,
+                    port,
+                };
+                writer.packet(
+                    started + at,
+                    interface,
+                    direction,
+                    &frame,
+                    comment.as_deref(),
+                )?;
             }
             Err(RecvError::Lagged(frames)) => {
                 missing += frames;

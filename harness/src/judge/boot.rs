@@ -95,6 +95,7 @@ impl BootProgress {
             EndPlan::Expected { expect, .. } => vec![None; expect.proofs.len()],
             EndPlan::Chain { .. } | EndPlan::Open => Vec::new(),
         };
+        let traces = Traces::of(plan.is_behind);
         let mut this = Self {
             said: vec![None; plan.stages.len()],
             watch: if source.has_times() {
@@ -119,7 +120,7 @@ impl BootProgress {
             stopped: None,
             proofs,
             proved: None,
-            traces: Traces::default(),
+            traces,
             decision: None,
             is_talked_to: false,
         };

@@ -27,6 +27,14 @@ pub(super) struct Traces {
 }
 
 impl Traces {
+    /// Of a boot that has not begun. On the network of a board behind another nobody sees anything: there it may be at any time.
+    pub(super) fn of(is_behind: bool) -> Self {
+        Self {
+            on_network: is_behind,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn take(&mut self, event: &Event) {
         match event {
             Event::Lease { vendor_class, .. } => {

@@ -69,6 +69,8 @@ pub struct BootPlan {
     pub board: Option<BoardId>,
     /// Which boot of it, counted from 0.
     pub boot: u32,
+    /// It is behind another board: nobody sees what it does on its network.
+    pub is_behind: bool,
     /// The stages that must be reached, in order.
     pub stages: Vec<Stage>,
     /// What makes its end a good one.
@@ -206,15 +208,22 @@ impl BootPlan {
             let steps = scenario.steps.iter().filter(is_its);
             steps.filter_map(|step| step.wait.as_ref())
         };
+        let is_behind = scenario.behind(id.as_ref()).is_some();
+        let is_seen = |evidence: &Evidence| !is_behind || !evidence.is_of_lan();
         let plan = Self {
             board: id.clone(),
             boot: number,
-            stages: stages.clone(),
+            is_behind,
+            stages: seen(stages, is_seen),
             end: match &scenario.expect {
-                Some(expect) => EndPlan::Expected {
-                    expect: expect.clone(),
-                    forbidden: scenario.forbidden(board).map(Box::new),
-                },
+                Some(expect) => {
+                    let mut expect = expect.clone();
+                    expect.proofs.retain(is_seen);
+                    EndPlan::Expected {
+                        expect,
+                        forbidden: scenario.forbidden(board).map(Box::new),
+                    }
+                }
                 None => EndPlan::Chain {
                     status: Some(scenario.pipeline_status),
                 },
@@ -256,6 +265,23 @@ impl BootPlan {
         }
         self
     }
+}
+
+/// The stages whose evidence is seen. The time that the others may take is that of the next one.
+fn seen(stages: &[Stage], is_seen: impl Fn(&Evidence) -> bool) -> Vec<Stage> {
+    let mut unseen = Duration::ZERO;
+    let mut all = Vec::new();
+    for stage in stages {
+        unseen += stage.budget;
+        if is_seen(&stage.evidence) {
+            let budget = std::mem::take(&mut unseen);
+            all.push(Stage {
+                budget,
+                ..stage.clone()
+            });
+        }
+    }
+    all
 }
 
 /// What the container says at a boot of a board, given the run's nonce, which is what it says at the first boot of the only board. Boots

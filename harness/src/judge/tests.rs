@@ -13,6 +13,7 @@ use crate::timeline::{
     StoppedBy, TIMELINE_VERSION, TlsEvent,
 };
 
+mod behind;
 mod boots;
 mod cards;
 mod ends;

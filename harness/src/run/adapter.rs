@@ -12,6 +12,7 @@ use crate::usb::device::Nic as UsbNic;
 use crate::usb::lan7515::{Lan7800, StoredAddress};
 use crate::usb::{self, lan9514::Lan9514};
 use crate::wire::WireEnd;
+use crate::world::Wires;
 
 /// What is wanted of it.
 #[derive(Debug, Clone)]
@@ -47,23 +48,24 @@ pub(super) struct Passed {
 pub(super) type Tasks = Vec<AbortOnDropHandle<()>>;
 
 impl Adapter {
-    /// Plugs it in: `qemu` is QEMU's end, `wire` the network's. Without QEMU's end it is never seen. Needs a tokio runtime.
+    /// Plugs it in, and the board's second one: `qemu` are QEMU's ends, `wires` the network's. Without QEMU's end it is never seen. Needs a tokio
+    /// runtime.
     pub(super) fn connect(
         wanted: &Wanted<'_>,
-        qemu: Option<UnixStream>,
-        wire: WireEnd,
+        qemu: Vec<UnixStream>,
+        wires: Wires,
     ) -> (Self, Tasks) {
         let mac = wanted.mac;
         match (wanted.model, wanted.address) {
-            (NicModel::Lan9514, _) => usb(wanted, Lan9514::new(mac), qemu, wire),
+            (NicModel::Lan9514, _) => usb(wanted, Lan9514::new(mac), qemu, wires.first),
             (NicModel::Lan7800, NicAddress::Eeprom) => {
                 let device = Lan7800::new(StoredAddress::Eeprom(mac));
-                usb(wanted, device, qemu, wire)
+                usb(wanted, device, qemu, wires.first)
             }
             (NicModel::Lan7800, NicAddress::DeviceTree) => {
-                usb(wanted, Lan7800::new(StoredAddress::None), qemu, wire)
+                usb(wanted, Lan7800::new(StoredAddress::None), qemu, wires.first)
             }
-            (NicModel::Stream, _) => frames(wanted, qemu, wire),
+            (NicModel::Stream, _) => frames(wanted, qemu, wires),
         }
     }
 
@@ -88,7 +90,7 @@ impl Adapter {
 fn usb<D: UsbNic + Send + 'static>(
     wanted: &Wanted<'_>,
     device: D,
-    qemu: Option<UnixStream>,
+    qemu: Vec<UnixStream>,
     wire: WireEnd,
 ) -> (Adapter, Tasks) {
     let timeline = wanted.timeline;
@@ -98,7 +100,7 @@ fn usb<D: UsbNic + Send + 'static>(
     }
     let nic = session.control();
     let mut tasks = Tasks::new();
-    if let Some(stream) = qemu {
+    if let Some(stream) = qemu.into_iter().next() {
         let log = timeline.clone();
         tasks.push(spawn(async move {
             if let Err(e) = session.run(stream).await {
@@ -113,10 +115,12 @@ fn usb<D: UsbNic + Send + 'static>(
     (Adapter::Usb(nic), tasks)
 }
 
-fn frames(wanted: &Wanted<'_>, qemu: Option<UnixStream>, wire: WireEnd) -> (Adapter, Tasks) {
+/// What passes through a second one is counted with the first one's.
+fn frames(wanted: &Wanted<'_>, qemu: Vec<UnixStream>, wires: Wires) -> (Adapter, Tasks) {
     let counters = Counters::default();
     let mut tasks = Tasks::new();
-    if let Some(qemu) = qemu {
+    let wires = std::iter::once(wires.first).chain(wires.second);
+    for (qemu, wire) in qemu.into_iter().zip(wires) {
         let (log, counters) = (wanted.timeline.clone(), counters.clone());
         tasks.push(spawn(async move {
             if let Err(e) = stream::run(qemu, wire, counters).await {

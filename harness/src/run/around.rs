@@ -27,7 +27,7 @@ const WORK: &str = RunFolder::WORK;
 pub(super) struct Around {
     pub(super) network: Network,
     pub(super) boards: Vec<BoardInRun>,
-    /// Ports of this machine that lead to the first board.
+    /// Ports of this machine that lead to the first board on the LAN.
     _host_ports: HostPorts,
     restored: Option<Restored>,
     /// What the first boot of the first board goes on from.
@@ -92,6 +92,7 @@ impl Around {
                 scenario,
                 trust: &trust,
                 place,
+                is_behind: scenario.behind(member.id.as_ref()).is_some(),
                 mac,
             };
             let files = BootFiles::prepare(&source, checkpoint.as_ref(), &work, &timeline)?;
@@ -112,7 +113,8 @@ impl Around {
             timeline.note("journal", text);
         }
         let network = Network::start(scenario, served, image, &trust, work, timeline)?;
-        let first = boards.first().ok_or(RunError::Plug)?;
+        let is_on_lan = |board: &&BoardInRun| scenario.behind(board.id().as_ref()).is_none();
+        let first = boards.iter().find(is_on_lan).ok_or(RunError::Plug)?;
         let target = HostTarget {
             dialler: network.lan.dialler(),
             mac: first.mac,

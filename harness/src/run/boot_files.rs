@@ -39,6 +39,8 @@ pub(super) struct Source<'a> {
     pub(super) trust: &'a Trust,
     /// Its place among the scenario's boards.
     pub(super) place: usize,
+    /// It is behind another board.
+    pub(super) is_behind: bool,
     pub(super) mac: Mac,
 }
 
@@ -146,10 +148,10 @@ impl BootFiles {
         timeline: &Timeline,
     ) -> Result<(PoweredBoard, Expectations), RunError> {
         let faults = network.faults();
-        let wire = match faults.has_cable() {
-            true => impaired(network.lan.attach(), faults.clone()),
-            false => network.lan.attach(),
-        };
+        let mut wires = network.plug_in(timeline.board().as_ref());
+        if faults.has_cable() {
+            wires.first = impaired(wires.first, faults.clone());
+        }
         if checkpoint.is_none() {
             timeline.emit(self.firmware());
         }
@@ -169,7 +171,7 @@ impl BootFiles {
                 source,
             })?;
         }
-        PoweredBoard::connect(board, &self.qemu, &boot, mac, wire, &folder, timeline).await
+        PoweredBoard::connect(board, &self.qemu, &boot, mac, wires, &folder, timeline).await
     }
 }
 
@@ -182,12 +184,17 @@ fn provision_card(source: &Source<'_>, card: &Path) -> Result<(), RunError> {
         scenario,
         trust,
         place,
+        is_behind,
         ..
     } = *source;
     let image = source::open(&parts.image)?;
     if board.lacks.contains_key(&Capability::Ipxe) {
         // Nothing on the disk has an identity.
         return Ok(image.save(card, 0o600)?);
+    }
+    if is_behind {
+        // The board in front of it says what it boots.
+        return Ok(provision::provision(&image, &BootSource::Dhcp, None, card)?);
     }
     let authority = trust.authority.certificate_der();
     if scenario.services.boot.forward().is_some() && scenario.boot.transport == Transport::Https {

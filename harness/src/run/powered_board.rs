@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::adapter::{Adapter, Tasks, Wanted};
-use crate::board::{Board, NicModel};
+use crate::board::Board;
 use crate::checkpoint::Checkpoint;
 use crate::console::{Console, Expectations};
 use crate::error::RunError;
@@ -13,13 +13,13 @@ use crate::firmware::Handover;
 use crate::folder::RunFolder;
 use crate::mac::Mac;
 use crate::machine::{
-    Accelerator, CommandLine, Disk, Flash, Machine, Monitor, Network, QemuProgram, Sockets, Timers,
-    VcpuThreads, falls_asleep,
+    Accelerator, CommandLine, Disk, Flash, Machine, Monitor, Network, QemuProgram, SecondNic,
+    Sockets, Timers, VcpuThreads, falls_asleep,
 };
 use crate::plan::{Nic, Start};
 use crate::shell;
 use crate::timeline::{Event, Timeline};
-use crate::wire::WireEnd;
+use crate::world::Wires;
 
 /// What the board starts with.
 pub(super) struct Boot<'a> {
@@ -53,7 +53,7 @@ impl PoweredBoard {
         qemu: &QemuProgram,
         boot: &Boot<'_>,
         mac: Mac,
-        wire: WireEnd,
+        wires: Wires,
         folder: &Path,
         timeline: &Timeline,
     ) -> Result<(Self, Expectations), RunError> {
@@ -61,7 +61,11 @@ impl PoweredBoard {
             Start::Card => Nic::Board,
             Start::Direct { nic, .. } => *nic,
         };
-        let sockets = Sockets::bind(board.uarts.len(), nic == Nic::Board)?;
+        let nics = match nic {
+            Nic::Board => 1 + usize::from(wires.second.is_some()),
+            Nic::Emulator => 0,
+        };
+        let sockets = Sockets::bind(board.uarts.len(), nics)?;
         let arguments = arguments(board, qemu, boot, mac, &sockets);
         let in_folder = |source| RunError::Folder {
             path: folder.into(),
@@ -95,7 +99,7 @@ impl PoweredBoard {
             monitor: machine.monitor(),
             timeline,
         };
-        let (nic, plugged_in) = Adapter::connect(&wanted, connectors.nic, wire);
+        let (nic, plugged_in) = Adapter::connect(&wanted, connectors.nics, wires);
         let asleep = report_sleep(machine.monitor().clone(), timeline.clone());
         let on = Self {
             _asleep: AbortOnDropHandle::new(tokio::spawn(asleep)),
@@ -121,7 +125,8 @@ fn arguments(
     let globals = parked.map(|quirk| (quirk.property.clone(), quirk.enabled.to_string()));
     let cores = parked.map_or(board.machine.cores, |quirk| quirk.enabled);
     let (port, device) = (board.nic.port, board.nic.device.as_ref());
-    let is_usb = board.nic.model != NicModel::Stream;
+    let is_usb = board.nic.model.is_usb();
+    let mut nics = sockets.nics().into_iter();
     CommandLine {
         machine: &board.machine.kind,
         cpu: board.machine.cpu.as_ref(),
@@ -152,7 +157,7 @@ fn arguments(
             overlay: boot.card,
             base: boot.checkpoint.map(|_| boot.card_base),
         }),
-        network: match sockets.nic() {
+        network: match nics.next() {
             Some(socket) if is_usb => Network::Redirected { socket, port },
             Some(socket) => Network::Stream {
                 socket,
@@ -162,6 +167,12 @@ fn arguments(
             None if is_usb => Network::UsbNet { port },
             None => Network::User { device, mac },
         },
+        // A scenario whose board has no `device` for it is not read.
+        second_nic: nics.next().zip(device).map(|(socket, device)| SecondNic {
+            socket,
+            device,
+            mac: mac.next(),
+        }),
         uarts: sockets.uarts(),
         monitor: sockets.monitor(),
         user_monitor: Some(&user_monitor),

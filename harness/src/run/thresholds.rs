@@ -148,6 +148,7 @@ mod tests {
             frame.extend([0x08, 0x06]);
             Observed {
                 at: Duration::ZERO,
+                segment: "lan".into(),
                 port: 0,
                 direction,
                 frame: frame.into(),

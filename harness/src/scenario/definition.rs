@@ -106,7 +106,7 @@ pub(crate) struct ScenarioFile {
     tags: Vec<String>,
     /// Names of the boards that it is run on; or `"all"`: every board that can do what it needs.
     boards: BoardsKey,
-    /// Several boards on one LAN, by name. Steps say then which board they are of; without steps all are switched on at once.
+    /// Several boards on one LAN, or behind one that is, by name. Steps say then which board they are of; without steps all are switched on at once.
     #[serde(default)]
     #[schemars(with = "BTreeMap<BoardId, NamedBoardTable>")]
     board: BTreeMap<BoardId, Span<NamedBoardTable>>,
@@ -404,7 +404,7 @@ impl Scenario {
         known: Option<&[Board]>,
     ) -> Result<Self, InputError> {
         let tables = std::mem::take(&mut file.board);
-        let several = NamedBoard::read_all(tables, known, document)?;
+        let several = NamedBoard::read_all(tables, boards, known, document)?;
         let kinds = NamedBoard::kinds(&several, known.unwrap_or_default());
         let needs = file.all_needs();
         for board in boards.iter().chain(&kinds) {
@@ -458,10 +458,17 @@ impl Scenario {
             let kind = named.and_then(|named| named.kind.as_ref());
             let of_kind = kinds.iter().find(|board| Some(&board.name) == kind);
             let boards = of_kind.map_or_else(|| boards.to_vec(), |kind| vec![*kind]);
+            let behind = named.and_then(|named| named.behind.clone());
+            let mut stages: Vec<_> = boards.iter().map(stages_of).collect();
+            if behind.is_some() {
+                let unseen = |stage: &Stage| stage.evidence.is_of_lan();
+                stages.iter_mut().for_each(|all| all.retain(|s| !unseen(s)));
+            }
             steps::Candidates {
                 id: named.map(|named| named.id.clone()),
-                stages: boards.iter().map(stages_of).collect(),
+                stages,
                 boards,
+                behind,
             }
         };
         let candidates: Vec<_> = match &*several {
@@ -621,6 +628,13 @@ impl Scenario {
         let kinds = NamedBoard::kinds(&self.several, boards).into_iter();
         let own = board.name.clone();
         kinds.filter(move |kind| kind.name != own)
+    }
+
+    /// The board that this one is behind; `None` if it is on the LAN.
+    #[must_use]
+    pub fn behind(&self, board: Option<&BoardId>) -> Option<&BoardId> {
+        let named = self.several.iter().find(|named| Some(&named.id) == board)?;
+        named.behind.as_ref()
     }
 
     /// How many boots a board of a run has.

@@ -12,13 +12,17 @@ use crate::timeline::BoardId;
 /// The most boards of one scenario: each is an emulator of its own.
 const MOST: usize = 8;
 
-/// One of several boards, all on one LAN.
+/// One of several boards, on one LAN or behind one that is.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NamedBoardTable {
     /// What kind of board it is; by default the one that the scenario is run on.
     #[schemars(with = "Option<BoardName>")]
     r#type: Option<Span<BoardName>>,
+    /// The board that stands between it and the LAN, by its name in `[board.NAME]`: a second network card of that board and this one's are a
+    /// segment of their own. Nothing that the run plays is on it. By default it is on the LAN.
+    #[schemars(with = "Option<BoardId>")]
+    behind: Option<Span<BoardId>>,
 }
 
 /// One of a scenario's several boards.
@@ -28,19 +32,26 @@ pub struct NamedBoard {
     pub id: BoardId,
     /// What kind of board it is; `None` for the one that the scenario is run on.
     pub kind: Option<BoardName>,
+    /// The board that it is behind; `None` if it is on the LAN.
+    pub behind: Option<BoardId>,
 }
 
 impl NamedBoard {
-    /// Reads the boards of a scenario, sorted by name. `known` are all kinds that there are, where somebody knows them.
+    /// Reads the boards of a scenario that is run on each of `own`, sorted by name. `known` are all kinds that there are, where somebody knows
+    /// them.
     pub(super) fn read_all(
         tables: BTreeMap<BoardId, Span<NamedBoardTable>>,
+        own: &[&Board],
         known: Option<&[Board]>,
         document: &Document,
     ) -> Result<Vec<Self>, InputError> {
-        let mut all = Vec::new();
+        let (mut all, mut places) = (Vec::new(), Vec::new());
         for (id, table) in tables {
             let place = table.span();
-            let kind = table.into_inner().r#type;
+            let NamedBoardTable {
+                r#type: kind,
+                behind,
+            } = table.into_inner();
             if let (Some(kind), Some(known)) = (&kind, known)
                 && !known.iter().any(|board| &board.name == kind.get_ref())
             {
@@ -57,9 +68,50 @@ impl NamedBoard {
                 return Err(document.error_at(place, &message));
             }
             let kind = kind.map(Span::into_inner);
-            all.push(Self { id, kind });
+            places.extend(behind.as_ref().map(|behind| (all.len(), behind.span())));
+            let behind = behind.map(Span::into_inner);
+            all.push(Self { id, kind, behind });
+        }
+        for (place, span) in places {
+            let wrong = all
+                .get(place)
+                .and_then(|board: &Self| board.no_place(&all, own, known));
+            if let Some(message) = wrong {
+                return Err(document.error_at(span, &message));
+            }
         }
         Ok(all)
+    }
+
+    /// Why it cannot be behind the board that it says, and what to do.
+    fn no_place(&self, all: &[Self], own: &[&Board], known: Option<&[Board]>) -> Option<String> {
+        let behind = self.behind.as_ref()?;
+        let Some(other) = all.iter().find(|board| board.id == *behind) else {
+            let names: Vec<_> = all.iter().map(|board| board.id.to_string()).collect();
+            return Some(format!(
+                "there is no [board.{behind}]; there is: {}",
+                names.join(", ")
+            ));
+        };
+        if other.id == self.id {
+            return Some("a board cannot be behind itself: name one that is on the LAN".into());
+        }
+        if let Some(third) = &other.behind {
+            return Some(format!(
+                "board {behind} is itself behind {third}: name one that is on the LAN"
+            ));
+        }
+        let of_kind = |board: &&Board| Some(&board.name) == other.kind.as_ref();
+        let known = known.unwrap_or_default().iter().chain(own.iter().copied());
+        let kinds: Vec<_> = match &other.kind {
+            None => own.to_vec(),
+            Some(_) => known.filter(of_kind).collect(),
+        };
+        let lack = |board: &&Board| Some((board.name.clone(), board.nic.no_second()?));
+        let (name, why) = kinds.iter().find_map(lack)?;
+        Some(format!(
+            "board {behind} would have two network cards, and {name} cannot: {why}; give {behind} a type with nic.device, such as virt-uefi"
+        ))
     }
 
     /// What it is in a run on `own`, with these other kinds of boards; `None` if it is none of them.
@@ -105,6 +157,11 @@ mod tests {
             error.replace(&folder.path().display().to_string(), "scenarios")
         };
         let two = "[board.one]\n[board.two]\n";
+        let behind = |step: &str| {
+            format!(
+                "[board.one]\nbehind = \"two\"\n[board.two]\ntype = \"virt-uefi\"\n[[step]]\nboard = \"one\"\n{step}"
+            )
+        };
         let errors = [
             error("[board.One]\n"),
             error("[board.one]\ntype = \"raspi9\"\n"),
@@ -114,6 +171,22 @@ mod tests {
             )),
             error(&format!("{two}[[step]]\nboard = \"one\"\npower = \"on\"\n")),
             error(&format!("checkpoint = \"/init\"\n{two}")),
+            error("[board.one]\nbehind = \"three\"\n[board.two]\n"),
+            error("[board.one]\nbehind = \"one\"\n"),
+            error(
+                "[board.one]\nbehind = \"two\"\n[board.two]\ntype = \"virt-uefi\"\nbehind = \"three\"\n[board.three]\ntype = \"virt-uefi\"\n",
+            ),
+            error("[board.one]\nbehind = \"two\"\n[board.two]\n"),
+            error("[board.one]\nbehind = \"two\"\n[board.two]\ntype = \"bpim2u\"\n"),
+            error(&behind("power = \"on\"\ndeploy = \"default\"\n")),
+            error(&behind("power = \"on\"\nawait = \"DHCP\"\n")),
+            error(&behind("power = \"on\"\nawait = { dhcp = {} }\n")),
+            error(&behind(
+                "power = \"on\"\n[[step]]\nboard = \"one\"\nafter = { request = { service = \"boot\" } }\npower = \"cycle\"\n",
+            )),
+            error(&behind(
+                "power = \"on\"\n[[step]]\nboard = \"two\"\npower = \"on\"\n[[step]]\nboard = \"two\"\nafter = { elapsed = \"1s\" }\npower = \"off\"\n",
+            )),
             error(
                 &(0..9)
                     .map(|n| format!("[board.b{n}]\n"))

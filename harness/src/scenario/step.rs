@@ -85,6 +85,25 @@ impl Step {
         self.awaits_power(Power::GuestReset) || self.awaits_power(Power::Off)
     }
 
+    /// What it wants of the LAN that a board behind another does not have, and what to do; `None` if it wants nothing of it.
+    pub(super) fn needs_lan(&self, behind: &BoardId) -> Option<String> {
+        if self.deploy.is_some() {
+            return Some(format!(
+                "what the boot server hands out does not reach a board behind {behind}: leave `deploy` out"
+            ));
+        }
+        let awaits = match &self.wait {
+            Some(Await::Evidence(evidence)) => evidence.is_of_lan(),
+            _ => false,
+        };
+        let is_of_lan = awaits || matches!(self.after, Some(Trigger::Request(_)));
+        is_of_lan.then(|| {
+            format!(
+                "the run's LAN and servers see nothing of a board behind {behind}: wait for what its serial port says, `{{ serial = '…' }}`"
+            )
+        })
+    }
+
     /// The step ends with this change of the board's power, of the board's own doing.
     #[must_use]
     pub fn awaits_power(&self, action: Power) -> bool {

@@ -73,6 +73,8 @@ pub(super) struct Candidates<'a> {
     pub(super) id: Option<BoardId>,
     pub(super) boards: Vec<&'a Board>,
     pub(super) stages: Vec<Vec<Stage>>,
+    /// The board that it is behind, if it is not on the LAN.
+    pub(super) behind: Option<BoardId>,
 }
 
 /// How a board stands before a step.
@@ -137,7 +139,13 @@ pub(super) fn read(
         );
         return Err(document.error_at(last, &message));
     }
-    let is_whole = |step: &Step| end_of(&steps, step.board.as_ref(), step.boot) == BootEnd::Whole;
+    let is_on_lan = |step: &Step| {
+        let its = boards.iter().find(|board| board.id == step.board);
+        its.is_none_or(|board| board.behind.is_none())
+    };
+    let is_whole = |step: &Step| {
+        is_on_lan(step) && end_of(&steps, step.board.as_ref(), step.boot) == BootEnd::Whole
+    };
     if !steps.iter().any(is_whole) {
         let message = "steps end each boot before its chain is through, so nothing proves that the container has run: let the last boot end by itself";
         return Err(document.error_at(last, message));
@@ -287,6 +295,7 @@ fn read_one(
     }
     let after = after.map(|after| TriggerTable::check(after, &candidates.stages, document));
     let power_at = power.as_ref().map(Span::span);
+    let deploy_at = deploy.as_ref().map(Span::span);
     let step = Step {
         board: board.map(Span::into_inner),
         begins_in: 0,
@@ -299,5 +308,10 @@ fn read_one(
         within,
         never: never.into_iter().collect(),
     };
+    if let Some(behind) = &candidates.behind
+        && let Some(message) = step.needs_lan(behind)
+    {
+        return wrong(deploy_at.unwrap_or(place), &message);
+    }
     Ok((step, power_at))
 }

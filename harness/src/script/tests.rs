@@ -41,6 +41,7 @@ fn plan(chain: &str) -> JudgePlan {
         boots: vec![BootPlan {
             board: None,
             boot: 0,
+            is_behind: false,
             stages: stages(chain),
             end: EndPlan::Chain { status: None },
             container: None,

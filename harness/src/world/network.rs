@@ -6,6 +6,7 @@ use std::path::Path;
 use super::deployments::Deployments;
 use super::fault_plan::FaultPlan;
 use super::registries;
+use super::segments::{Segments, Wires};
 use super::servers::{ServedBoard, ServerConfig, Servers};
 use super::tftp::SCRIPT;
 use super::trust::Trust;
@@ -15,7 +16,7 @@ use crate::lan::{self, Lan, TcpListener};
 use crate::plan::ProvisionedImage;
 use crate::scenario::{Boot, Scenario, ServiceMode, Transport};
 use crate::services::{DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu};
-use crate::timeline::{Event, ServiceId, Timeline};
+use crate::timeline::{BoardId, Event, ServiceId, Timeline};
 
 /// The private network, as CONTRACTS has it.
 const SUBNET: &str = "10.42.0.0/16";
@@ -49,6 +50,8 @@ type Play<'a> = &'a dyn Fn(TcpListener) -> Result<Vec<Server>, RunError>;
 /// The LAN with its servers; they stop when it is dropped.
 pub(crate) struct Network {
     pub(crate) lan: Lan,
+    /// What is beside it.
+    segments: Segments,
     pub(crate) nonce: String,
     pub(crate) layers: Vec<String>,
     /// What the boot server hands out to each board.
@@ -145,9 +148,15 @@ impl Network {
             plan,
             servers: running,
             timeline: timeline.clone(),
+            segments: Segments::of(scenario, &lan),
             lan,
             secrets,
         })
+    }
+
+    /// Plugs a board into its cables; those to a network card that is nobody's any more are gone.
+    pub(crate) fn plug_in(&self, board: Option<&BoardId>) -> Wires {
+        self.segments.plug_in(board, &self.lan)
     }
 
     /// What goes wrong on purpose.

@@ -15,8 +15,11 @@
 //! `Lan` ends every task and every connection. Every frame passes one place on its way in and one on its way out
 //! (`port::Port`), where [`Lan::observe`] sees it. [`Lan::dialler`] goes the other way: it connects to guests.
 //!
+//! A [`Segment`] beside it is a switch without the gateway, for guests that only another guest reaches.
+//!
 //! Sources: RFC 826 (ARP), 791 (IPv4), 792 (ICMP), 768 (UDP), 9293 (TCP), 2131 and 2132 (DHCP), 1035 (DNS), 5905 (NTP), 1350 (TFTP).
 
+mod cables;
 mod config;
 mod dhcp;
 mod dialler;
@@ -32,6 +35,7 @@ mod ntp;
 mod observe;
 mod outlet;
 mod port;
+mod segment;
 mod sockets;
 mod switch;
 mod tcp;
@@ -45,5 +49,6 @@ pub use kind::kinds_of;
 pub use network::Lan;
 pub use ntp::Clock;
 pub use observe::{Direction, Observed, Statistics};
+pub use segment::Segment;
 pub use tcp::{TcpListener, TcpStream};
 pub use tftp::{TftpContent, TftpFiles};

@@ -1,15 +1,14 @@
 //! The LAN as a whole: starting it, plugging NICs in, opening ports.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::cables::{Cable, Cables};
 use super::config::check_unicast;
 use super::dhcp;
 use super::dialler::{Dialler, Links};
@@ -17,8 +16,8 @@ use super::dns::{self, Zone};
 use super::host::{Binding, Host};
 use super::ntp::{self, Clock, Ntp};
 use super::observe::Counters;
-use super::outlet::Outlet;
 use super::port::Port;
+use super::segment::Segment;
 use super::sockets::Sockets;
 use super::switch::Switch;
 use super::tcp::{Link, TcpListener};
@@ -26,24 +25,16 @@ use super::tftp::{self, TftpFiles};
 use super::udp::Service;
 use super::{Config, Error, Observed, Statistics};
 use shakedown_base::timeline::{ServiceId, Timeline};
-use shakedown_base::wire::{self, WireEnd};
-
-/// Frames that a cable holds in each direction: more than two connections have under way, and what a guest sends in 60 ms at
-/// wire speed while this process waits for a processor.
-const CABLE: usize = 512;
-/// Frames that an observer may be behind.
-const OBSERVED: usize = 8192;
+use shakedown_base::wire::WireEnd;
 
 /// A running LAN. Dropping it ends its tasks and breaks its connections.
 pub struct Lan {
     host: Arc<Host>,
     switch: Arc<Switch>,
     links: Arc<Links>,
-    observers: broadcast::Sender<Observed>,
-    next_port: AtomicU32,
+    cables: Cables,
+    name: Arc<str>,
     started: Instant,
-    runtime: Handle,
-    running: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -56,6 +47,9 @@ impl std::fmt::Debug for Lan {
 }
 
 impl Lan {
+    /// The name of the segment that the gateway is on.
+    pub const SEGMENT: &str = "lan";
+
     /// Starts a LAN whose NTP servers tell the time of this machine.
     ///
     /// # Errors
@@ -116,35 +110,28 @@ impl Lan {
             }),
             switch: Arc::default(),
             links: Arc::default(),
-            observers: broadcast::Sender::new(OBSERVED),
-            next_port: AtomicU32::new(0),
+            cables: Cables::new(timeline.clone(), running.clone()),
+            name: Self::SEGMENT.into(),
             started: Instant::now(),
-            runtime: Handle::current(),
-            _stop: running.clone().drop_guard(),
-            running,
+            _stop: running.drop_guard(),
         };
         let names = lan.listen(lan.host.config.gateway, dns::PORT)?;
-        lan.spawn(dns::serve(names, zone, timeline));
+        lan.cables.spawn(dns::serve(names, zone, timeline));
         Ok(lan)
     }
 
     /// Plugs a cable into a new switch port and returns its other end, for a NIC. The port is gone when that end is dropped.
     #[must_use]
     pub fn attach(&self) -> WireEnd {
-        let (near, far) = wire::cable(CABLE);
-        let (wire, frames) = near.split();
-        let number = self.next_port.fetch_add(1, Ordering::Relaxed);
-        let outlet = Arc::new(Outlet {
-            port: number,
-            wire,
-            observers: self.observers.clone(),
-            counters: Arc::clone(&self.host.counters),
-            timeline: self.host.timeline.clone(),
-        });
+        let Cable {
+            outlet,
+            frames,
+            far,
+        } = self.cables.lay(&self.name, &self.host.counters);
         self.switch.plug(Arc::clone(&outlet));
         let registry = Arc::clone(&self.host.registry);
         let link = Link::new(Arc::clone(&outlet), registry);
-        self.links.add(number, &link);
+        self.links.add(outlet.port, &link);
         let port = Port {
             link,
             outlet,
@@ -152,8 +139,14 @@ impl Lan {
             switch: Arc::clone(&self.switch),
             started: self.started,
         };
-        self.spawn(port.run(frames));
+        self.cables.spawn(port.run(frames));
         far
+    }
+
+    /// A segment beside this one, which nothing of this LAN is on. It has this name where frames are observed.
+    #[must_use]
+    pub fn segment(&self, name: &str) -> Segment {
+        Segment::new(name, self.cables.clone())
     }
 
     /// Opens a TCP port at any unicast address outside the DHCP pool. Addresses off the segment are reached through the gateway.
@@ -199,14 +192,15 @@ impl Lan {
         let switch = Arc::clone(&self.switch);
         let socket = self.host.sockets.open(address, ports, switch)?;
         let timeline = self.host.timeline.clone();
-        self.spawn(tftp::serve(socket, service, files, timeline, self.started));
+        self.cables
+            .spawn(tftp::serve(socket, service, files, timeline, self.started));
         Ok(())
     }
 
-    /// Sees every frame from now on. An observer that falls thousands of frames behind misses the oldest and is told how many.
+    /// Sees every frame from now on, those of its [`segment`](Self::segment)s included. An observer that falls thousands of frames behind misses the oldest and is told how many.
     #[must_use]
     pub fn observe(&self) -> broadcast::Receiver<Observed> {
-        self.observers.subscribe()
+        self.cables.observe()
     }
 
     /// Counters since the start.
@@ -219,13 +213,6 @@ impl Lan {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.host.config
-    }
-
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let running = self.running.clone();
-        self.runtime.spawn(async move {
-            running.run_until_cancelled_owned(task).await;
-        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can be seen of a LAN from outside: every frame, and counters.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use serde::Serialize;
 pub struct Observed {
     /// When, on the timeline's clock.
     pub at: Duration,
-    /// The switch port, counted from 0 in the order of [`Lan::attach`](super::Lan::attach).
+    /// The switch: [`Lan::SEGMENT`](super::Lan::SEGMENT), or the name of a [`Segment`](super::Segment).
+    pub segment: Arc<str>,
+    /// The switch port, counted from 0 in the order in which cables were plugged in, whatever the segment.
     pub port: u32,
     /// Which way the frame went.
     pub direction: Direction,

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smoltcp::wire::EthernetFrame;
 use tokio::sync::broadcast;
 
+use super::frame::Mac;
 use super::observe::{Counters, Direction, Observed, count};
 use shakedown_base::timeline::Timeline;
 use shakedown_base::wire::WireSender;
@@ -12,6 +14,8 @@ use shakedown_base::wire::WireSender;
 /// The way out of a port.
 #[derive(Debug)]
 pub(super) struct Outlet {
+    /// The name of the switch that the port is of.
+    pub(super) segment: Arc<str>,
     pub(super) port: u32,
     pub(super) wire: WireSender,
     pub(super) observers: broadcast::Sender<Observed>,
@@ -20,6 +24,18 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
+    /// A frame has arrived at the port: from whom, to whom. `None` if it is none.
+    pub(super) fn arrived(&self, frame: &Bytes) -> Option<(Mac, Mac)> {
+        self.observe(Direction::FromGuest, frame);
+        count(&self.counters.frames_in, 1);
+        count(&self.counters.bytes_in, frame.len());
+        let Ok(ethernet) = EthernetFrame::new_checked(&frame[..]) else {
+            count(&self.counters.malformed, 1);
+            return None;
+        };
+        Some((ethernet.src_addr(), ethernet.dst_addr()))
+    }
+
     /// Puts a frame onto the cable, or drops it when the cable is full.
     pub(super) fn deliver(&self, frame: Bytes) {
         let length = frame.len();
@@ -38,11 +54,12 @@ impl Outlet {
     }
 
     /// Shows a frame to whoever observes the LAN.
-    pub(super) fn observe(&self, direction: Direction, frame: &Bytes) {
+    fn observe(&self, direction: Direction, frame: &Bytes) {
         if self.observers.receiver_count() > 0 {
             // Fails when the last observer has just gone.
             let _ = self.observers.send(Observed {
                 at: self.timeline.elapsed(),
+                segment: Arc::clone(&self.segment),
                 port: self.port,
                 direction,
                 frame: frame.clone(),

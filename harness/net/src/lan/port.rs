@@ -9,13 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use smoltcp::wire::EthernetFrame;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::frame::{GATEWAY_MAC, Mac};
 use super::host::{Host, Verdict};
-use super::observe::{Direction, count};
 use super::outlet::Outlet;
 use super::switch::Switch;
 use super::tcp::{Link, Turn};
@@ -80,14 +78,7 @@ impl Port {
         last_source: &mut Option<Mac>,
         now: Duration,
     ) -> Option<(Bytes, Mac)> {
-        self.outlet.observe(Direction::FromGuest, &frame);
-        count(&self.outlet.counters.frames_in, 1);
-        count(&self.outlet.counters.bytes_in, frame.len());
-        let Ok(ethernet) = EthernetFrame::new_checked(&frame[..]) else {
-            count(&self.outlet.counters.malformed, 1);
-            return None;
-        };
-        let (source, destination) = (ethernet.src_addr(), ethernet.dst_addr());
+        let (source, destination) = self.outlet.arrived(&frame)?;
         if *last_source != Some(source) {
             self.switch.learn(source, self.outlet.port);
             *last_source = Some(source);

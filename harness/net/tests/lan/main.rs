@@ -7,6 +7,7 @@
     reason = "clippy knows test functions, but not the helpers of a test crate"
 )]
 
+mod behind;
 mod craft;
 mod dialler;
 mod faults;

@@ -70,6 +70,8 @@ pub struct CommandLine<'a> {
     pub disk: Option<Disk<'a>>,
     /// The network interface.
     pub network: Network<'a>,
+    /// A second network interface.
+    pub second_nic: Option<SecondNic<'a>>,
     /// Sockets that QEMU connects its UARTs to, in order.
     pub uarts: Vec<&'a Path>,
     /// The socket that QEMU connects its monitor to.
@@ -169,6 +171,17 @@ pub enum Network<'a> {
     },
 }
 
+/// A second network interface, of a board whose first one is a device of QEMU's, too. Its frames go through a socket of its own.
+#[derive(Debug, Clone)]
+pub struct SecondNic<'a> {
+    /// The socket that QEMU connects to.
+    pub socket: &'a Path,
+    /// The device.
+    pub device: &'a QemuName,
+    /// Its hardware address.
+    pub mac: Mac,
+}
+
 impl CommandLine<'_> {
     /// The arguments, without the program.
     #[must_use]
@@ -250,6 +263,10 @@ impl CommandLine<'_> {
             line.disk(disk);
         }
         line.network(&self.network);
+        if let Some(second) = &self.second_nic {
+            line.stream("nic2", second.socket);
+            line.nic("nic2", Some(second.device), second.mac);
+        }
         line.0
     }
 }
@@ -312,10 +329,8 @@ impl Line {
                 device,
                 mac,
             } => {
-                let mut value = OsString::from("stream,id=nic,addr.type=unix,addr.path=");
-                value.push(escaped(socket));
-                self.option("-netdev", value);
-                self.nic(*device, *mac);
+                self.stream("nic", socket);
+                self.nic("nic", *device, *mac);
             }
             Network::UsbNet { port } => {
                 self.option("-netdev", "user,id=nic");
@@ -323,19 +338,27 @@ impl Line {
             }
             Network::User { device, mac } => {
                 self.option("-netdev", "user,id=nic");
-                self.nic(*device, *mac);
+                self.nic("nic", *device, *mac);
             }
         }
     }
 
-    /// A network interface of QEMU's. Those for the PCI bus go without their boot ROM: firmware and disk have drivers, and its code is for x86.
-    fn nic(&mut self, device: Option<&QemuName>, mac: Mac) {
+    /// A network back end whose frames go through a socket.
+    fn stream(&mut self, id: &str, socket: &Path) {
+        let mut value = OsString::from(format!("stream,id={id},addr.type=unix,addr.path="));
+        value.push(escaped(socket));
+        self.option("-netdev", value);
+    }
+
+    /// A network interface of QEMU's at the back end `id`. Those for the PCI bus go without their boot ROM: firmware and disk have drivers, and its code is for x86.
+    fn nic(&mut self, id: &str, device: Option<&QemuName>, mac: Mac) {
         match device {
-            Some(device) if device.contains("pci") => {
-                self.option("-device", format!("{device},netdev=nic,mac={mac},romfile="))
-            }
-            Some(device) => self.option("-device", format!("{device},netdev=nic,mac={mac}")),
-            None => self.option("-net", format!("nic,netdev=nic,macaddr={mac}")),
+            Some(device) if device.contains("pci") => self.option(
+                "-device",
+                format!("{device},netdev={id},mac={mac},romfile="),
+            ),
+            Some(device) => self.option("-device", format!("{device},netdev={id},mac={mac}")),
+            None => self.option("-net", format!("nic,netdev={id},macaddr={mac}")),
         }
     }
     /// A socket that QEMU connects to.
@@ -406,6 +429,7 @@ mod tests {
             append: None,
             disk: Some(card()),
             network,
+            second_nic: None,
             uarts: vec![Path::new("s/uart0"), Path::new("s/uart1")],
             monitor: Path::new("s/qmp"),
             user_monitor: None,
@@ -559,6 +583,27 @@ mod tests {
             ..uefi(Some(&device), &devices)
         };
         insta::assert_snapshot!(text(&line));
+    }
+
+    #[test]
+    fn a_machine_with_two_network_cards() {
+        let device = "virtio-net-pci".parse().unwrap();
+        let line = CommandLine {
+            second_nic: Some(SecondNic {
+                socket: Path::new("s/nic,1"),
+                device: &device,
+                mac: Mac([0x52, 0x54, 0, 1, 2, 4]),
+            }),
+            ..uefi(Some(&device), &[])
+        };
+        let text = text(&line);
+        let network = text.find("-netdev").map(|at| text.split_at(at).1);
+        insta::assert_snapshot!(network.unwrap(), @r"
+        -netdev stream,id=nic,addr.type=unix,addr.path=s/nic
+        -device virtio-net-pci,netdev=nic,mac=52:54:00:01:02:03,romfile=
+        -netdev stream,id=nic2,addr.type=unix,addr.path=s/nic,,1
+        -device virtio-net-pci,netdev=nic2,mac=52:54:00:01:02:04,romfile=
+        ");
     }
 
     #[test]

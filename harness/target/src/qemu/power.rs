@@ -32,7 +32,7 @@ pub struct Sockets {
     folder: Scratch,
     monitor: Socket,
     uarts: Vec<Socket>,
-    nic: Option<Socket>,
+    nics: Vec<Socket>,
 }
 
 #[derive(Debug)]
@@ -55,16 +55,16 @@ pub struct Machine {
 pub struct Connectors {
     /// Serial ports in the board's order.
     pub uarts: Vec<UnixStream>,
-    /// The network interface: a USB port that speaks usbredir, or a stream of frames.
-    pub nic: Option<UnixStream>,
+    /// The network interfaces: a USB port that speaks usbredir, or streams of frames.
+    pub nics: Vec<UnixStream>,
 }
 
 impl Sockets {
-    /// Binds sockets for `uarts` serial ports, the monitor and, if wanted, the network interface. Needs a tokio runtime.
+    /// Binds sockets for `uarts` serial ports, the monitor and `nics` network interfaces. Needs a tokio runtime.
     ///
     /// # Errors
     /// The folder for temporary files cannot be written to.
-    pub fn bind(uarts: usize, nic: bool) -> Result<Self, MachineError> {
+    pub fn bind(uarts: usize, nics: usize) -> Result<Self, MachineError> {
         let temporary = std::env::temp_dir();
         let is_ours = |p: &PathBuf| {
             let name = p.file_name().map(|n| n.to_string_lossy().into_owned());
@@ -94,7 +94,9 @@ impl Sockets {
             uarts: (0..uarts)
                 .map(|i| bind(&format!("uart{i}")))
                 .collect::<Result<_, _>>()?,
-            nic: nic.then(|| bind("nic")).transpose()?,
+            nics: (0..nics)
+                .map(|i| bind(&format!("nic{i}")))
+                .collect::<Result<_, _>>()?,
             folder,
         })
     }
@@ -123,10 +125,10 @@ impl Sockets {
         self.uarts.iter().map(|s| s.path.as_path()).collect()
     }
 
-    /// The network interface's socket.
+    /// The network interfaces' sockets.
     #[must_use]
-    pub fn nic(&self) -> Option<&Path> {
-        self.nic.as_ref().map(|s| s.path.as_path())
+    pub fn nics(&self) -> Vec<&Path> {
+        self.nics.iter().map(|s| s.path.as_path()).collect()
     }
 }
 
@@ -149,10 +151,10 @@ impl Machine {
         for socket in &sockets.uarts {
             uarts.push(accept(&process, socket).await?);
         }
-        let nic = match &sockets.nic {
-            Some(socket) => Some(accept(&process, socket).await?),
-            None => None,
-        };
+        let mut nics = Vec::new();
+        for socket in &sockets.nics {
+            nics.push(accept(&process, socket).await?);
+        }
         let (monitor, events) = Monitor::connect(monitor).await?;
         tokio::spawn(watch_power(events, timeline.clone()));
         let machine = Self {
@@ -161,7 +163,7 @@ impl Machine {
             timeline,
             sockets: sockets.folder,
         };
-        Ok((machine, Connectors { uarts, nic }))
+        Ok((machine, Connectors { uarts, nics }))
     }
 
     /// Switches the plug on: the first instruction runs.

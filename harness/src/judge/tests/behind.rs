@@ -1,0 +1,94 @@
+//! A board behind another: what its serial ports and its power show is all that it is judged by.
+
+use super::*;
+
+/// A board `dut` behind a board `gateway`, over HTTP, as the records are.
+fn plan_of_both(rest: &str) -> JudgePlan {
+    let tables =
+        format!("[board.gateway]\ntype = \"virt-uefi\"\n[board.dut]\nbehind = \"gateway\"\n{rest}");
+    with_tables(&tables).unwrap()
+}
+
+fn of(board: &str, text: &str) -> Vec<Record> {
+    let board: BoardId = board.parse().unwrap();
+    let nonce = nonce_of_boot(NONCE, Some(&board), 0);
+    let mut records = records(&text.replace(NONCE, &nonce));
+    for record in &mut records {
+        record.board = Some(board.clone());
+    }
+    records
+}
+
+/// Such a run of the board as nobody sees on the LAN.
+fn unseen(text: &str) -> String {
+    let is_seen = |line: &&str| {
+        ["lease", "boot", "registry"]
+            .iter()
+            .any(|what| line.split(' ').nth(1) == Some(what))
+    };
+    let lines = text.lines().filter(|line| !is_seen(line));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// They are switched on in the order of their names.
+fn both(plan: &JudgePlan, dut: &str) -> Verdict {
+    judged_together(plan, [of("dut", dut), of("gateway", GOOD)])
+}
+
+fn judged_together(plan: &JudgePlan, boards: [Vec<Record>; 2]) -> Verdict {
+    let mut all = boards.concat();
+    all.sort_by_key(|record| record.at);
+    judge(plan, &all)
+}
+
+#[test]
+fn its_serial_ports_and_its_power_are_enough() {
+    let plan = plan_of_both("");
+    assert_eq!(told(&both(&plan, &unseen(GOOD))), "Passed");
+    let labels = plan.labels().into_iter();
+    let own: Vec<_> = labels.filter(|l| l.starts_with("dut: ")).collect();
+    assert_eq!(
+        own,
+        [
+            "dut: firmware",
+            "dut: U-Boot",
+            "dut: iPXE",
+            "dut: Linux",
+            "dut: /init",
+            "dut: container started",
+            "dut: powered off"
+        ]
+    );
+    assert!(plan.labels().contains(&"gateway: nonce said".into()));
+    // From iPXE to Linux: lease, script, kernel and initramfs have their time as on the LAN.
+    let dut = &plan.boots[0].stages;
+    assert_eq!((&*dut[3].name, dut[3].budget.as_secs()), ("Linux", 570));
+    let gateway = &plan.boots[1].stages;
+    let linux = gateway.iter().find(|stage| stage.name == "Linux").unwrap();
+    assert_eq!(linux.budget.as_secs(), 90);
+}
+
+#[test]
+fn what_the_run_sees_on_the_lan_proves_nothing_of_it() {
+    // All that servers can see is there, and the board says nothing after iPXE.
+    let silent = until("17.2", "90 budget Linux\n");
+    let verdict = both(&plan_of_both(""), &silent);
+    assert_eq!(
+        told(&verdict),
+        "Failed, board, after iPXE: stage \"Linux\" was not reached: its budget of 60 s is used up"
+    );
+}
+
+#[test]
+fn proofs_of_the_lan_are_wanted_of_boards_on_it() {
+    let rest = "[expect]\nuntil = \"container started\"\nproofs = [\n\
+                { request = { service = \"registry\", target = '/v2/' } },\n{ serial = 'Linux' },\n]\n";
+    let plan = plan_of_both(rest);
+    assert_eq!(told(&both(&plan, &unseen(GOOD))), "Passed");
+    // The same proof is missing where the board is on the LAN.
+    let verdict = judged_together(
+        &plan,
+        ["dut", "gateway"].map(|board| of(board, &unseen(GOOD))),
+    );
+    assert_ne!(verdict.outcome, Outcome::Passed);
+}

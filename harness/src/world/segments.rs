@@ -1,0 +1,49 @@
+//! Which cables a board is plugged into: to the LAN, to a segment behind it, or behind another board.
+
+use std::collections::BTreeMap;
+
+use crate::lan::{Lan, Segment};
+use crate::scenario::Scenario;
+use crate::timeline::BoardId;
+use crate::wire::WireEnd;
+
+/// The ends of the cables that lead to a board.
+#[derive(Debug)]
+pub(crate) struct Wires {
+    /// To its network card.
+    pub(crate) first: WireEnd,
+    /// To its second one, if other boards are behind it.
+    pub(crate) second: Option<WireEnd>,
+}
+
+/// The segments of a run besides the LAN: one for each board that others are behind.
+#[derive(Debug, Default)]
+pub(crate) struct Segments {
+    of: BTreeMap<BoardId, Segment>,
+    /// The boards that are behind another, and which.
+    behind: BTreeMap<BoardId, BoardId>,
+}
+
+impl Segments {
+    /// The segments that a scenario's boards are on.
+    pub(crate) fn of(scenario: &Scenario, lan: &Lan) -> Self {
+        let pairs = scenario.several.iter();
+        let pairs = pairs.filter_map(|board| Some((board.id.clone(), board.behind.clone()?)));
+        let behind: BTreeMap<_, _> = pairs.collect();
+        let segment = |board: &BoardId| (board.clone(), lan.segment(&format!("behind {board}")));
+        Self {
+            of: behind.values().map(segment).collect(),
+            behind,
+        }
+    }
+
+    /// Plugs a board in.
+    pub(crate) fn plug_in(&self, board: Option<&BoardId>, lan: &Lan) -> Wires {
+        let behind = board.and_then(|board| self.behind.get(board));
+        let its = behind.and_then(|other| self.of.get(other));
+        Wires {
+            first: its.map_or_else(|| lan.attach(), Segment::attach),
+            second: board.and_then(|b| self.of.get(b)).map(Segment::attach),
+        }
+    }
+}
