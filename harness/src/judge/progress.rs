@@ -162,6 +162,13 @@ impl Progress {
         self.steps.elapses()
     }
 
+    /// The bound of the step that is under way, and its board. `scale` as for [`OfBoard::deadlines`].
+    #[must_use]
+    pub fn of_step(&self, scale: f64) -> Option<(Option<&BoardId>, Deadline)> {
+        let board = self.steps.board()?;
+        Some((board, self.steps.deadline(board, scale)?))
+    }
+
     /// The part of one board; `None` where a run has one.
     #[must_use]
     pub fn of<'p>(&'p self, board: Option<&'p BoardId>) -> OfBoard<'p> {

@@ -187,6 +187,11 @@ impl StepsProgress {
         talks.then_some((step.board.as_ref(), step.boot))
     }
 
+    /// The board of the step that is under way; the inner one is `None` where a run has one.
+    pub(super) fn board(&self) -> Option<Option<&BoardId>> {
+        Some(self.current()?.step.board.as_ref())
+    }
+
     /// How long the step that is under way may wait for something of this board.
     pub(super) fn deadline(&self, board: Option<&BoardId>, scale: f64) -> Option<Deadline> {
         let planned = self.current()?;

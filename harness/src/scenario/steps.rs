@@ -14,7 +14,7 @@ use super::trigger::TriggerTable;
 use super::typing::Typing;
 use crate::board::{Board, Stage};
 use crate::input::{DeploymentName, Document, InputError, Pattern, Span, duration};
-use crate::timeline::BoardId;
+use crate::timeline::{BoardId, Power};
 
 /// The most steps of a scenario, those that `times` makes included.
 const MOST: usize = 1000;
@@ -123,6 +123,11 @@ pub(super) fn read(
             return Err(document.error_at(place, &message));
         }
         for _ in 0..count {
+            let is_dark = standing.values().all(|stands| !stands.is_on);
+            if is_dark && once.power.is_none() && once.awaits_power(Power::On) {
+                let message = "no board is on whose software could switch this one on: let a step before switch one on";
+                return Err(document.error_at(place, message));
+            }
             let stands = standing.entry(once.board.clone()).or_default();
             let step = follow(once.clone(), stands, number).map_err(|message| {
                 document.error_at(power_at.clone().unwrap_or(place.clone()), &message)
@@ -173,13 +178,24 @@ fn follow(step: Step, stands: &mut Standing, number: usize) -> Result<Step, Stri
                 )
             });
         }
-        None if !stands.is_on => {
+        None if !stands.is_on && !step.awaits_power(Power::On) => {
             return Err("the board is off: let a step before say power = \"on\"".into());
+        }
+        None if !stands.is_on && step.after.is_some() => {
+            return Err("a board that is off does nothing to wait for: leave `after` out".into());
         }
         Some(PowerStep::On) if step.after.is_some() => {
             return Err("a board that is off does nothing to wait for: leave `after` out".into());
         }
         _ => {}
+    }
+    if step.power.is_none() && !stands.is_on {
+        // Software on the LAN switches it on.
+        *stands = Standing {
+            is_on: true,
+            boots: stands.boots + 1,
+            since: number,
+        };
     }
     if let Some(power) = step.power {
         stands.is_on = power.begins_boot();

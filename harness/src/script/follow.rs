@@ -9,9 +9,9 @@ use tokio::time::sleep;
 use super::bounds::Bounds;
 use super::on_board::{Guest, OnBoard};
 use crate::console::Expectations;
-use crate::judge::{Due, JudgePlan, JudgedStage, Progress, Verdict};
+use crate::judge::{Deadline, Due, JudgePlan, JudgedStage, Progress, Verdict};
 use crate::report::CpuSeconds;
-use crate::timeline::{BoardId, Cursor, Event, Record, StoppedBy, Timeline};
+use crate::timeline::{BoardId, BudgetClock, Cursor, Event, Record, StoppedBy, Timeline};
 
 /// How often the clocks are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -42,6 +42,8 @@ pub(crate) struct Script {
     reads_cards: bool,
     /// What the emulators of earlier boots have cost.
     cpu_before: f64,
+    /// How many times slower than the reference host this one is.
+    scale: f64,
 }
 
 /// What must be done for the run to go on.
@@ -88,6 +90,7 @@ impl Script {
             is_stopped: false,
             reads_cards: false,
             cpu_before: 0.0,
+            scale: 1.0,
         }
     }
 
@@ -106,6 +109,7 @@ impl Script {
         guest: Guest,
     ) {
         self.switched_off(timeline.board().as_ref());
+        self.scale = bounds.scale();
         let board = OnBoard::new(timeline, expectations, bounds, guest);
         if self.boards.is_empty() && self.cpu.is_empty() {
             self.used = board.meter();
@@ -222,6 +226,11 @@ impl Script {
         {
             return false;
         }
+        if let Some(event) = self.late(wall) {
+            self.timeline.emit(event);
+            self.noticed = Some(wall);
+            return true;
+        }
         for on in &mut self.boards {
             let board = on.board.clone();
             if let Some(event) = on.look(wall, self.progress.of(board.as_ref())) {
@@ -231,6 +240,17 @@ impl Script {
             }
         }
         false
+    }
+
+    /// A step has waited too long for a board that is off. Those that are on look at their own bounds.
+    fn late(&self, wall: Duration) -> Option<Event> {
+        let (board, Deadline { of, since, until }) = self.progress.of_step(self.scale)?;
+        let is_on = self.boards.iter().any(|on| on.board.as_ref() == board);
+        (!is_on && wall >= until).then(|| Event::Budget {
+            of,
+            seconds: until.saturating_sub(since).as_secs_f64(),
+            clock: BudgetClock::Wall,
+        })
     }
 
     /// What came of the run.

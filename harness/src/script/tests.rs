@@ -10,11 +10,11 @@ use tokio::net::UnixStream;
 
 use super::watch::{Now, Watch};
 use super::*;
-use crate::board::{Limits, Stage};
+use crate::board::{Evidence, Limits, Stage};
 use crate::console::Console;
 use crate::judge::{BootPlan, EndPlan, JudgePlan, Outcome, Progress, Source, judge};
 use crate::report::CpuSeconds;
-use crate::scenario::{PowerStep, Step, Trigger};
+use crate::scenario::{Await, PowerStep, Step, Trigger};
 use crate::testing;
 use crate::timeline::{
     Bound, Event, Power, Record, RequestEvent, ServiceId, StoppedBy, TIMELINE_VERSION, Timeline,
@@ -384,4 +384,39 @@ async fn a_board_whose_boot_is_over_owes_nothing_until_it_is_switched() {
     let waited = tokio::time::timeout(Duration::from_millis(300), more).await;
     assert!(waited.is_err());
     assert_eq!(scene.timeline.len(), before);
+}
+
+#[tokio::test]
+async fn a_step_waits_for_a_board_that_is_off_no_longer_than_its_bound() {
+    let chain = serial("login", "login:");
+    let dut = Some("dut".parse().unwrap());
+    let first = plan(&chain).boots.remove(0);
+    let boots = vec![
+        BootPlan {
+            stages: Vec::new(),
+            end: EndPlan::Open,
+            ..first.clone()
+        },
+        BootPlan {
+            board: dut.clone(),
+            ..first
+        },
+    ];
+    let switched_on = Step {
+        board: dut,
+        power: None,
+        wait: Some(Await::Evidence(Evidence::Power(Power::On))),
+        within: Some(Duration::from_millis(50)),
+        ..Step::switch_on(None)
+    };
+    let mut scene = scene_of(JudgePlan {
+        boots,
+        steps: vec![Step::switch_on(None), switched_on],
+        ..plan(&chain)
+    });
+    scene.script.begin_first_step();
+    let action = Power::On;
+    scene.timeline.emit(Event::Power { action });
+    let cause = scene.follow().await.verdict.finding.unwrap().cause;
+    assert!(cause.contains("step 2 has waited"), "{cause}");
 }

@@ -92,3 +92,30 @@ fn proofs_of_the_lan_are_wanted_of_boards_on_it() {
     );
     assert_ne!(verdict.outcome, Outcome::Passed);
 }
+
+#[test]
+fn a_step_waits_until_software_switches_the_board_on() {
+    let steps = "[[step]]\nboard = \"gateway\"\npower = \"on\"\n[[step]]\nboard = \"dut\"\nawait = { power = \"on\" }\n";
+    let plan = plan_of_both(steps);
+    let with = |dut: &str| judged_together(&plan, [of("gateway", GOOD), of("dut", dut)]);
+    assert_eq!(told(&with(&unseen(GOOD))), "Passed");
+    // The gateway's own power is not the board's.
+    let verdict = with("");
+    assert_ne!(verdict.outcome, Outcome::Passed, "{}", told(&verdict));
+}
+
+#[test]
+fn a_step_that_waits_for_power_is_after_one_that_gives_it() {
+    let refused = |steps: &str| {
+        let tables = format!(
+            "[board.gateway]\ntype = \"virt-uefi\"\n[board.dut]\nbehind = \"gateway\"\n{steps}"
+        );
+        with_tables(&tables).unwrap_err()
+    };
+    let awaits = "[[step]]\nboard = \"dut\"\nawait = { power = \"on\" }\n";
+    let on = "[[step]]\nboard = \"gateway\"\npower = \"on\"\n";
+    let first = refused(&format!("{awaits}{on}"));
+    assert!(first.contains("no board is on whose software"), "{first}");
+    let after = refused(&format!("{on}{awaits}after = {{ elapsed = \"1s\" }}\n"));
+    assert!(after.contains("leave `after` out"), "{after}");
+}
