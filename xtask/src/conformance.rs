@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Of the gateway: boot its image for arm64 on the emulated board until its REST interface answers, and make no other checks.
     #[arg(long)]
     on_board: bool,
+    /// Of the gateway: boot its image for arm64 on a machine with two network cards, and from it the board behind it, and make no other checks.
+    #[arg(long, conflicts_with = "on_board")]
+    behind: bool,
     /// What the table says of the image.
     #[arg(long, hide = true)]
     subject: Option<String>,

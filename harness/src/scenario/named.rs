@@ -214,4 +214,18 @@ mod tests {
         assert_eq!(beside, ["raspi3b-plus"]);
         assert_eq!(two.steps.len(), 2, "both are switched on");
     }
+
+    #[test]
+    fn the_farm_in_small_has_a_board_behind_its_gateway() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let boards = Board::read_all(&project.join("boards")).unwrap();
+        let own = boards.iter().find(|b| b.name == "raspi3b").unwrap();
+        let path = project.join("scenarios/gateway/behind.toml");
+        let scenario = Scenario::read_among(&path, own, Some(&boards)).unwrap();
+        let [dut, gateway] = ["dut", "gateway"].map(|name| name.parse::<BoardId>().unwrap());
+        assert_eq!(scenario.behind(Some(&dut)), Some(&gateway));
+        assert_eq!(scenario.behind(Some(&gateway)), None);
+        // It is switched off once the gateway knows it, and on by its first job.
+        assert_eq!(scenario.boots(Some(&dut)), 2);
+    }
 }

@@ -47,3 +47,39 @@ impl Segments {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::board::Board;
+    use crate::lan::Config;
+    use crate::timeline::Timeline;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_board_behind_another_is_plugged_into_its_second_card_alone() {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let boards = Board::read_all(&project.join("boards")).unwrap();
+        let own = boards.iter().find(|b| b.name == "raspi3b").unwrap();
+        let path = project.join("scenarios/gateway/behind.toml");
+        let scenario = Scenario::read_among(&path, own, Some(&boards)).unwrap();
+        let lan = Lan::start(Config::default(), Timeline::start()).unwrap();
+        let segments = Segments::of(&scenario, &lan);
+        let [dut, gateway] = ["dut", "gateway"].map(|name| name.parse().unwrap());
+        let dut = segments.plug_in(Some(&dut), &lan);
+        let mut gateway = segments.plug_in(Some(&gateway), &lan);
+        assert!(dut.second.is_none());
+        let mut behind = gateway.second.unwrap();
+        let to_all = Bytes::from([vec![0xff; 6], vec![2; 6], vec![0x88, 0xb5, 0, 0]].concat());
+        dut.first.send(to_all.clone());
+        assert_eq!(behind.recv().await, Some(to_all));
+        let on_lan = tokio::time::timeout(Duration::from_secs(10), gateway.first.recv());
+        assert!(on_lan.await.is_err(), "nothing of it is on the LAN");
+        // One that nobody is behind has one card.
+        assert!(segments.plug_in(None, &lan).second.is_none());
+    }
+}

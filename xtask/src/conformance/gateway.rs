@@ -27,6 +27,9 @@ pub(super) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if args.on_board {
         return on_board(args, globals);
     }
+    if args.behind {
+        return behind(args, globals);
+    }
     let arch = host_arch()?;
     if args.in_namespace {
         return inside(args, arch);
@@ -140,18 +143,53 @@ fn fixtures(parts: &PartsArgs, project: &Project) -> Result<Fixtures> {
     })?)
 }
 
+/// The parts of a run, with the gateway's image for arm64 as its container.
+fn with_gateway(args: &Args, project: &Project) -> Result<PartsArgs> {
+    let mut parts = args.parts.clone();
+    if parts.container.is_none() {
+        let fixtures = fixtures(&parts, project)?;
+        parts.container = Some(gateway::build(&fixtures, Arch::Arm64)?.layout);
+    }
+    Ok(parts)
+}
+
+/// Boots the image for arm64 on a machine with two cards, and lets it boot the board behind it.
+fn behind(args: &Args, globals: &Globals) -> Result<ExitCode> {
+    let project = globals.project()?;
+    let board = project.board(&args.board)?;
+    let kit = with_gateway(args, &project)?.kit(project.defaults())?;
+    let path = project.root().join("scenarios/gateway/behind.toml");
+    let scenario = Scenario::read_among(&path, board, Some(project.boards()))?;
+    let planned = Planned {
+        scenario: &scenario,
+        board,
+        parts: Arc::new(kit.parts(board)?),
+        others: kit.parts_beside(&scenario, board, project.boards())?,
+        checkpoints: None,
+        lab: None,
+        is_given: kit.provisioned().is_some(),
+        mac: None,
+        reproduce: format!("{} gateway --behind", OurCommand("conformance")),
+    };
+    let (runs, unable) = e2e::run_all(&project, &[planned], &args.run, Execution::plain())?;
+    if let Some(error) = unable {
+        anyhow::bail!("the run could not begin: {error}");
+    }
+    let passed = runs.iter().all(|run| run.last.verdict == Verdict::Passed);
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// Boots the image for arm64 on the emulated board, by the whole chain, until its REST interface has answered a client of the LAN.
 fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let project = globals.project()?;
     let board = project.board(&args.board)?;
-    let mut parts = args.parts.clone();
-    if parts.container.is_none() {
-        let fixtures = fixtures(&parts, &project)?;
-        parts.container = Some(gateway::build(&fixtures, Arch::Arm64)?.layout);
-    }
+    let kit = with_gateway(args, &project)?.kit(project.defaults())?;
     let path = project.root().join("scenarios/gateway/up.toml");
     let scenario = Scenario::read_for(&path, board)?;
-    let kit = parts.kit(project.defaults())?;
     let planned = Planned {
         scenario: &scenario,
         board,
