@@ -163,7 +163,7 @@ fn behind(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let planned = Planned {
         scenario: &scenario,
         board,
-        parts: Arc::new(kit.parts(board)?),
+        parts: Arc::new(kit.parts_for(&scenario, board)?),
         others: kit.parts_beside(&scenario, board, project.boards())?,
         checkpoints: None,
         lab: None,
