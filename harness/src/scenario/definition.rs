@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::boards::{BoardsKey, Lacking};
 use super::card::{CardRules, CardTable};
 use super::deployment::{self, DeploymentTable, Deployments};
+use super::dhcp::{DhcpFiles, DhcpTable};
 use super::expect::ExpectFile;
 use super::fault::{FaultTable, PlannedFault};
 use super::journal::{Assertion, AssertionTable};
@@ -47,6 +48,8 @@ pub struct Scenario {
     /// How the board boots.
     pub boot: Boot,
     /// What is unusual about the TLS between the board and its boot server.
+    /// Which boot file DHCP names to clients that are no iPXE.
+    pub dhcp: DhcpFiles,
     pub tls: Tls,
     /// What is unusual about the board's firmware.
     pub firmware: Firmware,
@@ -115,6 +118,8 @@ pub(crate) struct ScenarioFile {
     needs: BTreeSet<Capability>,
     boot: Boot,
     #[schemars(with = "Option<Tls>")]
+    #[schemars(with = "Option<DhcpTable>")]
+    dhcp: Option<Span<DhcpTable>>,
     tls: Option<Span<Tls>>,
     #[serde(default)]
     firmware: Firmware,
@@ -447,6 +452,8 @@ impl Scenario {
         }
         deployment::check_steps(&file.step, &file.deployment, document)?;
         let deployments = deployment::read(file.deployment, &file.boot, document)?;
+        let dhcp = file.dhcp;
+        let dhcp = dhcp.map(|dhcp| DhcpTable::check(dhcp, file.boot.transport, document));
         let has_checkpoint = file.checkpoint.is_some();
         let card = file.card;
         let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
@@ -496,6 +503,7 @@ impl Scenario {
             firmware: file.firmware,
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
+            dhcp: dhcp.transpose()?.unwrap_or_default(),
             steps,
             deployments,
             card: card.transpose()?,

@@ -12,7 +12,7 @@ use super::tftp::SCRIPT;
 use super::trust::Trust;
 use crate::error::RunError;
 use crate::fault::Faults;
-use crate::lan::{self, Lan, TcpListener};
+use crate::lan::{self, FileForArchitecture, Lan, TcpListener};
 use crate::plan::ProvisionedImage;
 use crate::scenario::{Boot, Scenario, ServiceMode, Transport};
 use crate::services::{DataRoot, Journal, PowerUnit, Secrets, Server, forward, serve, serve_pdu};
@@ -231,8 +231,16 @@ fn lan_config(scenario: &Scenario, boards: &[ServedBoard<'_>]) -> Result<lan::Co
     // The gateway knows iPXE: it tells every one not to wait for a proxy DHCP server.
     let told = lan::Boot {
         next_server: GATEWAY,
-        file: None,
-        by_architecture: Vec::new(),
+        file: scenario.dhcp.file.clone(),
+        by_architecture: scenario
+            .dhcp
+            .by_architecture
+            .iter()
+            .map(|(architecture, file)| FileForArchitecture {
+                architecture: *architecture,
+                file: file.clone(),
+            })
+            .collect(),
         ipxe: match boot.transport {
             Transport::Https => None,
             Transport::Http => Some(script),
@@ -255,3 +263,6 @@ fn lan_config(scenario: &Scenario, boards: &[ServedBoard<'_>]) -> Result<lan::Co
         },
     })
 }
+
+#[cfg(test)]
+mod tests;
