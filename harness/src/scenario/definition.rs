@@ -47,10 +47,10 @@ pub struct Scenario {
     pub lacking: Vec<Lacking>,
     /// How the board boots.
     pub boot: Boot,
-    /// What is unusual about the TLS between the board and its boot server.
     /// Which boot file DHCP names to clients that are no iPXE.
     pub dhcp: DhcpFiles,
     pub tls: Tls,
+    /// What is unusual about the TLS between the board and its boot server.
     /// What is unusual about the board's firmware.
     pub firmware: Firmware,
     /// How a run is to end when it is not by going through the whole chain.
@@ -450,12 +450,12 @@ impl Scenario {
             let message = "a run of several boots goes through all of them itself: leave checkpoint or [[step]] out";
             return Err(document.error_at(checkpoint.span(), message));
         }
-        deployment::check_steps(&file.step, &file.deployment, document)?;
-        let deployments = deployment::read(file.deployment, &file.boot, document)?;
         let dhcp = file.dhcp;
         let dhcp = dhcp.map(|dhcp| DhcpTable::check(dhcp, file.boot.transport, document));
         let has_checkpoint = file.checkpoint.is_some();
         let card = file.card;
+        deployment::check_steps(&file.step, &file.deployment, document)?;
+        let deployments = deployment::read(file.deployment, &file.boot, document)?;
         let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
         if let (Some(checkpoint), false) = (&file.checkpoint, several.is_empty()) {
             let message = "a run of several boards boots them all: leave checkpoint or [board] out";
@@ -485,6 +485,8 @@ impl Scenario {
         let steps = steps::read(file.step, &candidates, document)?;
         let expect = file.expect;
         let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
+        let boots = |c: &steps::Candidates<'_>| (c.id.clone(), boots_of(&steps, c.id.as_ref()));
+        let boots: Vec<_> = candidates.iter().map(boots).collect();
         let checkpoint = file.checkpoint;
         let scenario = Self {
             name: document.name()?,
@@ -510,7 +512,7 @@ impl Scenario {
             services,
             faults: FaultTable::read_all(file.fault, &stages_of_boards, document)?,
             seed: file.seed,
-            journal: Assertion::read_all(file.journal, document)?,
+            journal: Assertion::read_all(file.journal, &boots, document)?,
             harmless: file.harmless,
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
             checkpoint: checkpoint.as_ref().map(|c| c.get_ref().clone()),
@@ -648,11 +650,7 @@ impl Scenario {
     /// How many boots a board of a run has.
     #[must_use]
     pub fn boots(&self, board: Option<&BoardId>) -> u32 {
-        let its = self
-            .steps
-            .iter()
-            .filter(|step| step.board.as_ref() == board);
-        its.map(|step| step.boot + 1).max().unwrap_or(1)
+        boots_of(&self.steps, board)
     }
 
     /// The stages that a run of this scenario on `board` must go through, in order.
@@ -680,6 +678,12 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
+/// How many boots of a board these steps make.
+fn boots_of(steps: &[Step], board: Option<&BoardId>) -> u32 {
+    let its = steps.iter().filter(|step| step.board.as_ref() == board);
+    its.map(|step| step.boot + 1).max().unwrap_or(1)
+}
+
     use std::fs;
 
     use super::*;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::input::{ByteSize, Document, InputError, Pattern, Span};
-use crate::timeline::{Event, Record, RequestEvent, ServiceId};
+use crate::timeline::{BoardId, Event, Record, RequestEvent, ServiceId};
 
 /// How many requests a violated assertion shows.
 const SHOWN: usize = 20;
@@ -29,6 +29,9 @@ pub struct Assertion {
 #[derive(Debug, Clone)]
 struct Selection {
     service: ServiceId,
+    board: Option<BoardId>,
+    /// Counted from 0.
+    boot: Option<u32>,
     host: Option<String>,
     method: Option<Method>,
     target: Option<Pattern>,
@@ -56,6 +59,12 @@ pub(super) struct AssertionTable {
     #[schemars(with = "String")]
     says: Span<String>,
     service: ServiceId,
+    /// Only requests of this board count, by its name in `[board.NAME]`; only where there are several.
+    #[schemars(with = "Option<BoardId>")]
+    board: Option<Span<BoardId>>,
+    /// Only requests of this boot count, counted from 1; of several boards `board` says whose.
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    boot: Option<Span<u32>>,
     host: Option<String>,
     method: Option<Method>,
     target: Option<Pattern>,
@@ -70,15 +79,19 @@ pub(super) struct AssertionTable {
     after: Option<Span<String>>,
 }
 
+/// A board of a run, of which a statement may be: its name, `None` where a run has one, and how many boots it has.
+pub(super) type BootsOfBoard = (Option<BoardId>, u32);
+
 impl Assertion {
-    /// Checks what the types cannot.
+    /// Checks what the types cannot, against the boards of a run.
     pub(super) fn read_all(
         tables: Vec<AssertionTable>,
+        boards: &[BootsOfBoard],
         document: &Document,
     ) -> Result<Vec<Self>, InputError> {
         let mut all: Vec<Self> = Vec::new();
         for table in tables {
-            let assertion = table.check(&all, document)?;
+            let assertion = table.check(&all, boards, document)?;
             all.push(assertion);
         }
         Ok(all)
@@ -94,7 +107,9 @@ impl Assertion {
     #[must_use]
     pub fn violation(&self, records: &[Record]) -> Option<String> {
         let selected = |selection: &Selection| -> Vec<&Record> {
-            let meant = |r: &&Record| request(r).is_some_and(|request| selection.means(request));
+            let meant = |r: &&Record| {
+                selection.is_of(r) && request(r).is_some_and(|request| selection.means(request))
+            };
             records.iter().filter(meant).collect()
         };
         let found = selected(&self.selection);
@@ -135,7 +150,14 @@ impl Assertion {
         for record in seen.iter().take(SHOWN) {
             if let Some(request) = request(record) {
                 // Writing to a string cannot fail.
-                let _ = write!(text, "\n    [{:8.2}] {request}", record.at.as_secs_f64());
+                let _ = write!(text, "\n    [{:8.2}] ", record.at.as_secs_f64());
+                if let Some(board) = &record.board {
+                    let _ = write!(text, "{board}: ");
+                }
+                if record.boot > 0 {
+                    let _ = write!(text, "boot {}: ", record.boot + 1);
+                }
+                let _ = write!(text, "{request}");
             }
         }
         if let Some(more) = seen.len().checked_sub(SHOWN).filter(|more| *more > 0) {
@@ -155,7 +177,47 @@ impl Assertion {
 }
 
 impl AssertionTable {
-    fn check(self, earlier: &[Assertion], document: &Document) -> Result<Assertion, InputError> {
+    /// Looks whether there is the board, and the boot of it.
+    fn check_boot(&self, boards: &[BootsOfBoard], document: &Document) -> Result<(), InputError> {
+        let error = |span, message: &str| Err(document.error_at(span, message));
+        let names = boards.iter().filter_map(|(id, _)| id.as_ref());
+        let names: Vec<_> = names.map(ToString::to_string).collect();
+        let id = self.board.as_ref().map(Span::get_ref);
+        let its = boards.iter().find(|(other, _)| other.as_ref() == id);
+        match (its, &self.board, &self.boot) {
+            (Some((_, boots)), _, Some(boot)) if !(1..=*boots).contains(boot.get_ref()) => {
+                let message = match boots {
+                    1 => "the board has one boot: leave `boot` out, or switch it on again in a [[step]]".into(),
+                    boots => format!("the board has {boots} boots: say 1 to {boots}"),
+                };
+                error(boot.span(), &message)
+            }
+            (None, Some(board), _) if names.is_empty() => {
+                let message = "this scenario has one board: leave `board` out, or name boards in [board.NAME]";
+                error(board.span(), message)
+            }
+            (None, Some(board), _) => {
+                let (place, board, names) = (board.span(), board.get_ref(), names.join(", "));
+                error(
+                    place,
+                    &format!("there is no [board.{board}]; there is: {names}"),
+                )
+            }
+            (None, None, Some(boot)) => {
+                let message = "each board counts its own boots: say whose by board = \"…\"";
+                error(boot.span(), message)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(
+        self,
+        earlier: &[Assertion],
+        boards: &[BootsOfBoard],
+        document: &Document,
+    ) -> Result<Assertion, InputError> {
+        self.check_boot(boards, document)?;
         let error = |span, message: &str| Err(document.error_at(span, message));
         let (at_least, at_most) = match (self.exactly, &self.at_least, self.at_most) {
             (Some(exactly), None, None) => (exactly, exactly),
@@ -187,6 +249,8 @@ impl AssertionTable {
             says: self.says.into_inner(),
             selection: Selection {
                 service: self.service,
+                board: self.board.map(Span::into_inner),
+                boot: self.boot.map(|boot| boot.into_inner() - 1),
                 host: self.host,
                 method: self.method,
                 target: self.target,
@@ -202,6 +266,12 @@ impl AssertionTable {
 }
 
 impl Selection {
+    /// The record is of the board and the boot that are meant.
+    fn is_of(&self, record: &Record) -> bool {
+        (self.board.is_none() || self.board == record.board)
+            && self.boot.is_none_or(|boot| boot == record.boot)
+    }
+
     fn means(&self, request: &RequestEvent) -> bool {
         fn fits<T>(wanted: Option<&T>, fits: impl FnOnce(&T) -> bool) -> bool {
             wanted.is_none_or(fits)

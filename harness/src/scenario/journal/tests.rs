@@ -12,8 +12,13 @@ struct File {
     journal: Vec<AssertionTable>,
 }
 
-/// The assertions of a file, or the error in it.
+/// The assertions of a file of a scenario with one board and one boot, or the error in it.
 fn read(toml: &str) -> Result<Vec<Assertion>, String> {
+    read_of(toml, &[(None, 1)])
+}
+
+/// The same of a scenario with these boards.
+fn read_of(toml: &str, boards: &[BootsOfBoard]) -> Result<Vec<Assertion>, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.toml");
     fs::write(&path, toml).unwrap();
@@ -21,7 +26,7 @@ fn read(toml: &str) -> Result<Vec<Assertion>, String> {
     let short = |text: &str| text.replace(&folder.path().display().to_string(), "scenarios");
     let file: File = document.parse().map_err(|e| short(&e.to_string()))?;
     let mut all =
-        Assertion::read_all(file.journal, &document).map_err(|e| short(&e.to_string()))?;
+        Assertion::read_all(file.journal, boards, &document).map_err(|e| short(&e.to_string()))?;
     for assertion in &mut all {
         assertion.place = short(&assertion.place);
     }
@@ -101,6 +106,64 @@ fn each_criterion_and_each_bound_can_fail() {
     assert!(order[0].is_none() && order[1].is_some());
 }
 
+/// Two boards, of which the second boots twice.
+fn two_boards() -> [BootsOfBoard; 2] {
+    [("one", 1), ("two", 2)].map(|(name, boots)| (Some(name.parse().unwrap()), boots))
+}
+
+/// A request for the kernel by one of several boards.
+fn by(board: &str, boot: u32, seconds: f64) -> Record {
+    Record {
+        board: Some(board.parse().unwrap()),
+        boot,
+        ..at(seconds, ServiceId::Boot, "/files/kernel", 200, None)
+    }
+}
+
+#[test]
+fn boards_and_boots_are_told_apart() {
+    let records = [by("one", 0, 1.0), by("two", 0, 2.0), by("two", 1, 3.0)];
+    let holds = |table: &str| {
+        let toml = format!("[[journal]]\nsays = \"it\"\nservice = \"boot\"\n{table}\n");
+        let all = read_of(&toml, &two_boards()).unwrap_or_else(|error| panic!("{error}"));
+        all[0].violation(&records).is_none()
+    };
+    for table in [
+        "exactly = 3",
+        "board = 'one'\nexactly = 1",
+        "board = 'two'\nexactly = 2",
+        "board = 'two'\nboot = 1\nexactly = 1",
+        "board = 'two'\nboot = 2\nexactly = 1",
+    ] {
+        assert!(holds(table), "{table}");
+    }
+    for table in ["board = 'one'\nexactly = 2", "board = 'two'\nexactly = 3"] {
+        assert!(!holds(table), "{table}");
+    }
+    // What another board or another boot did is no evidence.
+    let toml = "[[journal]]\nsays = \"it\"\nservice = \"boot\"\nboard = \"two\"\nboot = 2\n";
+    let all = read_of(toml, &two_boards()).unwrap();
+    insta::assert_snapshot!(all[0].violation(&records[..2]).unwrap());
+}
+
+#[test]
+fn errors_of_boards_and_boots_point_at_the_place() {
+    let error = |body: &str, boards: &[BootsOfBoard]| {
+        let toml = format!("[[journal]]\nsays = \"it\"\nservice = \"boot\"\n{body}\n");
+        read_of(&toml, boards).unwrap_err()
+    };
+    let errors = [
+        error("board = \"one\"", &[(None, 1)]),
+        error("boot = 2", &[(None, 1)]),
+        error("boot = 0", &[(None, 2)]),
+        error("board = \"three\"", &two_boards()),
+        error("board = \"One\"", &two_boards()),
+        error("boot = 1", &two_boards()),
+        error("board = \"two\"\nboot = 3", &two_boards()),
+    ];
+    insta::assert_snapshot!(errors.join("\n"));
+}
+
 #[test]
 fn a_violation_names_the_assertion_its_place_and_the_requests() {
     let toml = "\
@@ -169,7 +232,7 @@ fn errors_point_at_the_place() {
     scenarios/s.toml:4:10: unknown variant `FETCH`, expected one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `RRQ`
       | method = "FETCH"
       |          ^^^^^^^
-    scenarios/s.toml:4:1: unknown field `count`, expected one of `says`, `service`, `host`, `method`, `target`, `status`, `complete`, `offset_at_least`, `exactly`, `at_least`, `at_most`, `after`
+    scenarios/s.toml:4:1: unknown field `count`, expected one of `says`, `service`, `board`, `boot`, `host`, `method`, `target`, `status`, `complete`, `offset_at_least`, `exactly`, `at_least`, `at_most`, `after`
       | count = 1
       | ^^^^^
     "#);
