@@ -57,7 +57,8 @@ pub enum Evidence {
     Request(RequestEvidence),
     /// A server outside of the run, to which a service is forwarded, answered on a connection. Nobody sees what.
     Answer(AnswerEvidence),
-    /// The container said the run's nonce, which only the registry's image holds, after a layer of the image had been served.
+    /// The container said the run's nonce, which only the registry's image holds, after a layer of the image had been served to the board, in this boot or
+    /// in an earlier one of the run.
     Nonce,
     /// The board's power changed.
     Power(Power),

@@ -15,7 +15,9 @@ use super::verdict::Finding;
 use crate::alarm::{self, AlarmKind, AlarmWatch, Raised};
 use crate::board::Stage;
 use crate::report::Class;
-use crate::timeline::{BoardId, Event, HostTrouble, Power, Record, ServiceId, StoppedBy};
+use crate::timeline::{
+    BoardId, Event, HostTrouble, Power, Record, RequestEvent, ServiceId, StoppedBy,
+};
 
 mod ending;
 mod view;
@@ -136,6 +138,25 @@ impl BootProgress {
     /// The record is of this boot.
     pub(super) fn is_of(&self, record: &Record) -> bool {
         record.boot == self.plan.boot && record.board == self.plan.board
+    }
+
+    /// The record is of an earlier boot of the same board.
+    pub(super) fn is_behind(&self, record: &Record) -> bool {
+        record.boot < self.plan.boot && record.board == self.plan.board
+    }
+
+    /// Takes a record of an earlier boot of the same board: a layer that has been served then may be on the card now. What is served at each
+    /// boot anew is the image's configuration, with the boot's nonce.
+    pub(super) fn take_of_earlier_boot(&mut self, record: &Record) {
+        if let Event::Request(request) = &record.event
+            && (200..300).contains(&request.status)
+        {
+            self.take_layer(request);
+        }
+    }
+
+    fn take_layer(&mut self, request: &RequestEvent) {
+        self.layer_served |= request.complete && is_layer(&request.target, &self.plan.layers);
     }
 
     pub(super) fn decision(&self) -> Option<&Decision> {
@@ -307,8 +328,7 @@ impl BootProgress {
         match event {
             Event::Request(request) if (200..300).contains(&request.status) => {
                 self.progress = at;
-                self.layer_served |=
-                    request.complete && is_layer(&request.target, &self.plan.layers);
+                self.take_layer(request);
             }
             Event::Answer(answer) => {
                 self.progress = at;

@@ -90,6 +90,8 @@ impl Progress {
                         .is_some_and(|(b, n)| boot.is(b.as_ref(), *n)),
                 );
                 boot.take(record);
+            } else if boot.is_behind(record) {
+                boot.take_of_earlier_boot(record);
             }
         }
         self.steps.take(record, &mut self.boots);

@@ -56,6 +56,40 @@ fn a_later_boot_must_say_its_own_nonce() {
     assert_eq!(finding.stage_reached.as_deref(), Some("container started"));
 }
 
+/// A boot that asks for no layer.
+fn without_layer(text: &str) -> String {
+    let asks = |line: &&str| line.contains(&format!("/blobs/{LAYER}"));
+    text.lines()
+        .filter(|line| !asks(line))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn a_layer_of_an_earlier_boot_may_be_on_the_card() {
+    let plan = plan_of("cache-filled");
+    let judged = |first: &str, second: &str| {
+        let mut all = of_boot(0, 0, first);
+        all.extend(of_boot(1, 60, second));
+        let mut plan = plan.clone();
+        (plan.journal, plan.card) = (Vec::new(), None);
+        for boot in &mut plan.boots {
+            if let EndPlan::Expected { expect, .. } = &mut boot.end {
+                expect.proofs.clear();
+            }
+        }
+        judge(&plan, &all)
+    };
+    let second = without_layer(&second_boot());
+    assert_eq!(told(&judged(GOOD, &second)), "Passed");
+    // A layer that nobody has served cannot be in a container.
+    let never = judged(&without_layer(GOOD), &second);
+    assert_eq!(never.outcome, Outcome::Failed);
+    // The nonce of the boot before is no proof that the container has run again.
+    let stale = judged(GOOD, &without_layer(GOOD));
+    assert_eq!(stale.outcome, Outcome::Failed);
+}
+
 #[test]
 fn a_boot_that_does_not_come_to_its_stage_fails_the_run() {
     let verdict = both(&until("7.3", "9.0 power guest-reset\n"), &second_boot());
