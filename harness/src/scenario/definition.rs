@@ -12,6 +12,7 @@ use super::deployment::{self, DeploymentTable, Deployments};
 use super::dhcp::{DhcpFiles, DhcpTable};
 use super::expect::ExpectFile;
 use super::fault::{FaultTable, PlannedFault};
+use super::ipxe_words;
 use super::journal::{Assertion, AssertionTable};
 use super::named::{NamedBoard, NamedBoardTable};
 use super::registry::{Registry, RegistryTable};
@@ -49,8 +50,8 @@ pub struct Scenario {
     pub boot: Boot,
     /// Which boot file DHCP names to clients that are no iPXE.
     pub dhcp: DhcpFiles,
-    pub tls: Tls,
     /// What is unusual about the TLS between the board and its boot server.
+    pub tls: Tls,
     /// What is unusual about the board's firmware.
     pub firmware: Firmware,
     /// How a run is to end when it is not by going through the whole chain.
@@ -117,9 +118,9 @@ pub(crate) struct ScenarioFile {
     #[serde(default)]
     needs: BTreeSet<Capability>,
     boot: Boot,
-    #[schemars(with = "Option<Tls>")]
     #[schemars(with = "Option<DhcpTable>")]
     dhcp: Option<Span<DhcpTable>>,
+    #[schemars(with = "Option<Tls>")]
     tls: Option<Span<Tls>>,
     #[serde(default)]
     firmware: Firmware,
@@ -408,6 +409,7 @@ impl Scenario {
         boards: &[&Board],
         known: Option<&[Board]>,
     ) -> Result<Self, InputError> {
+        ipxe_words::check(document)?;
         let tables = std::mem::take(&mut file.board);
         let several = NamedBoard::read_all(tables, boards, known, document)?;
         let kinds = NamedBoard::kinds(&several, known.unwrap_or_default());
@@ -452,10 +454,10 @@ impl Scenario {
         }
         let dhcp = file.dhcp;
         let dhcp = dhcp.map(|dhcp| DhcpTable::check(dhcp, file.boot.transport, document));
-        let has_checkpoint = file.checkpoint.is_some();
-        let card = file.card;
         deployment::check_steps(&file.step, &file.deployment, document)?;
         let deployments = deployment::read(file.deployment, &file.boot, document)?;
+        let has_checkpoint = file.checkpoint.is_some();
+        let card = file.card;
         let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
         if let (Some(checkpoint), false) = (&file.checkpoint, several.is_empty()) {
             let message = "a run of several boards boots them all: leave checkpoint or [board] out";
@@ -483,10 +485,10 @@ impl Scenario {
             several => several.iter().map(Some).map(candidates).collect(),
         };
         let steps = steps::read(file.step, &candidates, document)?;
-        let expect = file.expect;
-        let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let boots = |c: &steps::Candidates<'_>| (c.id.clone(), boots_of(&steps, c.id.as_ref()));
         let boots: Vec<_> = candidates.iter().map(boots).collect();
+        let expect = file.expect;
+        let expect = expect.map(|e| ExpectFile::check(e, &stages_of_boards, document));
         let checkpoint = file.checkpoint;
         let scenario = Self {
             name: document.name()?,
@@ -501,11 +503,11 @@ impl Scenario {
             lacking: Vec::new(),
             several,
             boot: file.boot.written_out(),
+            dhcp: dhcp.transpose()?.unwrap_or_default(),
             tls: file.tls.map(Span::into_inner).unwrap_or_default(),
             firmware: file.firmware,
             expect: expect.transpose()?,
             registry: file.registry.check(document)?,
-            dhcp: dhcp.transpose()?.unwrap_or_default(),
             steps,
             deployments,
             card: card.transpose()?,
@@ -676,14 +678,14 @@ impl Scenario {
     }
 }
 
-#[cfg(test)]
-mod tests {
 /// How many boots of a board these steps make.
 fn boots_of(steps: &[Step], board: Option<&BoardId>) -> u32 {
     let its = steps.iter().filter(|step| step.board.as_ref() == board);
     its.map(|step| step.boot + 1).max().unwrap_or(1)
 }
 
+#[cfg(test)]
+mod tests {
     use std::fs;
 
     use super::*;

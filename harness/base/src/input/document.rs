@@ -169,6 +169,14 @@ impl Document {
         InputError::at(&part.path, &part.text, span, message)
     }
 
+    /// What the file says at the bytes `span` of this document, as it is written there; nothing where that is no text.
+    #[must_use]
+    pub fn text_at(&self, span: Range<usize>) -> &str {
+        let part = self.part(span.start);
+        let span = span.start.saturating_sub(part.start)..span.end.saturating_sub(part.start);
+        part.text.get(span).unwrap_or_default()
+    }
+
     /// The file as it was read.
     #[must_use]
     pub fn source(&self) -> SourceText {
