@@ -22,6 +22,7 @@ pub mod run;
 pub mod scenario;
 pub mod schema;
 mod script;
+pub mod session;
 #[cfg(test)]
 mod testing;
 pub mod world;

@@ -11,6 +11,7 @@ use shakedown_harness::evidence::Attach;
 use shakedown_harness::host::on_own_core;
 use shakedown_harness::plan::{Extras, Job, Start};
 use shakedown_harness::run::{Live, run_until};
+use shakedown_harness::session::{self, Session, SessionError};
 use shakedown_harness::shell::OurCommand;
 use shakedown_harness::timeline::{Cursor, Event, Power, Record, Timeline};
 use tokio::io::AsyncWriteExt;
@@ -19,6 +20,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::io::ReaderStream;
 
 use crate::globals::Globals;
+use crate::recording::RecordFile;
 use crate::terminal::Terminal;
 use shakedown_common::PartsArgs;
 
@@ -40,6 +42,10 @@ pub(crate) struct Args {
     /// Attach to the board that a run with `--keep` has left on; FOLDER is the run's.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["scenario", "board", "until", "gdb"])]
     attach: Option<PathBuf>,
+    /// Write the session down as a scenario that does the same again: what is typed, and what the board says to it. FILE is a new file
+    /// `NAME.toml`; it is written when the session has ended.
+    #[arg(long, value_name = "FILE", conflicts_with = "attach")]
+    record: Option<PathBuf>,
     #[command(flatten)]
     parts: PartsArgs,
 }
@@ -72,6 +78,7 @@ fn start(args: &Args, globals: &Globals) -> Result<()> {
             );
         }
     }
+    let file = args.record.as_deref().map(RecordFile::at).transpose()?;
     let parts = args
         .parts
         .kit(project.defaults())?
@@ -100,13 +107,41 @@ fn start(args: &Args, globals: &Globals) -> Result<()> {
         "{} on {}; Ctrl-] pulls the plug",
         scenario.name, board.title
     );
-    on_own_core(async |_| sit_at(&job, args.until.as_deref()).await)??;
+    let scenario = on_own_core(async |_| {
+        let session = sit_at(&job, args.until.as_deref(), file.is_some()).await?;
+        let text = file.is_some().then(|| session.as_scenario(&job));
+        anyhow::Ok(text.transpose()?)
+    })??;
     println!("\nrecord: {}", job.folder.display());
+    if let (Some(text), Some(file)) = (scenario, file) {
+        file.write(&text, project.scenario_library(), board)?;
+        println!("scenario: {}", file.path().display());
+    }
     Ok(())
 }
 
+/// What a session was, once it has ended.
+struct Ended {
+    records: Vec<Record>,
+    nonce: String,
+    layers: Vec<String>,
+}
+
+impl Ended {
+    /// The scenario that does the same again.
+    fn as_scenario(&self, job: &Job<'_>) -> Result<String, SessionError> {
+        let session = Session {
+            scenario: job.scenario,
+            board: job.board,
+            nonce: &self.nonce,
+            layers: &self.layers,
+        };
+        session::text(&session, &self.records)
+    }
+}
+
 /// A new board, from power-on until it is off or the user leaves.
-async fn sit_at(job: &Job<'_>, until: Option<&str>) -> Result<()> {
+async fn sit_at(job: &Job<'_>, until: Option<&str>, records: bool) -> Result<Ended> {
     let timeline = Timeline::start();
     let (live, expectations) = Live::start(job, &timeline).await?;
     println!("QMP: {}", live.machine().user_monitor().display());
@@ -117,10 +152,16 @@ async fn sit_at(job: &Job<'_>, until: Option<&str>) -> Result<()> {
             live.machine().gdb().display()
         );
     }
-    let talked = talk(job, &live, expectations, &timeline, until).await;
+    let talked = talk(job, &live, expectations, &timeline, until, records).await;
+    let (nonce, layers) = (live.nonce().to_owned(), live.layers().to_vec());
     let kept = live.shut_down().await;
     talked?;
-    kept.context("the guest's files could not be kept")
+    kept.context("the guest's files could not be kept")?;
+    Ok(Ended {
+        records: timeline.snapshot(),
+        nonce,
+        layers,
+    })
 }
 
 /// What the board and the user say to each other.
@@ -130,6 +171,7 @@ async fn talk(
     expectations: Expectations,
     timeline: &Timeline,
     until: Option<&str>,
+    records: bool,
 ) -> Result<()> {
     let mut from_board = live.console().subscribe();
     let mut terminal = Terminal::take();
@@ -162,6 +204,10 @@ async fn talk(
                 let Some(bytes) = typed else { break };
                 if std::mem::take(&mut standing) {
                     live.machine().resume().await?;
+                }
+                if records {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    timeline.emit(Event::Typed { uart: speaking, text });
                 }
                 live.console().send(speaking, &bytes).await?;
             }

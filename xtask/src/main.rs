@@ -17,6 +17,7 @@ mod image;
 mod init;
 mod list;
 mod manual;
+mod recording;
 mod replay;
 mod report;
 mod repro;

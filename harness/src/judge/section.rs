@@ -28,7 +28,7 @@ impl Section {
         self.is_open(uart)
     }
 
-    pub(super) fn is_open(&self, uart: u8) -> bool {
+    pub(crate) fn is_open(&self, uart: u8) -> bool {
         self.open.contains(&uart)
     }
 

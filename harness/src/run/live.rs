@@ -61,12 +61,14 @@ impl Live {
     }
 
     /// What the container says if it is the registry's.
-    pub(super) fn nonce(&self) -> &str {
+    #[must_use]
+    pub fn nonce(&self) -> &str {
         &self.around.network.nonce
     }
 
     /// Digests of the container image's layers.
-    pub(super) fn layers(&self) -> &[String] {
+    #[must_use]
+    pub fn layers(&self) -> &[String] {
         &self.around.network.layers
     }
 
