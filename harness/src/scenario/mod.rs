@@ -2,6 +2,7 @@
 
 mod awaited;
 mod boards;
+mod boot;
 mod boot_end;
 mod card;
 mod chaos;
@@ -24,10 +25,11 @@ mod typing;
 
 pub use awaited::Await;
 pub use boards::Lacking;
+pub use boot::{Boot, Initrd, Transport};
 pub use boot_end::{BootEnd, end_of};
 pub use card::{CardFile, CardRules, PartitionName};
 pub(crate) use definition::ScenarioFile;
-pub use definition::{Boot, Initrd, Scenario, Tier, Transport};
+pub use definition::{Scenario, Tier};
 pub use deployment::{BrokenFiles, DEFAULT_DEPLOYMENT, Deployment, Deployments};
 pub use dhcp::DhcpFiles;
 pub use draft::draft;
