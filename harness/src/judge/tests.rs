@@ -7,6 +7,7 @@ use super::*;
 use crate::board::Board;
 use crate::report::Class;
 use crate::scenario::Scenario;
+use crate::scenario::testing::{project, raspi3b};
 use crate::testing;
 use crate::timeline::{
     AnswerEvent, BoardId, Bound, BudgetClock, Event, HostTrouble, Power, Record, ServiceId,
@@ -175,13 +176,9 @@ fn record(line: &str) -> Record {
     Record::new(Duration::from_secs_f64(at), event)
 }
 
-fn project() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 /// The plan of one of the project's scenarios on a Raspberry Pi 3B.
 fn plan(scenario: &str) -> JudgePlan {
-    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
+    let board = raspi3b();
     let path = project().join(format!("scenarios/{scenario}.toml"));
     let scenario = Scenario::read_for(&path, &board).unwrap();
     let mut plan = plan_on(&scenario, &board);
@@ -197,13 +194,31 @@ fn with_tables(tables: &str) -> Result<JudgePlan, String> {
     let (head, _) = http.split_once("[[journal]]").unwrap();
     let path = folder.path().join("s.toml");
     std::fs::write(&path, format!("{head}\n{tables}")).unwrap();
-    let board = Board::read(&project().join("boards"), "raspi3b").unwrap();
+    let board = raspi3b();
     let shown = |e: crate::input::InputError| {
         let text = e.to_string();
         text.replace(&format!("{}/", folder.path().display()), "")
     };
     let scenario = Scenario::read_for(&path, &board).map_err(shown)?;
     Ok(plan_on(&scenario, &board))
+}
+
+/// The records of a boot of one of several boards, which says its own nonce.
+fn of_named(board: &str, text: &str) -> Vec<Record> {
+    let board: BoardId = board.parse().unwrap();
+    let nonce = nonce_of_boot(NONCE, Some(&board), 0);
+    let mut records = records(&text.replace(NONCE, &nonce));
+    for record in &mut records {
+        record.board = Some(board.clone());
+    }
+    records
+}
+
+/// What comes of two boards of a run. At one time the first one's records are before the second one's.
+fn judged_together(plan: &JudgePlan, boards: [&[Record]; 2]) -> Verdict {
+    let mut all = boards.concat();
+    all.sort_by_key(|record| record.at);
+    judge(plan, &all)
 }
 
 /// The plan of a scenario on a board, with all that a run knows.

@@ -591,10 +591,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    fn project() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-    }
+    use crate::scenario::testing::project;
 
     #[test]
     fn every_scenario_of_the_project_is_right() {

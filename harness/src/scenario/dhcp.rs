@@ -153,30 +153,11 @@ impl JsonSchema for Architecture {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
     use super::*;
-    use crate::board::Board;
-    use crate::input::Library;
-    use crate::scenario::Scenario;
+    use crate::scenario::testing::extended;
 
     fn read(base: &str, more: &str) -> Result<DhcpFiles, String> {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let boards = Board::read_all(&project.join("boards")).unwrap();
-        let board = boards.iter().find(|b| b.name == "raspi3b").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(
-            folder.path().join("s.toml"),
-            format!("extends = \"{base}\"\n{more}"),
-        )
-        .unwrap();
-        let library = Library::folder(project.join("scenarios")).with_folder(folder.path());
-        let read = Scenario::read_from(&library, "s.toml", board);
-        read.map(|scenario| scenario.dhcp).map_err(|error| {
-            let text = error.to_string();
-            text.replace(&format!("{}/", folder.path().display()), "")
-        })
+        extended(base, more).map(|scenario| scenario.dhcp)
     }
 
     #[test]

@@ -84,25 +84,11 @@ fn place_of(word: &str, text: &Range<usize>, document: &Document) -> Range<usize
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::Path;
-
-    use crate::board::Board;
-    use crate::input::Library;
     use crate::scenario::Scenario;
+    use crate::scenario::testing::extended;
 
     fn read(more: &str) -> Result<Scenario, String> {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let boards = Board::read_all(&project.join("boards")).unwrap();
-        let board = boards.iter().find(|b| b.name == "raspi3b").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!("extends = \"alpine-http\"\nboards = [\"raspi3b\"]\n{more}");
-        fs::write(folder.path().join("s.toml"), text).unwrap();
-        let library = Library::folder(project.join("scenarios")).with_folder(folder.path());
-        Scenario::read_from(&library, "s.toml", board).map_err(|error| {
-            let text = error.to_string();
-            text.replace(&format!("{}/", folder.path().display()), "")
-        })
+        extended("alpine-http", &format!("boards = [\"raspi3b\"]\n{more}"))
     }
 
     #[test]

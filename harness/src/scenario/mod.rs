@@ -19,6 +19,8 @@ mod registry;
 mod services;
 mod step;
 mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 mod trigger;
 mod typing;

@@ -141,6 +141,7 @@ mod tests {
 
     use super::*;
     use crate::scenario::Scenario;
+    use crate::scenario::testing::farm_in_small;
 
     #[test]
     fn errors_of_several_boards_point_at_the_place() {
@@ -217,11 +218,7 @@ mod tests {
 
     #[test]
     fn the_farm_in_small_has_a_board_behind_its_gateway() {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let boards = Board::read_all(&project.join("boards")).unwrap();
-        let own = boards.iter().find(|b| b.name == "raspi3b").unwrap();
-        let path = project.join("scenarios/gateway/behind.toml");
-        let scenario = Scenario::read_among(&path, own, Some(&boards)).unwrap();
+        let scenario = farm_in_small();
         let [dut, gateway] = ["dut", "gateway"].map(|name| name.parse::<BoardId>().unwrap());
         assert_eq!(scenario.behind(Some(&dut)), Some(&gateway));
         assert_eq!(scenario.behind(Some(&gateway)), None);

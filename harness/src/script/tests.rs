@@ -347,18 +347,27 @@ async fn a_prompt_that_stands_still_does_not_feed_the_watch() {
     assert!(looks.load(Ordering::Relaxed) > 3);
 }
 
+/// A run whose first boot is over as soon as the board is on, which it is, and whose second step waits for another boot.
+fn scene_of_two(chain: &str, other: impl FnOnce(BootPlan) -> BootPlan, second: Step) -> Scene {
+    let mut plan = plan(chain);
+    let whole = plan.boots.remove(0);
+    let over = BootPlan {
+        stages: Vec::new(),
+        end: EndPlan::Open,
+        ..whole.clone()
+    };
+    plan.boots = vec![over, other(whole)];
+    plan.steps = vec![Step::switch_on(None), second];
+    let mut scene = scene_of(plan);
+    scene.script.begin_first_step();
+    let action = Power::On;
+    scene.timeline.emit(Event::Power { action });
+    scene
+}
+
 #[tokio::test]
 async fn a_board_whose_boot_is_over_owes_nothing_until_it_is_switched() {
     let chain = serial("login", "login:").replace("20s", "50ms");
-    let first = plan(&chain).boots.remove(0);
-    let boots = vec![
-        BootPlan {
-            stages: Vec::new(),
-            end: EndPlan::Open,
-            ..first.clone()
-        },
-        BootPlan { boot: 1, ..first },
-    ];
     let after = Some(Trigger::Elapsed(Duration::from_millis(100)));
     let cycle = Step {
         boot: 1,
@@ -366,14 +375,7 @@ async fn a_board_whose_boot_is_over_owes_nothing_until_it_is_switched() {
         power: Some(PowerStep::Cycle),
         ..Step::switch_on(None)
     };
-    let mut scene = scene_of(JudgePlan {
-        boots,
-        steps: vec![Step::switch_on(None), cycle],
-        ..plan(&chain)
-    });
-    scene.script.begin_first_step();
-    let action = Power::On;
-    scene.timeline.emit(Event::Power { action });
+    let mut scene = scene_of_two(&chain, |first| BootPlan { boot: 1, ..first }, cycle);
     let Next::Do(due) = scene.script.follow(std::future::pending()).await else {
         panic!("the step begins by the clock");
     };
@@ -390,33 +392,21 @@ async fn a_board_whose_boot_is_over_owes_nothing_until_it_is_switched() {
 async fn a_step_waits_for_a_board_that_is_off_no_longer_than_its_bound() {
     let chain = serial("login", "login:");
     let dut = Some("dut".parse().unwrap());
-    let first = plan(&chain).boots.remove(0);
-    let boots = vec![
-        BootPlan {
-            stages: Vec::new(),
-            end: EndPlan::Open,
-            ..first.clone()
-        },
-        BootPlan {
-            board: dut.clone(),
-            ..first
-        },
-    ];
     let switched_on = Step {
-        board: dut,
+        board: dut.clone(),
         power: None,
         wait: Some(Await::Evidence(Evidence::Power(Power::On))),
         within: Some(Duration::from_millis(50)),
         ..Step::switch_on(None)
     };
-    let mut scene = scene_of(JudgePlan {
-        boots,
-        steps: vec![Step::switch_on(None), switched_on],
-        ..plan(&chain)
-    });
-    scene.script.begin_first_step();
-    let action = Power::On;
-    scene.timeline.emit(Event::Power { action });
+    let scene = scene_of_two(
+        &chain,
+        |first| BootPlan {
+            board: dut.clone(),
+            ..first
+        },
+        switched_on,
+    );
     let cause = scene.follow().await.verdict.finding.unwrap().cause;
     assert!(cause.contains("step 2 has waited"), "{cause}");
 }

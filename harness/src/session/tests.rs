@@ -1,6 +1,5 @@
 //! Sessions and the scenarios that come of them: each is read by the reader of scenarios, and judged to do what was done.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
@@ -8,6 +7,7 @@ use crate::board::Board;
 use crate::input::Library;
 use crate::judge::{JudgePlan, Outcome, Source, judge};
 use crate::scenario::Scenario;
+use crate::scenario::testing::{project, raspi3b};
 use crate::testing;
 use crate::timeline::{Event, Power, Record, ServiceId, TIMELINE_VERSION};
 
@@ -15,15 +15,6 @@ use crate::timeline::{Event, Power, Record, ServiceId, TIMELINE_VERSION};
 const NONCE: &str = "0123456789abcdef";
 /// The digest of the image's only layer.
 const LAYER: &str = "sha256:1a2b";
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn raspi3b() -> Board {
-    let boards = Board::read_all(&project().join("boards")).unwrap();
-    boards.into_iter().find(|b| b.name == "raspi3b").unwrap()
-}
 
 /// What happened, a tenth of a second apart.
 fn records(events: impl IntoIterator<Item = Event>) -> Vec<Record> {

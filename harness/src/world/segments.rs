@@ -50,23 +50,18 @@ impl Segments {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::Duration;
 
     use bytes::Bytes;
 
     use super::*;
-    use crate::board::Board;
     use crate::lan::Config;
+    use crate::scenario::testing::farm_in_small;
     use crate::timeline::Timeline;
 
     #[tokio::test(start_paused = true)]
     async fn a_board_behind_another_is_plugged_into_its_second_card_alone() {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let boards = Board::read_all(&project.join("boards")).unwrap();
-        let own = boards.iter().find(|b| b.name == "raspi3b").unwrap();
-        let path = project.join("scenarios/gateway/behind.toml");
-        let scenario = Scenario::read_among(&path, own, Some(&boards)).unwrap();
+        let scenario = farm_in_small();
         let lan = Lan::start(Config::default(), Timeline::start()).unwrap();
         let segments = Segments::of(&scenario, &lan);
         let [dut, gateway] = ["dut", "gateway"].map(|name| name.parse().unwrap());

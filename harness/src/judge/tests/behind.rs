@@ -4,19 +4,13 @@ use super::*;
 
 /// A board `dut` behind a board `gateway`, over HTTP, as the records are.
 fn plan_of_both(rest: &str) -> JudgePlan {
-    let tables =
-        format!("[board.gateway]\ntype = \"virt-uefi\"\n[board.dut]\nbehind = \"gateway\"\n{rest}");
-    with_tables(&tables).unwrap()
+    read_both(rest).unwrap()
 }
 
-fn of(board: &str, text: &str) -> Vec<Record> {
-    let board: BoardId = board.parse().unwrap();
-    let nonce = nonce_of_boot(NONCE, Some(&board), 0);
-    let mut records = records(&text.replace(NONCE, &nonce));
-    for record in &mut records {
-        record.board = Some(board.clone());
-    }
-    records
+fn read_both(rest: &str) -> Result<JudgePlan, String> {
+    with_tables(&format!(
+        "[board.gateway]\ntype = \"virt-uefi\"\n[board.dut]\nbehind = \"gateway\"\n{rest}"
+    ))
 }
 
 /// Such a run of the board as nobody sees on the LAN.
@@ -32,13 +26,7 @@ fn unseen(text: &str) -> String {
 
 /// They are switched on in the order of their names.
 fn both(plan: &JudgePlan, dut: &str) -> Verdict {
-    judged_together(plan, [of("dut", dut), of("gateway", GOOD)])
-}
-
-fn judged_together(plan: &JudgePlan, boards: [Vec<Record>; 2]) -> Verdict {
-    let mut all = boards.concat();
-    all.sort_by_key(|record| record.at);
-    judge(plan, &all)
+    judged_together(plan, [&of_named("dut", dut), &of_named("gateway", GOOD)])
 }
 
 #[test]
@@ -86,10 +74,8 @@ fn proofs_of_the_lan_are_wanted_of_boards_on_it() {
     let plan = plan_of_both(rest);
     assert_eq!(told(&both(&plan, &unseen(GOOD))), "Passed");
     // The same proof is missing where the board is on the LAN.
-    let verdict = judged_together(
-        &plan,
-        ["dut", "gateway"].map(|board| of(board, &unseen(GOOD))),
-    );
+    let [dut, gateway] = ["dut", "gateway"].map(|board| of_named(board, &unseen(GOOD)));
+    let verdict = judged_together(&plan, [&dut, &gateway]);
     assert_ne!(verdict.outcome, Outcome::Passed);
 }
 
@@ -97,7 +83,8 @@ fn proofs_of_the_lan_are_wanted_of_boards_on_it() {
 fn a_step_waits_until_software_switches_the_board_on() {
     let steps = "[[step]]\nboard = \"gateway\"\npower = \"on\"\n[[step]]\nboard = \"dut\"\nawait = { power = \"on\" }\n";
     let plan = plan_of_both(steps);
-    let with = |dut: &str| judged_together(&plan, [of("gateway", GOOD), of("dut", dut)]);
+    let with =
+        |dut: &str| judged_together(&plan, [&of_named("gateway", GOOD), &of_named("dut", dut)]);
     assert_eq!(told(&with(&unseen(GOOD))), "Passed");
     // The gateway's own power is not the board's.
     let verdict = with("");
@@ -106,12 +93,7 @@ fn a_step_waits_until_software_switches_the_board_on() {
 
 #[test]
 fn a_step_that_waits_for_power_is_after_one_that_gives_it() {
-    let refused = |steps: &str| {
-        let tables = format!(
-            "[board.gateway]\ntype = \"virt-uefi\"\n[board.dut]\nbehind = \"gateway\"\n{steps}"
-        );
-        with_tables(&tables).unwrap_err()
-    };
+    let refused = |steps: &str| read_both(steps).unwrap_err();
     let awaits = "[[step]]\nboard = \"dut\"\nawait = { power = \"on\" }\n";
     let on = "[[step]]\nboard = \"gateway\"\npower = \"on\"\n";
     let first = refused(&format!("{awaits}{on}"));

@@ -108,21 +108,8 @@ fn a_console_that_is_asked_for_a_stage_has_one_boot() {
     assert_eq!(plan.boots[0].nonce.as_deref(), Some(NONCE));
 }
 
-/// The records of a boot of one of several boards, which says its own nonce.
-fn of_named(board: &str, text: &str) -> Vec<Record> {
-    let board: BoardId = board.parse().unwrap();
-    let nonce = nonce_of_boot(NONCE, Some(&board), 0);
-    let mut records = records(&text.replace(NONCE, &nonce));
-    for record in &mut records {
-        record.board = Some(board.clone());
-    }
-    records
-}
-
 fn two_boards(one: &[Record], two: &[Record]) -> Verdict {
-    let mut all = [one, two].concat();
-    all.sort_by_key(|record| record.at);
-    judge(&plan_of_two(), &all)
+    judged_together(&plan_of_two(), [one, two])
 }
 
 /// Two boards over HTTP, as the records are.

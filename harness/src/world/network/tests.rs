@@ -1,35 +1,17 @@
 //! What the network tells a board, as a client of it sees it.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::*;
-use crate::board::Board;
-use crate::input::Library;
+use crate::scenario::testing::extended;
 use crate::wire::WireEnd;
 
 /// Where the options of a DHCP message begin in a frame: behind Ethernet, IPv4, UDP, BOOTP and the magic number.
 const OPTIONS: usize = 14 + 20 + 8 + 236 + 4;
 const BOOT_FILE: u8 = 67;
-
-/// The scenario `tftp` with this besides.
-fn scenario(more: &str) -> Scenario {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let boards = Board::read_all(&project.join("boards")).unwrap();
-    let board = boards.iter().find(|b| b.name == "raspi3b").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(
-        folder.path().join("s.toml"),
-        format!("extends = \"tftp\"\n{more}"),
-    )
-    .unwrap();
-    let library = Library::folder(project.join("scenarios")).with_folder(folder.path());
-    Scenario::read_from(&library, "s.toml", board).unwrap()
-}
 
 /// A client that looks for a server (RFC 2131, DHCPDISCOVER), with these options besides.
 fn discover(options: &[(u8, &[u8])]) -> Bytes {
@@ -90,9 +72,11 @@ async fn offered(cable: &mut WireEnd, options: &[(u8, &[u8])]) -> Option<String>
 
 #[tokio::test]
 async fn a_client_of_each_architecture_is_told_its_file() {
-    let scenario = scenario(
+    let scenario = extended(
+        "tftp",
         "[dhcp]\nfile = \"other\"\n[dhcp.by_architecture]\narm64-uefi = \"files/arm64.efi\"\nx64-uefi = \"files/x64.efi\"\nx86-bios = \"files/bios.kpxe\"\n22 = \"files/uboot\"\n",
-    );
+    )
+    .unwrap();
     let lan = Lan::start(lan_config(&scenario, &[]).unwrap(), Timeline::start()).unwrap();
     let mut cable = lan.attach();
     for (architecture, file) in [
@@ -116,7 +100,8 @@ async fn a_client_of_each_architecture_is_told_its_file() {
 
 #[tokio::test]
 async fn without_a_word_only_ipxe_is_told_a_file() {
-    let lan = Lan::start(lan_config(&scenario(""), &[]).unwrap(), Timeline::start()).unwrap();
+    let scenario = extended("tftp", "").unwrap();
+    let lan = Lan::start(lan_config(&scenario, &[]).unwrap(), Timeline::start()).unwrap();
     let mut cable = lan.attach();
     assert_eq!(offered(&mut cable, &[(93, &[0, 11])]).await, None);
     let ipxe = offered(&mut cable, &[(77, b"iPXE")]).await;

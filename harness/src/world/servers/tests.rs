@@ -1,7 +1,7 @@
 //! The scenarios of the project at the boot server, as their boards ask it.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -12,14 +12,11 @@ use tower::ServiceExt;
 use super::*;
 use crate::board::Board;
 use crate::plan::testing::parts;
+use crate::scenario::testing::project;
 use crate::scenario::{ClientCertificate, Services};
 use crate::services::Blob;
 
 const MAC: &str = "b8:27:eb:00:00:01";
-
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn boards() -> Vec<Board> {
     Board::read_all(&project().join("boards")).unwrap()
