@@ -103,15 +103,15 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         );
     }
     let folder = project.root().join("scenarios").join(name);
-    let mut known = Scenario::read_all_for(Library::folder(&folder), board)?;
-    let is_wanted = |name: &&&str| args.only.is_empty() || args.only.iter().any(|o| o == **name);
+    let known = Scenario::read_all_for(Library::folder(&folder), board)?;
+    let is_wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|o| o == name);
     let scenarios: Vec<Scenario> = needed
-        .iter()
+        .into_iter()
         .filter(is_wanted)
         .map(|wanted| {
-            let found = known.iter().position(|scenario| &*scenario.name == *wanted);
+            let found = known.iter().find(|scenario| &*scenario.name == wanted);
             let no_file = || format!("{} has no scenario {wanted}", folder.display());
-            found.map(|at| known.swap_remove(at)).with_context(no_file)
+            found.cloned().with_context(no_file)
         })
         .collect::<Result<_>>()?;
     let began = Instant::now();

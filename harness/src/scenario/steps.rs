@@ -181,23 +181,15 @@ fn follow(step: Step, stands: &mut Standing, number: usize) -> Result<Step, Stri
         None if !stands.is_on && !step.awaits_power(Power::On) => {
             return Err("the board is off: let a step before say power = \"on\"".into());
         }
-        None if !stands.is_on && step.after.is_some() => {
-            return Err("a board that is off does nothing to wait for: leave `after` out".into());
-        }
-        Some(PowerStep::On) if step.after.is_some() => {
+        // The board is off, and the step switches it on.
+        _ if !stands.is_on && step.after.is_some() => {
             return Err("a board that is off does nothing to wait for: leave `after` out".into());
         }
         _ => {}
     }
-    if step.power.is_none() && !stands.is_on {
-        // Software on the LAN switches it on.
-        *stands = Standing {
-            is_on: true,
-            boots: stands.boots + 1,
-            since: number,
-        };
-    }
-    if let Some(power) = step.power {
+    // Without `power` software on the LAN switches on what is off.
+    let by_software = (!stands.is_on).then_some(PowerStep::On);
+    if let Some(power) = step.power.or(by_software) {
         stands.is_on = power.begins_boot();
         stands.boots += u32::from(power.begins_boot());
         stands.since = number;

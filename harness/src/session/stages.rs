@@ -1,5 +1,7 @@
 //! The stages that the board went through, by the rules by which a run is judged.
 
+use std::ops::Range;
+
 use super::write::Session;
 use crate::alarm::Alarms;
 use crate::judge::{EndPlan, JudgePlan, Progress, Source};
@@ -16,7 +18,7 @@ pub(super) struct Reached {
 }
 
 /// The boots of a session: each ends where the board resets itself. The places of the records, first and behind the last.
-pub(super) fn boots(records: &[Record]) -> Vec<std::ops::Range<usize>> {
+pub(super) fn boots(records: &[Record]) -> Vec<Range<usize>> {
     let is_reset = |record: &Record| {
         let action = Power::GuestReset;
         record.event == Event::Power { action }
@@ -37,7 +39,7 @@ pub(super) fn boots(records: &[Record]) -> Vec<std::ops::Range<usize>> {
 pub(super) fn reached(
     session: &Session<'_>,
     records: &[Record],
-    boot: std::ops::Range<usize>,
+    boot: Range<usize>,
 ) -> Vec<Reached> {
     let mut progress = Progress::new(&plan(session));
     // The firmware hands over once; a board that resets itself goes the same way again.

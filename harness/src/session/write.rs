@@ -298,7 +298,6 @@ impl Step<'_> {
             }
             Does::Nothing => {}
         }
-        let is_sent = matches!(self.does, Does::Send { .. });
         let (key, pattern, took) = match &self.wait {
             None => return,
             Some(Wait::Stage(name)) => {
@@ -313,7 +312,7 @@ impl Step<'_> {
             Some(Wait::Prompt { pattern, took }) => ("prompt", pattern, took),
         };
         let pattern = quoted(pattern);
-        let _ = match is_sent {
+        let _ = match self.sends() {
             true => writeln!(out, "expect = {pattern}"),
             false => writeln!(out, "await = {{ {key} = {pattern} }}"),
         };
