@@ -25,7 +25,7 @@ impl RecordFile {
     /// Checks before anything is started that the scenario can be written there.
     ///
     /// # Errors
-    /// The file exists, its folder does not, or its name is none of a scenario.
+    /// The file exists, its folder does not exist, or a scenario cannot have its name.
     pub(crate) fn at(path: &Path) -> Result<Self> {
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,

@@ -287,7 +287,8 @@ impl S3Access for OwnBucketOnly {
     }
 }
 
-/// An empty delimiter, which the MinIO client sends, is none. The library cuts keys off behind their first letter at one.
+/// Drops an empty delimiter, which the MinIO client sends and which means that there is none. With it the library cuts each key after its first
+/// letter.
 fn without_empty(delimiter: &mut Option<String>) {
     delimiter.take_if(|delimiter| delimiter.is_empty());
 }

@@ -141,12 +141,12 @@ impl BootProgress {
     }
 
     /// The record is of an earlier boot of the same board.
-    pub(super) fn is_behind(&self, record: &Record) -> bool {
+    pub(super) fn comes_after(&self, record: &Record) -> bool {
         record.boot < self.plan.boot && record.board == self.plan.board
     }
 
-    /// Takes a record of an earlier boot of the same board: a layer that has been served then may be on the card now. What is served at each
-    /// boot anew is the image's configuration, with the boot's nonce.
+    /// Takes a record of an earlier boot of the same board: a layer that the registry served then may be on the card now. Each boot fetches the
+    /// image's configuration again, because it holds the boot's nonce.
     pub(super) fn take_of_earlier_boot(&mut self, record: &Record) {
         if let Event::Request(request) = &record.event
             && (200..300).contains(&request.status)

@@ -90,7 +90,7 @@ impl Progress {
                         .is_some_and(|(b, n)| boot.is(b.as_ref(), *n)),
                 );
                 boot.take(record);
-            } else if boot.is_behind(record) {
+            } else if boot.comes_after(record) {
                 boot.take_of_earlier_boot(record);
             }
         }
@@ -356,8 +356,8 @@ impl<'p> OfBoard<'p> {
         (board == self.board).then_some(pattern)
     }
 
-    /// The bounds of now, besides that of the awaited stage. Whoever follows a live run puts an [`Event::Budget`] on the timeline when one of
-    /// them is over. `scale` multiplies bounds of the board's own doing.
+    /// The bounds that hold now, besides that of the awaited stage. The script of a live run puts an [`Event::Budget`] on the timeline when one
+    /// of them is over. `scale` multiplies bounds of the board's own doing.
     #[must_use]
     pub fn deadlines(self, scale: f64) -> Vec<Deadline> {
         let boot = self.current();

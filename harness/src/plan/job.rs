@@ -147,7 +147,7 @@ impl Job<'_> {
         self.scenario.several.iter().map(member).collect()
     }
 
-    /// The scenario has several boards where there can be one: as in `on the desk`.
+    /// The error of a scenario with several boards in a place that has one: `here`, for example `on the desk`.
     pub(crate) fn several_boards(&self, here: &'static str) -> RunError {
         RunError::SeveralBoards {
             scenario: self.scenario.name.to_string(),

@@ -29,7 +29,7 @@ pub struct Boot {
     pub variables: BTreeMap<String, String>,
     /// What `${secrets_url}` of the boot script leads to, once: the template `secrets` of the board's folder.
     pub secrets: Option<String>,
-    /// The container image's name, as in `docker.io/library/alpine:latest`.
+    /// The container image's name, for example `docker.io/library/alpine:latest`.
     pub container: String,
 }
 

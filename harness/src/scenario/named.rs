@@ -114,7 +114,7 @@ impl NamedBoard {
         ))
     }
 
-    /// What it is in a run on `own`, with these other kinds of boards; `None` if it is none of them.
+    /// The kind of this board in a run on `own`; `others` are the other kinds of the run. `None` if the run does not have its kind.
     pub fn kind_among<'b>(
         &self,
         own: &'b Board,

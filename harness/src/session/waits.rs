@@ -45,7 +45,7 @@ impl Between<'_> {
         let mut first = self.places.start;
         let of_echo = || Some((self.places.end, self.prompt_of_echo()?));
         let prompt = self.prompt().or_else(of_echo);
-        // What comes behind the prompt is none of its business: the prompt was what was typed at.
+        // The user typed at the prompt. What the board says after it does not belong to this step.
         let last = prompt.map_or(self.places.end, |(place, _)| place);
         let is_before = |stage: &&Reached| (self.places.start..=last).contains(&stage.at);
         if let Some(stage) = self.reached.iter().rfind(is_before) {

@@ -24,7 +24,8 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    /// A frame has arrived at the port: from whom, to whom. `None` if it is none.
+    /// Counts a frame that has arrived at the port, and shows it to observers. Returns its source and its destination; `None` if it is too short
+    /// for an Ethernet header.
     pub(super) fn arrived(&self, frame: &Bytes) -> Option<(Mac, Mac)> {
         self.observe(Direction::FromGuest, frame);
         count(&self.counters.frames_in, 1);

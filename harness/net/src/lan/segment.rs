@@ -1,7 +1,7 @@
 //! A second segment: a switch that nothing of ours is on.
 //!
-//! Whoever is on it reaches the others on it, and nobody else: there is no gateway, no DHCP, no name and no server of the LAN's. What passes
-//! between it and the LAN goes through a guest that has a NIC on both.
+//! A guest on it reaches the other guests on it, and nothing else. The gateway, DHCP, the names and the servers of the
+//! LAN are not on it. Traffic between it and the LAN goes through a guest that has a NIC on both.
 
 use std::sync::Arc;
 
