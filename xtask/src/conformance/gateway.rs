@@ -19,7 +19,7 @@ use shakedown_harness::services::OciImage;
 use shakedown_harness::shell::OurCommand;
 
 use super::Args;
-use crate::e2e::{self, Execution, Planned};
+use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
 
 /// Runs the suite; the exit status is 1 when a check differs from the contract.
@@ -143,77 +143,28 @@ fn fixtures(parts: &PartsArgs, project: &Project) -> Result<Fixtures> {
     })?)
 }
 
-/// The parts of a run, with the gateway's image for arm64 as its container.
-fn with_gateway(args: &Args, project: &Project) -> Result<PartsArgs> {
-    let mut parts = args.parts.clone();
-    if parts.container.is_none() {
-        let fixtures = fixtures(&parts, project)?;
-        parts.container = Some(gateway::build(&fixtures, Arch::Arm64)?.layout);
-    }
-    Ok(parts)
-}
-
 /// Boots the image for arm64 on a machine with two cards, and lets it boot the board behind it.
 fn behind(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let project = globals.project()?;
-    let board = project.board(&args.board)?;
-    let kit = with_gateway(args, &project)?.kit(project.defaults())?;
-    let path = project.root().join("scenarios/gateway/behind.toml");
-    let scenario = Scenario::read_among(&path, board, Some(project.boards()))?;
-    let planned = Planned {
-        scenario: &scenario,
-        board,
-        parts: Arc::new(kit.parts_for(&scenario, board)?),
-        others: kit.parts_beside(&scenario, board, project.boards())?,
-        checkpoints: None,
-        lab: None,
-        is_given: kit.provisioned().is_some(),
-        mac: None,
-        reproduce: format!("{} gateway --behind", OurCommand("conformance")),
-    };
-    let (runs, unable) = e2e::run_all(&project, &[planned], &args.run, Execution::plain())?;
-    if let Some(error) = unable {
-        anyhow::bail!("the run could not begin: {error}");
-    }
-    let passed = runs.iter().all(|run| run.last.verdict == Verdict::Passed);
-    Ok(if passed {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    let passed = boot(args, globals, "behind", |project, planned| {
+        passes(project, planned, &args.run)
+    })?;
+    Ok(ExitCode::from(u8::from(!passed)))
 }
 
 /// Boots the image for arm64 on the emulated board, by the whole chain, until its REST interface has answered a client of the LAN.
 fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    let project = globals.project()?;
-    let board = project.board(&args.board)?;
-    let kit = with_gateway(args, &project)?.kit(project.defaults())?;
-    let path = project.root().join("scenarios/gateway/up.toml");
-    let scenario = Scenario::read_for(&path, board)?;
-    let planned = Planned {
-        scenario: &scenario,
-        board,
-        parts: Arc::new(kit.parts(board)?),
-        others: Vec::new(),
-        checkpoints: None,
-        lab: None,
-        is_given: kit.provisioned().is_some(),
-        mac: None,
-        reproduce: format!("{} gateway --on-board", OurCommand("conformance")),
-    };
-    let mut run = args.run.clone();
-    let forward = HostForward {
-        host_port: free_port()?,
-        port: 80,
-    };
-    run.forward.push(forward);
-    let visitor = Visitor::start(forward.host_port);
-    let made = e2e::run_all(&project, &[planned], &run, Execution::plain());
-    let answered = visitor.end();
-    let (runs, unable) = made?;
-    if let Some(error) = unable {
-        anyhow::bail!("the run could not begin: {error}");
-    }
+    let (passed, answered) = boot(args, globals, "up", |project, planned| {
+        let mut run = args.run.clone();
+        let forward = HostForward {
+            host_port: free_port()?,
+            port: 80,
+        };
+        run.forward.push(forward);
+        let visitor = Visitor::start(forward.host_port);
+        let passed = passes(project, planned, &run);
+        let answered = visitor.end();
+        Ok((passed?, answered))
+    })?;
     match &answered {
         Some(answered) => args.run.say(&format!(
             "the REST interface answered a client of the LAN with {} bytes, {:.0} s after it began to ask; a registration {}",
@@ -228,12 +179,52 @@ fn on_board(args: &Args, globals: &Globals) -> Result<ExitCode> {
             .run
             .say("the REST interface did not answer a client of the LAN"),
     }
-    let passed = runs.iter().all(|run| run.last.verdict == Verdict::Passed);
-    Ok(if passed && answered.is_some() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(ExitCode::from(u8::from(!(passed && answered.is_some()))))
+}
+
+/// Hands `go` the run of a scenario of `scenarios/gateway`, whose container is the gateway's image for arm64.
+fn boot<T>(
+    args: &Args,
+    globals: &Globals,
+    scenario: &str,
+    go: impl FnOnce(&Project, Planned<'_>) -> Result<T>,
+) -> Result<T> {
+    let project = globals.project()?;
+    let board = project.board(&args.board)?;
+    let mut parts = args.parts.clone();
+    if parts.container.is_none() {
+        let fixtures = fixtures(&parts, &project)?;
+        parts.container = Some(gateway::build(&fixtures, Arch::Arm64)?.layout);
+    }
+    let kit = parts.kit(project.defaults())?;
+    let folder = project.root().join("scenarios/gateway");
+    let path = folder.join(format!("{scenario}.toml"));
+    let scenario = Scenario::read_among(&path, board, Some(project.boards()))?;
+    let option = match args.behind {
+        true => "--behind",
+        false => "--on-board",
+    };
+    let planned = Planned {
+        scenario: &scenario,
+        board,
+        parts: Arc::new(kit.parts_for(&scenario, board)?),
+        others: kit.parts_beside(&scenario, board, project.boards())?,
+        checkpoints: None,
+        lab: None,
+        is_given: kit.provisioned().is_some(),
+        mac: None,
+        reproduce: format!("{} gateway {option}", OurCommand("conformance")),
+    };
+    go(&project, planned)
+}
+
+/// Makes a run; `true` if it passed.
+fn passes(project: &Project, planned: Planned<'_>, run: &RunArgs) -> Result<bool> {
+    let (runs, unable) = e2e::run_all(project, &[planned], run, Execution::plain())?;
+    if let Some(error) = unable {
+        anyhow::bail!("the run could not begin: {error}");
+    }
+    Ok(runs.iter().all(|run| run.last.verdict == Verdict::Passed))
 }
 
 /// A port of the loopback interface that nobody has at the moment.
