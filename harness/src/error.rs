@@ -34,7 +34,7 @@ pub enum RunError {
     Server(#[from] crate::image::script::BadServer),
     /// The board's definition has a vendor prefix that is none.
     #[error(
-        "boards/{board}.toml: nic.oui \"{oui}\" is not a vendor prefix; write three bytes as in \"b8:27:eb\""
+        "boards/{board}.toml: nic.oui \"{oui}\" is not a vendor prefix; write three bytes such as \"b8:27:eb\""
     )]
     Oui {
         /// The board.

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// The board.
     #[arg(long)]
     board: Option<String>,
-    /// Run up to this stage, as in `U-Boot`, and let the board stand still there until a key is pressed.
+    /// Run up to this stage, for example `U-Boot`, and let the board stand still there until a key is pressed.
     #[arg(long, value_name = "STAGE")]
     until: Option<String>,
     /// Wait for a debugger to start the board.

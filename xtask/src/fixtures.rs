@@ -64,7 +64,7 @@ struct AlpineArgs {
     /// Use only what has been fetched before.
     #[arg(long)]
     offline: bool,
-    /// A folder in OCI image layout that is to be the container image.
+    /// A folder in OCI image layout to use as the container image.
     #[arg(long, value_name = "FOLDER")]
     container: Option<PathBuf>,
 }

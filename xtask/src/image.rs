@@ -74,7 +74,7 @@ struct InspectArgs {
 struct ProvisionArgs {
     /// The prebuilt image: raw, xz, zstd, gzip or qcow2; `-` reads standard input. It is never written to.
     image: PathBuf,
-    /// The boot server, as in https://boot.example.
+    /// The boot server, for example https://boot.example.
     #[arg(long, value_name = "URL")]
     server: Server,
     /// The machine's certificate, PEM.

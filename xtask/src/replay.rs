@@ -37,7 +37,7 @@ pub(crate) struct Args {
 /// What a log is judged by when nothing else is said.
 const USUAL: &str = "alpine-https";
 
-/// A record with what it is to be judged by.
+/// A record with what it must be judged by.
 struct Case {
     recording: Recording,
     clock: Clock,

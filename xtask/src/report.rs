@@ -18,7 +18,7 @@ use crate::globals::Globals;
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Folders of runs whose page is to be made again; without one only the index of all runs is made.
+    /// Folders of runs whose page is written again; without one only the index of all runs is made.
     folders: Vec<PathBuf>,
     /// Make the index of the runs in this folder or some levels below, as where a pipeline's artifacts were unpacked; by default of `target/shakedown`.
     #[arg(long, value_name = "FOLDER")]

@@ -1,7 +1,7 @@
 //! `cargo xtask e2e repro`: the run of a bundle once more, on this machine, by its own definitions.
 //!
 //! A board's file chooses what QEMU is started with, and a bundle may come from anybody. So the board is the project's own, if it is the
-//! same, or one that the user says is to be trusted.
+//! same, or one that the user trusts.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     Ok(ExitCode::from(exit_status(&runs, OnFlaky::Pass)))
 }
 
-/// The project's own board if it is the same as the bundle's, or the bundle's if that is to be trusted.
+/// The project's own board if it is the same as the bundle's, or the bundle's if the user trusts it.
 fn trusted(own: &[Board], board: Board, trust: bool) -> Result<Board> {
     let same = |own: &&Board| own.name == board.name && own.sources == board.sources;
     match own.iter().find(same) {

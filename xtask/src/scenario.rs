@@ -34,7 +34,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct NewArgs {
-    /// What it is to be called: lower case, with dashes.
+    /// Its name: lower case, with dashes.
     name: String,
     /// The scenario to start from.
     #[arg(long, value_name = "SCENARIO", default_value = "alpine-https")]

@@ -61,7 +61,7 @@ pub(crate) struct Args {
     /// A data root on disk: a folder for each client, named by the fingerprint of its certificate. The scenario's client comes on top.
     #[arg(long, value_name = "FOLDER")]
     data_root: Option<PathBuf>,
-    /// Let `/update-cfg` bring the data root, a git checkout, to its upstream: commits that the upstream does not have are lost. Whoever
+    /// Let `/update-cfg` bring the data root, a git checkout, to its upstream: commits that the upstream does not have are lost. Any client that
     /// reaches the boot server may ask for it.
     #[arg(long, requires = "data_root")]
     allow_update: bool,

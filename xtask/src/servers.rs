@@ -13,11 +13,11 @@ use shakedown_harness::timeline::ServiceId;
 /// Options that put servers of the user's own around the boards.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct ServerArgs {
-    /// A boot server on this machine, as in `127.0.0.1:8443`, in place of ours. TLS passes through untouched: the image is provisioned for this
+    /// A boot server on this machine, for example `127.0.0.1:8443`, in place of ours. TLS passes through untouched: the image is provisioned for this
     /// server, and keeps its trust.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = address)]
     boot_server: Option<SocketAddr>,
-    /// A registry on this machine in place of ours, as in `127.0.0.1:5000`; the board finds it as Docker Hub, and as NAME at the given or the usual
+    /// A registry on this machine in place of ours, for example `127.0.0.1:5000`; the board finds it as Docker Hub, and as NAME at the given or the usual
     /// port.
     #[arg(long, value_name = "[NAME[:PORT]=]ADDRESS:PORT", requires = "nonce")]
     registry: Option<RegistryAt>,
@@ -70,7 +70,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     text.parse()
-        .map_err(|_| "write an address and a port, as in 127.0.0.1:8443".into())
+        .map_err(|_| "write an address and a port, for example 127.0.0.1:8443".into())
 }
 
 impl ServerArgs {

@@ -13,7 +13,7 @@ pub struct Mac(pub [u8; 6]);
 /// A text is not a hardware address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not a hardware address: write six pairs of hexadecimal digits, as in b8:27:eb:12:34:56"
+    "`{0}` is not a hardware address: write six pairs of hexadecimal digits, for example b8:27:eb:12:34:56"
 )]
 pub struct MacError(String);
 

@@ -1,7 +1,7 @@
 //! Folders that live as long as their owner: removed with it, or by the next run if the owner was killed.
 //!
-//! The owner holds a lock on a file in the folder (flock(2)), which the system drops when the process dies, however it dies. Whoever
-//! sweeps takes the lock first, so runs beside each other cannot take each other's folders away.
+//! The owner holds a lock on a file in the folder (flock(2)), which the system drops when the process dies, however it dies. A sweep
+//! takes the lock first, so runs beside each other cannot remove each other's folders.
 
 use std::fs::{self, File};
 use std::io;

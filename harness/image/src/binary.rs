@@ -81,7 +81,7 @@ pub fn ipxe(file: &[u8]) -> Option<Ipxe> {
     })
 }
 
-/// The version that a U-Boot binary prints first, as in `U-Boot 2025.01-3 (Jun 24 2026 - 09:07:15 +0000)`.
+/// The version that a U-Boot binary prints first, for example `U-Boot 2025.01-3 (Jun 24 2026 - 09:07:15 +0000)`.
 #[must_use]
 pub fn u_boot_version(file: &[u8]) -> Option<String> {
     static BANNER: LazyLock<Option<Regex>> =

@@ -62,12 +62,12 @@ impl Archive {
         Self::default()
     }
 
-    /// Adds a directory. `mode` is its permission bits, as in `0o755`.
+    /// Adds a directory. `mode` is its permission bits, for example `0o755`.
     pub fn dir(&mut self, path: &str, mode: u32) -> Result<&mut Self, CpioError> {
         self.add(path, S_IFDIR | mode & 0o7777, (0, 0), Vec::new())
     }
 
-    /// Adds a regular file. `mode` is its permission bits, as in `0o644`.
+    /// Adds a regular file. `mode` is its permission bits, for example `0o644`.
     pub fn file(
         &mut self,
         path: &str,
@@ -150,7 +150,7 @@ impl Archive {
     }
 }
 
-/// Appends one header with its name and data. Whoever added the entry has checked that its size fits 32 bits.
+/// Appends one header with its name and data. The caller has checked that its size fits 32 bits.
 fn write_entry(out: &mut Vec<u8>, inode: u32, path: &str, entry: &Entry) {
     let links = if entry.mode & S_IFMT == S_IFDIR { 2 } else { 1 };
     let fields: [usize; 13] = [

@@ -18,7 +18,7 @@ pub enum ImageError {
     /// A file of the host could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was being done, as in `open`.
+        /// What was being done, for example `open`.
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -40,7 +40,7 @@ pub enum ManifestError {
     )]
     Version(u32),
     /// The path leads nowhere.
-    #[error("ipxe = {0:?} is no path of a file: give one as in \"/EFI/BOOT/BOOTAA64.EFI\"")]
+    #[error("ipxe = {0:?} is no path of a file: give one such as \"/EFI/BOOT/BOOTAA64.EFI\"")]
     Path(String),
 }
 
@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         insta::assert_snapshot!(refused("specification = 2"), @"it keeps to version 2 of the specification, and only version 1 is known");
-        insta::assert_snapshot!(refused("specification = 1\nipxe = \"/a/../b\""), @r#"ipxe = "/a/../b" is no path of a file: give one as in "/EFI/BOOT/BOOTAA64.EFI""#);
-        insta::assert_snapshot!(refused("specification = 1\nipxe = \"\""), @r#"ipxe = "" is no path of a file: give one as in "/EFI/BOOT/BOOTAA64.EFI""#);
+        insta::assert_snapshot!(refused("specification = 1\nipxe = \"/a/../b\""), @r#"ipxe = "/a/../b" is no path of a file: give one such as "/EFI/BOOT/BOOTAA64.EFI""#);
+        insta::assert_snapshot!(refused("specification = 1\nipxe = \"\""), @r#"ipxe = "" is no path of a file: give one such as "/EFI/BOOT/BOOTAA64.EFI""#);
         insta::assert_snapshot!(refused("specification = 1\nixpe = \"/a\""), @r#"
         TOML parse error at line 2, column 1
           |

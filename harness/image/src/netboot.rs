@@ -93,7 +93,7 @@ pub struct BootScript {
 pub enum ScriptIdentityError {
     /// The value is no hex.
     #[error(
-        "line {line}: the value of {setting} is not hex digits, as in `set {setting}:hexraw 3082…`"
+        "line {line}: the value of {setting} is not hex digits: write for example `set {setting}:hexraw 3082…`"
     )]
     NotHex {
         /// From 1.
@@ -170,7 +170,7 @@ impl BootScript {
         self.setting("privkey")
     }
 
-    /// The boot servers that it names in `https://` URLs, each once, in their order. Those behind a setting, as in `${server}`,
+    /// The boot servers that it names in `https://` URLs, each once, in their order. Those behind a setting, for example `${server}`,
     /// are known only when it runs.
     #[must_use]
     pub fn servers(&self) -> Vec<Server> {
@@ -444,8 +444,8 @@ mod tests {
     fn halves_and_garbage_are_named() {
         let refused = |text| script(text).identity().unwrap_err().to_string();
         insta::assert_snapshot!(refused("set cert:hexraw 00"), @"the script sets cert and not privkey");
-        insta::assert_snapshot!(refused("\nset privkey:hexraw 0"), @"line 2: the value of privkey is not hex digits, as in `set privkey:hexraw 3082…`");
-        insta::assert_snapshot!(refused("set cert file"), @"line 1: the value of cert is not hex digits, as in `set cert:hexraw 3082…`");
+        insta::assert_snapshot!(refused("\nset privkey:hexraw 0"), @"line 2: the value of privkey is not hex digits: write for example `set privkey:hexraw 3082…`");
+        insta::assert_snapshot!(refused("set cert file"), @"line 1: the value of cert is not hex digits: write for example `set cert:hexraw 3082…`");
         assert_eq!(script("#!ipxe\nset net0/ip 1").identity(), Ok(None));
         assert!(!script("#!ipxes").has_magic());
     }

@@ -41,7 +41,7 @@ pub enum StreamError {
     Io(#[from] io::Error),
 }
 
-/// What has passed, for whoever wants to see whether the guest is alive. Clones count together.
+/// Counts what has passed, which shows whether the guest is alive. Clones count together.
 #[derive(Debug, Clone, Default)]
 pub struct Counters(Arc<Counts>);
 

@@ -87,7 +87,7 @@ pub enum Error {
     /// A client's folder has no such template.
     #[error("there is no {name} for {client}: add one to the client's folder in the data root")]
     NoTemplate {
-        /// The template, as in `boot.ipxe`.
+        /// The template, for example `boot.ipxe`.
         name: String,
         /// Fingerprint or hardware address of the client.
         client: String,
@@ -95,7 +95,7 @@ pub enum Error {
     /// A template is too long to be one.
     #[error("{name} has {found} bytes, and a template may have {limit}")]
     TemplateTooLong {
-        /// The template, as in `boot.ipxe`.
+        /// The template, for example `boot.ipxe`.
         name: String,
         /// Length in bytes.
         found: u64,
@@ -105,7 +105,7 @@ pub enum Error {
     /// A template is not text.
     #[error("{name} is not UTF-8 text")]
     TemplateNotText {
-        /// The template, as in `boot.ipxe`.
+        /// The template, for example `boot.ipxe`.
         name: String,
         /// Where it is none.
         source: std::str::Utf8Error,

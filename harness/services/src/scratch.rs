@@ -1,7 +1,7 @@
 //! Scratch space: an S3-compatible service with a bucket for each client, which only that client can use.
 //!
 //! The S3 protocol and its request signatures (AWS Signature Version 4) are the library's; objects are files below a folder. Buckets are
-//! addressed by path, as in `http://host:9000/bucket/key`.
+//! addressed by path, for example `http://host:9000/bucket/key`.
 //!
 //! Buckets are apart by construction: each has a service of its own whose files are below a folder of its own, where there is nothing
 //! else. The library resolves `..` in keys, in copy sources and in lists of keys within that folder, so none of them names another bucket.
@@ -181,7 +181,7 @@ impl ScratchSpace {
         Ok(Router::new().fallback(answer))
     }
 
-    /// A service that sees the files below `root` alone, and lets in the owner of `bucket` alone. It knows the keys of all clients, so that a stranger's
+    /// A service that sees the files below `root` alone, and lets in the owner of `bucket` alone. It knows the keys of all clients, so that another client's
     /// is told from a forged one.
     fn service(&self, root: &Path, bucket: Option<&str>) -> Result<S3Service, Error> {
         let files = FileSystem::new(root).map_err(|error| Error::ScratchSpace {
@@ -293,7 +293,7 @@ fn without_empty(delimiter: &mut Option<String>) {
     delimiter.take_if(|delimiter| delimiter.is_empty());
 }
 
-/// The bucket that an object is to be copied from.
+/// The bucket that an object is copied from.
 fn copy_source(headers: &HeaderMap) -> Option<String> {
     let source = headers.get(COPY_SOURCE)?;
     let path = percent_decode_str(source.to_str().unwrap_or_default()).decode_utf8_lossy();

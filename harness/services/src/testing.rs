@@ -44,10 +44,10 @@ pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
 });
 
 /// A client of another authority.
-pub(crate) static STRANGER: LazyLock<Identity> = LazyLock::new(|| {
+pub(crate) static UNKNOWN_CLIENT: LazyLock<Identity> = LazyLock::new(|| {
     Authority::generate("Another authority")
         .unwrap()
-        .issue_client("stranger")
+        .issue_client("unknown")
         .unwrap()
 });
 

@@ -272,7 +272,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
-    use crate::testing::{HOST, PKI, STRANGER, Service, client_config, constant};
+    use crate::testing::{HOST, PKI, Service, UNKNOWN_CLIENT, client_config, constant};
     use shakedown_base::timeline::Cursor;
 
     use super::*;
@@ -295,16 +295,19 @@ mod tests {
     async fn a_known_client_needs_no_authority_and_is_the_only_one() {
         let router = Router::new().fallback(|| async { "in" });
         let options = TlsOptions {
-            known_client: Some(STRANGER.certificate_der()),
+            known_client: Some(UNKNOWN_CLIENT.certificate_der()),
             ..TlsOptions::for_ipxe(&PKI.server, PKI.authority.certificate_der())
         };
         let service = Service::tls(ServiceId::Boot, router, &options).await;
         let mut cursor = Cursor::default();
         for version in [&TLS12, &TLS13] {
-            let mut client = service.dial_tls(Some(&STRANGER), version).await.unwrap();
+            let mut client = service
+                .dial_tls(Some(&UNKNOWN_CLIENT), version)
+                .await
+                .unwrap();
             assert_eq!(client.get("/").await.body(), &b"in"[..]);
             let handshake = service.handshake(&mut cursor).await;
-            let known = STRANGER.fingerprint().to_string();
+            let known = UNKNOWN_CLIENT.fingerprint().to_string();
             assert_eq!(handshake.fingerprint, Some(known));
         }
         // Without a certificate the handshake succeeds: which routes need one is the service's matter.
@@ -326,7 +329,7 @@ mod tests {
         let (mut handshakes, mut requests) = (Cursor::default(), Cursor::default());
         for version in [&TLS12, &TLS13] {
             for (identity, status) in [
-                (Some(&*STRANGER), 400),
+                (Some(&*UNKNOWN_CLIENT), 400),
                 (Some(&PKI.client), 200),
                 (None, 200),
             ] {
@@ -395,7 +398,12 @@ mod tests {
     #[tokio::test]
     async fn a_certificate_of_another_authority_fails_the_handshake() {
         let service = service().await;
-        assert!(service.dial_tls(Some(&STRANGER), &TLS12).await.is_err());
+        assert!(
+            service
+                .dial_tls(Some(&UNKNOWN_CLIENT), &TLS12)
+                .await
+                .is_err()
+        );
         let handshake = service.handshake(&mut Cursor::default()).await;
         assert_eq!(handshake.server_name.as_deref(), Some(HOST));
         let error = handshake.error.unwrap();
@@ -405,7 +413,8 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_distrusts_the_server_is_journalled() {
         let router = constant(|| Body::from("text"));
-        let service = Service::tls(ServiceId::Boot, router, &TlsOptions::new(&STRANGER)).await;
+        let service =
+            Service::tls(ServiceId::Boot, router, &TlsOptions::new(&UNKNOWN_CLIENT)).await;
         assert!(service.dial_tls(None, &TLS12).await.is_err());
         let error = service
             .handshake(&mut Cursor::default())

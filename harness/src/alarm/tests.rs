@@ -573,7 +573,7 @@ fn every_alarm_is_explained_and_no_name_comes_twice() {
 }
 
 proptest! {
-    /// Wherever U-Boot's remark comes in iPXE's harmless line, there is no alarm.
+    /// Wherever U-Boot's diagnostic comes in iPXE's harmless line, there is no alarm.
     #[test]
     fn a_remark_in_a_harmless_line_is_no_alarm(place in 0_usize..59, disabling: bool) {
         let whole = "file:autoexec.ipxe... Not found (https://ipxe.org/7f4de18e)";

@@ -15,7 +15,7 @@ use super::container::ContainerMarks;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// What people call it, as in `U-Boot` or `kernel fetched`.
+    /// What people call it, for example `U-Boot` or `kernel fetched`.
     pub name: String,
     /// What proves that it was reached.
     pub evidence: Evidence,

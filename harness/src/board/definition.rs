@@ -39,7 +39,7 @@ pub struct Board {
     pub nic: Nic,
     /// What runs before the boot loader.
     pub firmware: Firmware,
-    /// What its image is to be.
+    /// What its image must hold.
     pub image: Image,
     /// Bounds of a run.
     pub limits: Limits,

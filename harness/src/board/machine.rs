@@ -42,8 +42,8 @@ pub struct Disk {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Uart {
-    /// As in `PL011`.
+    /// For example `PL011`.
     pub name: String,
-    /// Linux' device, as in `ttyAMA0`.
+    /// Linux' device, for example `ttyAMA0`.
     pub linux: String,
 }

@@ -11,7 +11,7 @@ use crate::input::QemuName;
 pub struct Nic {
     /// The chip, or `stream` for one of QEMU's.
     pub model: NicModel,
-    /// Vendor prefix of its address, as in `b8:27:eb`.
+    /// Vendor prefix of its address, for example `b8:27:eb`.
     pub oui: String,
     /// USB port of the host controller, for a chip on USB.
     #[serde(default = "first_port")]
@@ -19,7 +19,7 @@ pub struct Nic {
     /// Where the guest finds its hardware address, for a chip that the harness plays.
     #[serde(default)]
     pub address: NicAddress,
-    /// With `stream`: QEMU's device, as in `virtio-net-pci`. Without it, it is the interface that the machine has on board.
+    /// With `stream`: QEMU's device, for example `virtio-net-pci`. Without it, it is the interface that the machine has on board.
     pub device: Option<QemuName>,
 }
 

@@ -8,7 +8,7 @@ use crate::plan::Job;
 use crate::services::Digest;
 use crate::world::registries;
 
-/// The name of a run's checkpoint: a digest of everything that it is to depend on.
+/// The name of a run's checkpoint: a digest of everything that it must depend on.
 pub(crate) fn key(job: &Job<'_>, stage: &str) -> String {
     let Job {
         board,

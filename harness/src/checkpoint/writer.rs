@@ -100,7 +100,7 @@ enum NotKept {
     Touched,
 }
 
-/// The guest has done nothing to the NIC since it was plugged in; whoever uses it resets its port first.
+/// The guest has done nothing to the NIC since it was plugged in; its driver resets its port first.
 fn is_nic_untouched(records: &[Record]) -> bool {
     let last = records.iter().rev().find_map(|r| match r.event {
         Event::Usb { link } => Some(link),

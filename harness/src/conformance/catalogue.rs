@@ -21,7 +21,7 @@ pub struct Catalogue {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// As in `C01`.
+    /// For example `C01`.
     pub id: String,
     /// What the contract states.
     pub states: String,
@@ -100,7 +100,7 @@ pub struct RequestFact {
     pub service: ServiceId,
     /// Matched against path and query.
     pub target: Pattern,
-    /// As in `GET`.
+    /// For example `GET`.
     pub method: Option<String>,
     /// Only in this boot of the board, counted from 1; in all boots by default.
     pub boot: Option<u32>,

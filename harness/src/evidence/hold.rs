@@ -1,4 +1,4 @@
-//! A board that has failed and stays on for its user to look at: its serial ports and its monitor are to be had as sockets.
+//! A board that has failed and stays on for its user to look at: its serial ports and its monitor are available as sockets.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -152,7 +152,7 @@ enum ScreenError {
     Late,
 }
 
-/// As in `screens/02-kernel-fetched.png`.
+/// For example `screens/02-kernel-fetched.png`.
 fn file_name(number: usize, stage: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let stage: String = stage.chars().map(plain).collect();

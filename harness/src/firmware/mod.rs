@@ -47,7 +47,7 @@ pub(crate) struct Handover {
     pub(crate) header: Option<HeaderUart>,
     /// What started, for the timeline.
     pub(crate) started: Started,
-    /// What is to be said, for people to read.
+    /// What must be said, for people to read.
     pub(crate) notes: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! UEFI firmware in flash memory: EDK2, and a copy of its variables for each run.
 //!
 //! The firmware's variables are in flash, not on the disk. Where an image is provisioned to trust a CA, `ubootefi.var` on its EFI system
-//! partition says so; whoever runs a UEFI machine enrols that CA in the firmware. The harness does it for the run.
+//! partition says so; the owner of a UEFI machine enrols that CA in the firmware. The harness does it for the run.
 
 use std::fs;
 
@@ -28,7 +28,7 @@ pub(super) fn start(
         };
         edk2_variables::add(&mut store, &authority).map_err(failed)?;
         notes.push(format!(
-            "{} of the image's {} is enrolled in the machine's firmware, as whoever runs it would",
+            "{} of the image's {} is enrolled in the machine's firmware, as the machine's owner would",
             authority.name,
             efivar::FILE_NAME
         ));

@@ -1,7 +1,7 @@
 //! Claims that processes of this machine make on things of which there are a few: cores, and shares of memory.
 //!
 //! A claim is a listening socket with an abstract name: nobody else can listen at the same name, and the kernel gives the name up with the
-//! process, whatever ends it. Whoever waits for a claim connects to it and is told when it is given up: nothing is asked again and again.
+//! process, whatever ends it. A process that waits for a claim connects to it and is told when it is given up: no polling.
 //!
 //! Source: unix(7), "Abstract sockets". Names belong to a network namespace, so containers do not see each other's claims.
 

@@ -75,7 +75,7 @@ enum GoneBy {
     NotJudged,
 }
 
-/// Why the boot ends, once the last words have come.
+/// Why the boot ends, once its last output has come.
 #[derive(Debug, Clone)]
 struct Stop {
     at: Duration,
@@ -215,7 +215,7 @@ impl BootProgress {
                 let why = if words.trim().is_empty() {
                     "QEMU has ended without a word".into()
                 } else {
-                    format!("QEMU has ended; its last words: {words:?}")
+                    format!("QEMU has ended; its last output: {words:?}")
                 };
                 self.stop(at, Class::Emulator, &why);
             }

@@ -32,7 +32,7 @@ impl Section {
         self.open.contains(&uart)
     }
 
-    /// No mark has been seen: whoever printed this log may have none.
+    /// No mark has been seen: an initramfs of another kind may print none.
     pub(super) fn is_unknown(&self) -> bool {
         !self.seen
     }

@@ -1,6 +1,6 @@
 //! The steps of a scenario: which one is under way, what it waits for, and whether it came. A pure function of the records, as the boots are.
 //!
-//! A step waits for its trigger, then for the record of what it does, which whoever follows a live run brings about ([`Due`]), then for
+//! A step waits for its trigger, then for the record of what it does, which a live run brings about ([`Due`]), then for
 //! what must come of it.
 
 use std::time::Duration;
@@ -163,7 +163,7 @@ impl StepsProgress {
         self.speaking.iter().find(of_board).map_or(0, |s| s.1)
     }
 
-    /// What a UART must say next, for whoever waits for it, with the board.
+    /// What a UART must say next, with the board, for the live run's wait.
     pub(super) fn awaited(&self) -> Option<(Option<&BoardId>, regex::Regex)> {
         let planned = self.current()?;
         if !matches!(self.phase, Phase::Awaiting { .. }) {

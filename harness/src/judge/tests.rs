@@ -143,7 +143,7 @@ fn record(line: &str) -> Record {
                 "proofs" => Bound::Proofs,
                 "refusal" => Bound::Refusal,
                 "reason" => Bound::Reason,
-                "last words" => Bound::LastWords,
+                "last output" => Bound::LastOutput,
                 stage => Bound::Stage(stage.into()),
             },
             seconds: 60.0,

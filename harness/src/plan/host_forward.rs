@@ -15,7 +15,7 @@ pub struct HostForward {
 /// A text that does not say which ports are meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not HOSTPORT:PORT: give a port of this machine and one of the board, as in 8080:80"
+    "{0:?} is not HOSTPORT:PORT: give a port of this machine and one of the board, for example 8080:80"
 )]
 pub struct BadHostForward(String);
 

@@ -59,7 +59,7 @@ pub struct Extras {
     pub image_check: ImageCheck,
     /// Which of several runs of the same it is.
     pub turn: Turn,
-    /// The board's hardware address, of another run that is to be made once more; any of its vendor's by default.
+    /// The board's hardware address, of another run that must be made once more; any of its vendor's by default.
     pub mac: Option<Mac>,
     /// Ports of this machine that lead to ports of the board.
     pub forwards: Vec<HostForward>,

@@ -100,7 +100,7 @@ fn untested(netboot: &Netboot, others: impl Iterator<Item = Server>) -> Vec<Stri
     };
     let mut untested = vec![
         trust.into(),
-        "that the real boot server accepts the client certificate: here it is known by its fingerprint, whoever has signed it".into(),
+        "that the real boot server accepts the client certificate: here it is known by its fingerprint, whatever CA has signed it".into(),
     ];
     untested.extend(others.map(|server| format!("{server}, which the boot script names too")));
     untested

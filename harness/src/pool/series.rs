@@ -114,7 +114,7 @@ mod tests {
     const TWO: NonZero<usize> = NonZero::new(2).unwrap();
 
     #[test]
-    fn results_are_in_the_order_of_the_list_whoever_is_done_first() {
+    fn results_are_in_the_order_of_the_list_whichever_is_done_first() {
         // The first can only end when the second has begun.
         let both = Barrier::new(2);
         let results = each(

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
 use toml::value::{Datetime, Offset};
 
-/// A day, as in `2026-12-31`, written with or without quotes (RFC 3339, `full-date`).
+/// A day, for example `2026-12-31`, written with or without quotes (RFC 3339, `full-date`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Date {
     year: u16,
@@ -67,7 +67,7 @@ impl JsonSchema for Date {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date", "description": "A day, as in `2026-12-31`." })
+        json_schema!({ "type": "string", "format": "date", "description": "A day, for example `2026-12-31`." })
     }
 }
 

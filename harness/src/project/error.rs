@@ -68,7 +68,7 @@ pub enum ProjectError {
     /// A folder cannot be created.
     #[error("cannot create a folder in {}: {source}", path.display())]
     Folder {
-        /// The folder that it was to be in.
+        /// The folder that it should be in.
         path: PathBuf,
         /// What the system said.
         source: io::Error,

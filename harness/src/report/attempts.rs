@@ -97,7 +97,7 @@ impl Attempts {
         }
     }
 
-    /// As in `alpine-http` or, of a repetition, `alpine-http #3`.
+    /// For example `alpine-http` or, of a repetition, `alpine-http #3`.
     #[must_use]
     pub fn name(&self) -> String {
         match self.last.turn.repetition {
@@ -106,7 +106,7 @@ impl Attempts {
         }
     }
 
-    /// Which attempt the last one is, as in `attempt 3`; `None` of a first.
+    /// Which attempt the last one is, for example `attempt 3`; `None` of a first.
     #[must_use]
     pub fn note(&self) -> Option<String> {
         let earlier = self.earlier.len();

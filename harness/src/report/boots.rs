@@ -24,7 +24,7 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// What it is called, as in `boot 2` or `gateway: boot 2`.
+    /// What it is called, for example `boot 2` or `gateway: boot 2`.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.board {
@@ -39,7 +39,7 @@ impl Boot {
         self.verdict.name().replace(' ', "-")
     }
 
-    /// How far it came, as in `to "Linux" in 12.3 s`.
+    /// How far it came, for example `to "Linux" in 12.3 s`.
     #[must_use]
     pub fn text(&self) -> String {
         match &self.last_stage {

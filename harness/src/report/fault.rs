@@ -8,7 +8,7 @@ use crate::timeline::{Event, RequestEvent, ServiceId};
 /// Something that the scenario does to the board on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
-    /// What, as in `the client's certificate has expired`.
+    /// What, for example `the client's certificate has expired`.
     pub what: String,
     /// How the servers see it take effect.
     pub shows: Effect,

@@ -33,7 +33,7 @@ pub struct Report {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub mac: Option<Mac>,
-    /// When the run began, as in `2026-11-24T23:15:00Z`; empty in reports of before this was written down.
+    /// When the run began, for example `2026-11-24T23:15:00Z`; empty in reports of before this was written down.
     #[serde(default)]
     pub started: String,
     /// Which of several runs of the same it is; a first attempt of a first repetition is not written down.
@@ -44,7 +44,7 @@ pub struct Report {
     /// The folder of another run, by its name, if this one went on from a checkpoint of its board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_from: Option<String>,
-    /// Names of the stages that the run was to go through, in order.
+    /// Names of the stages that the run should go through, in order.
     #[serde(default)]
     pub chain: Vec<String>,
     /// What was done to the board on purpose.
@@ -60,12 +60,12 @@ pub struct Report {
     /// What differs since the last run of the same that passed; nothing of a run that passed, or where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_passed: Option<SincePassed>,
-    /// How it ended, where it was to end before its chain.
+    /// How it ended, where it should end before its chain.
     #[serde(default)]
     pub ending: Option<Ending>,
-    /// What the container says of its own system, as in `Alpine Linux v3.20`.
+    /// What the container says of its own system, for example `Alpine Linux v3.20`.
     pub container_system: Option<String>,
-    /// The `VERSION_ID` that the container says, as in `3.20.3`.
+    /// The `VERSION_ID` that the container says, for example `3.20.3`.
     pub container_version: Option<String>,
     /// The random number that the registry put into the image; the run passed only if the container said it.
     pub nonce: Option<String>,
@@ -115,10 +115,10 @@ impl Verdict {
     }
 }
 
-/// The end of a run that was to end before its chain, and did.
+/// The end of a run that should end before its chain, and did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ending {
-    /// The stage before which the board was refused; `None` for a run that was to go no further than it went.
+    /// The stage before which the board was refused; `None` for a run that should go no further than it went.
     pub refused_before: Option<String>,
     /// What was seen of the proofs, with seconds, in the order of the scenario.
     pub proofs: Vec<String>,
@@ -164,7 +164,7 @@ impl std::ops::Sub for CpuSeconds {
 /// A foreign part of a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PartVersion {
-    /// As in `u-boot-rpi`.
+    /// For example `u-boot-rpi`.
     pub name: String,
     /// The package's or file's version.
     pub version: String,

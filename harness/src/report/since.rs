@@ -10,7 +10,7 @@ use super::{PartVersion, Report};
 pub struct SincePassed {
     /// That run's folder, by its name.
     pub run: String,
-    /// When it began, as in `2026-11-24T23:15:00Z`.
+    /// When it began, for example `2026-11-24T23:15:00Z`.
     pub started: String,
     /// The parts that differ; none if all are the same.
     pub parts: Vec<PartChange>,
@@ -19,7 +19,7 @@ pub struct SincePassed {
 /// A part that is another one than before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PartChange {
-    /// As in `u-boot-rpi`.
+    /// For example `u-boot-rpi`.
     pub name: String,
     /// Its version then; nothing if it was not there.
     pub then: Option<String>,

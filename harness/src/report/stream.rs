@@ -14,7 +14,7 @@ use crate::timeline::Record;
 pub struct StreamLine<'a> {
     /// The version of the stream, which is that of the timeline.
     pub version: u32,
-    /// The run, as in `alpine-https on raspi3b`.
+    /// The run, for example `alpine-https on raspi3b`.
     pub run: &'a str,
     /// What is said of it.
     #[serde(flatten)]

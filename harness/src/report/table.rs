@@ -123,7 +123,7 @@ fn boot_names(runs: &[Attempts]) -> Vec<String> {
     names
 }
 
-/// As in `passed to "Linux" in 12.3 s`.
+/// For example `passed to "Linux" in 12.3 s`.
 fn boot_verdict(boot: &Boot) -> String {
     let verdict = match boot.verdict {
         Verdict::Failed => "FAILED",
@@ -201,7 +201,7 @@ fn verdict(run: &Attempts) -> String {
     }
 }
 
-/// As in `20 runs: 18 passed, 2 failed`.
+/// For example `20 runs: 18 passed, 2 failed`.
 fn counts(runs: &[Attempts]) -> String {
     let kinds = [
         Standing::Passed,

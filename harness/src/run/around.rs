@@ -108,7 +108,7 @@ impl Around {
             let of = assertion.service();
             let text = format!(
                 "not checked, since nobody sees the requests of a forwarded {of} server: {}",
-                assertion.says
+                assertion.name
             );
             timeline.note("journal", text);
         }
@@ -247,7 +247,7 @@ impl Around {
         Ok(())
     }
 
-    /// Pulls all plugs, stops the network, and removes the working files unless they are to be kept. What the guests put into their bucket
+    /// Pulls all plugs, stops the network, and removes the working files unless they are kept. What the guests put into their bucket
     /// stays in the run's folder.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use crate::script::{Bounds, Next, Script, type_keys};
 use crate::services::Switching;
 use crate::timeline::{BoardId, Event, StoppedBy, Timeline};
 
-/// Makes a run, from its parts to its report. Whatever happens there is a report; its last acts are to write `report.json`, and the page
+/// Makes a run, from its parts to its report. Whatever happens there is a report; its last acts write `report.json`, and the page
 /// that is made of it.
 ///
 /// `stop` completes when the run must end. Best run by [`on_own_core`](crate::host::on_own_core).

@@ -1,4 +1,4 @@
-//! A board with everything around it for whoever sits at it or measures it: one boot, without steps and without a verdict.
+//! A board with everything around it for a console or a benchmark: one boot, without steps and without a verdict.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -78,7 +78,7 @@ impl Live {
         guest.take()
     }
 
-    /// Pulls the plug, stops the network, and removes the working files unless they are to be kept. What the guest put into its bucket stays in the
+    /// Pulls the plug, stops the network, and removes the working files unless they are kept. What the guest put into its bucket stays in the
     /// run's folder.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::script::{Followed, StageKey};
 use crate::timeline::{BoardId, Event, Power, Record};
 use crate::world::faults;
 
-/// A report of which nothing is known but what is to be run.
+/// A report of which nothing is known but what must be run.
 pub(super) fn identity(job: &Job<'_>) -> Report {
     Report {
         version: Report::VERSION,

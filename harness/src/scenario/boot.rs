@@ -55,7 +55,7 @@ pub enum Initrd {
 }
 
 impl Initrd {
-    /// As in `s3-client`.
+    /// For example `s3-client`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -55,7 +55,7 @@ pub struct Scenario {
     pub tls: Tls,
     /// What is unusual about the board's firmware.
     pub firmware: Firmware,
-    /// How a run is to end when it is not by going through the whole chain.
+    /// How a run must end when it is not by going through the whole chain.
     pub expect: Option<Expect>,
     /// How the registry serves the image.
     pub registry: Registry,

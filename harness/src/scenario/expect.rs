@@ -1,4 +1,4 @@
-//! `[expect]`: how a run is to end when it is not by going through the whole chain.
+//! `[expect]`: how a run must end when it is not by going through the whole chain.
 //!
 //! A board that is rightly refused has done well: such a run passes if the chain stops before the stage that the scenario names,
 //! and if every proof of the reason is there. It fails if that stage is reached all the same, or for want of a proof.
@@ -14,7 +14,7 @@ use crate::input::{Document, InputError, Span, duration};
 /// How long a refusal must hold by default: three tries of the usual boot script.
 const HOLDS: Duration = Duration::from_secs(20);
 
-/// How a run is to end.
+/// How a run must end.
 #[derive(Debug, Clone)]
 pub struct Expect {
     /// Where.
@@ -27,7 +27,7 @@ pub struct Expect {
     pub holds: Duration,
 }
 
-/// Where a run is to end.
+/// Where a run must end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// Before this stage, which must not be reached: the board is refused.

@@ -52,7 +52,7 @@ fn check_text(text: &Span<String>, document: &Document) -> Result<(), InputError
     let (does, remedy) = match word {
         ";" => (
             "ends the command",
-            "write it right behind the word before it, as in `A; B`",
+            "write it right behind the word before it, for example `A; B`",
         ),
         "&&" => ("ends the command", "say `A; B` or `if A; then B; fi`"),
         "||" => ("ends the command", "say `if ! A; then B; fi`"),

@@ -15,7 +15,7 @@ const SHOWN: usize = 20;
 #[derive(Debug, Clone)]
 pub struct Assertion {
     /// What it states, in words.
-    pub says: String,
+    pub name: String,
     /// File and line.
     place: String,
     selection: Selection,
@@ -56,8 +56,10 @@ enum Method {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AssertionTable {
+    /// What it states, in words that follow "the journal does not show that". Scenarios of the first version write `says`.
+    #[serde(alias = "says")]
     #[schemars(with = "String")]
-    says: Span<String>,
+    name: Span<String>,
     service: ServiceId,
     /// Only requests of this board count, by its name in `[board.NAME]`; only where there are several.
     #[schemars(with = "Option<BoardId>")]
@@ -142,7 +144,7 @@ impl Assertion {
         let service = self.selection.service.name();
         let mut text = format!(
             "the journal does not show that {}: {problem} ({}); the {service} server saw",
-            self.says, self.place
+            self.name, self.place
         );
         if seen.is_empty() {
             text += " nothing";
@@ -223,7 +225,7 @@ impl AssertionTable {
             (Some(exactly), None, None) => (exactly, exactly),
             (Some(_), ..) => {
                 let message = "`exactly` says all: leave `at_least` and `at_most` out";
-                return error(self.says.span(), message);
+                return error(self.name.span(), message);
             }
             (None, Some(least), Some(most)) if *least.get_ref() > most => {
                 return error(least.span(), "`at_least` is more than `at_most`");
@@ -236,17 +238,17 @@ impl AssertionTable {
         };
         let after = match self.after {
             None => None,
-            Some(name) => match earlier.iter().find(|a| &a.says == name.get_ref()) {
+            Some(name) => match earlier.iter().find(|a| &a.name == name.get_ref()) {
                 Some(assertion) => Some(assertion.selection.clone()),
                 None => {
-                    let message = "no assertion before this one says that";
+                    let message = "no assertion before this one has that name";
                     return error(name.span(), message);
                 }
             },
         };
         Ok(Assertion {
-            place: document.place(self.says.span().start),
-            says: self.says.into_inner(),
+            place: document.place(self.name.span().start),
+            name: self.name.into_inner(),
             selection: Selection {
                 service: self.service,
                 board: self.board.map(Span::into_inner),

@@ -48,7 +48,7 @@ pub enum ServiceMode {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Forward {
-    /// Its address and port, as in `127.0.0.1:8443`.
+    /// Its address and port, for example `127.0.0.1:8443`.
     #[schemars(with = "String")]
     pub forwarded: SocketAddr,
     /// Names by which the board finds it, besides those that the service has anyway.

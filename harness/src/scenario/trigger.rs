@@ -209,7 +209,7 @@ impl TriggerWatch {
         self.has_fired
     }
 
-    /// When it fires by the timeline's clock alone. Whoever follows a live run puts a record onto the timeline then.
+    /// When it fires by the timeline's clock alone. A live run puts a record onto the timeline then.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
         match (&self.trigger, self.power_on) {

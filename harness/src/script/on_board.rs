@@ -16,7 +16,7 @@ use crate::timeline::{BoardId, Event, Record, Timeline};
 /// Reads the CPU time that has been used so far.
 pub(crate) type Meter = Arc<dyn Fn() -> CpuSeconds + Send + Sync>;
 
-/// What is to be known of the guest while it runs.
+/// What must be known of the guest while it runs.
 pub(crate) struct Guest {
     /// Its signs of life.
     pub(crate) activity: Box<dyn FnMut() -> Activity + Send>,
@@ -24,7 +24,7 @@ pub(crate) struct Guest {
     pub(crate) starved: Box<dyn FnMut() -> Duration + Send>,
     /// The CPU time that it has cost so far.
     pub(crate) meter: Meter,
-    /// Completes with the emulator's last words when it has ended by itself.
+    /// Completes with the emulator's last output when it has ended by itself.
     pub(crate) ended: BoxFuture<'static, String>,
 }
 

@@ -72,7 +72,7 @@ impl SerialWait {
         let finished = (&mut waiting.matcher).await;
         self.waiting = None;
         match finished {
-            // Whoever ended the ports has more to say.
+            // What ended the ports has its own error.
             Ok((_, Err(Missed::Ended))) | Err(_) => std::future::pending().await,
             Ok((expectations, _)) => self.expectations = Some(expectations),
         }

@@ -125,7 +125,7 @@ impl Trust {
         })
     }
 
-    /// The first board is known by the certificate that its image came with, whoever has issued it.
+    /// The first board is known by the certificate that its image came with, whatever CA has issued it.
     #[must_use]
     pub fn with_client_certificate_of(mut self, image: Option<&ProvisionedImage>) -> Self {
         self.known_client = match image {

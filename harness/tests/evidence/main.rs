@@ -61,7 +61,7 @@ impl Tool {
         self.programs.iter().find(is_missing).copied()
     }
 
-    /// A trial that is ignored where the tool is missing, unless CI is to have everything.
+    /// A trial that is ignored where the tool is missing, unless CI must have everything.
     fn trial(&self, name: &str, test: fn()) -> Trial {
         let must = std::env::var("CI").is_ok_and(|ci| ci == "true");
         let missing = self.missing();

@@ -19,7 +19,7 @@ pub(super) enum Better {
 /// A figure that counts: a median, or a ratio of medians.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Figure {
-    /// As in `chain, iPXE`.
+    /// For example `chain, iPXE`.
     pub(super) name: String,
     /// As in `CPU s`; empty for a ratio.
     pub(super) unit: String,
@@ -43,9 +43,9 @@ impl Figure {
 /// What an invocation has measured.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Measured {
-    /// The kind of benchmark, as in `boot`.
+    /// The kind of benchmark, for example `boot`.
     pub(super) bench: String,
-    /// What was measured, as in `alpine-https on raspi3b`.
+    /// What was measured, for example `alpine-https on raspi3b`.
     pub(super) subject: String,
     /// Ratios first.
     pub(super) figures: Vec<Figure>,

@@ -203,7 +203,7 @@ impl Bench<'_> {
         };
         let transfers = tokio::select! {
             transfers = self.transfers(&timeline, report) => transfers,
-            words = live.machine().ended() => Err(anyhow!("QEMU has ended; its last words: {words:?}")),
+            words = live.machine().ended() => Err(anyhow!("QEMU has ended; its last output: {words:?}")),
         };
         // What the guest may have left is nothing to a measurement.
         let _ = live.shut_down().await;

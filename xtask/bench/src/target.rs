@@ -16,7 +16,7 @@ const PIECE: usize = 64 * 1024;
 
 /// Name of the journal.
 pub(super) const SERVICE: ServiceId = ServiceId::Bench;
-/// Where the data is to be had.
+/// Where the data is available.
 pub(super) const SOURCE: &str = "/blob";
 /// What a guest asks for when it has received everything.
 pub(super) const DONE: &str = "/done";

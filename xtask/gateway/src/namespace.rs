@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 /// Programs of the host that this crate runs.
 pub const PROGRAMS: [&str; 4] = ["unshare", "ip", "mount", "chroot"];
 
-/// Runs this program again, with `arguments`, in a network without cards; as root there, whoever the user is.
+/// Runs this program again, with `arguments`, in a network without cards; as root there, for any user.
 ///
 /// # Errors
 /// unshare(1) cannot be started. Whether the host allows such a network is in the exit status.

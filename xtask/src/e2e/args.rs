@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
     /// Run only the scenarios of these names, or those of the tier whose names contain them; `tag:WORD` are those with that tag, `board:NAME` those on that
-    /// board, `tier:full` those of that tier. `!`, `&`, `|` and parentheses make one filter of several words, as in `tag:registry & !mirror`; a filter that
+    /// board, `tier:full` those of that tier. `!`, `&`, `|` and parentheses make one filter of several words, for example `tag:registry & !mirror`; a filter that
     /// begins with `!` leaves runs out.
     pub(super) filters: Vec<String>,
     /// Run only on this board.

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::args::RunArgs;
 
-/// A run that is to be made.
+/// A run that must be made.
 pub(crate) struct Planned<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) board: &'a Board,

@@ -57,7 +57,7 @@ impl JsonSchema for ByteSize {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A number of bytes, as in \"65536\", \"64KiB\" or \"2MB\".",
+            "description": "A number of bytes, for example \"65536\", \"64KiB\" or \"2MB\".",
             "pattern": "^[0-9]+ *([kM]B|[KMG]iB|GB)?$",
         })
     }

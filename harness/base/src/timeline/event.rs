@@ -34,7 +34,7 @@ pub enum Event {
     },
     /// A console said what must never appear.
     Alarm {
-        /// As in `kernel panic`.
+        /// For example `kernel panic`.
         name: String,
         /// The line that raised it.
         line: String,
@@ -142,7 +142,7 @@ pub enum Event {
     Screenshot {
         /// The stage that had just been reached; `None` at the end of the run.
         stage: Option<String>,
-        /// The picture below the run's folder, as in `screens/02-U-Boot.png`.
+        /// The picture below the run's folder, for example `screens/02-U-Boot.png`.
         file: String,
     },
     /// The board stands where that of another run had come to. What is before this on the timeline happened in that run, on its clock,
@@ -226,7 +226,7 @@ pub enum Event {
     },
     /// Something a reader of the timeline should know and no other variant says.
     Note {
-        /// The room that says it, as in `usb`.
+        /// The room that says it, for example `usb`.
         room: String,
         /// One line of text.
         text: String,

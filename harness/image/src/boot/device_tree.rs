@@ -39,7 +39,7 @@ pub enum DeviceTreeError {
     /// There is no `/cpus`, or no core in it.
     #[error("the device tree has no cores under /cpus")]
     NoCores,
-    /// No core was to be kept.
+    /// No core should be kept.
     #[error("at least one core must stay in the device tree")]
     AllCores,
 }

@@ -156,7 +156,7 @@ impl Evaluation {
         self.stops.push((Stage::Emulation, error));
     }
 
-    /// What is to be said of settings, and those that no emulation here follows.
+    /// What must be said of settings, and those that no emulation here follows.
     fn settings(&mut self, bootcode: &Config, config: &Config) {
         let notes = config.notes.iter();
         self.notes

@@ -12,7 +12,7 @@ use crate::{Disk, ImageError};
 const AUTOBOOT_TXT: &str = "autoboot.txt";
 /// Bytes of it that are read.
 const AUTOBOOT_LIMIT: usize = 512;
-/// What is to be said about a disk whose firmware partition is in its GPT alone.
+/// What must be said about a disk whose firmware partition is in its GPT alone.
 pub(super) const NO_MBR: &str = "the disk has a GPT and no MBR beside it that names a FAT partition: the ROM of a real Raspberry Pi 3 reads MBR \
     entries only and would not find this image; build it with `--table hybrid`. Here the first FAT partition of the GPT is taken";
 
@@ -31,7 +31,7 @@ impl<'a> Boot<'a> {
     }
 }
 
-/// What is to be said of an image that starts here and would not on a real Raspberry Pi 3.
+/// What must be said of an image that starts here and would not on a real Raspberry Pi 3.
 #[must_use]
 pub fn warning(disk: &Disk) -> Option<&'static str> {
     let table = &disk.table;

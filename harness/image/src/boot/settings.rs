@@ -159,7 +159,7 @@ fn is_known(key: &str) -> bool {
         || NOT_EMULATED.iter().any(|(name, _)| *name == base)
 }
 
-/// What is to be said of settings that are neither evaluated nor harmless.
+/// What must be said of settings that are neither evaluated nor harmless.
 pub(super) fn notes(config: &Config) -> Vec<String> {
     let settings = config.other.iter();
     settings

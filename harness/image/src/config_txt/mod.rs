@@ -67,7 +67,7 @@ pub enum ConfigError {
     IncludeDepth {
         /// Where.
         at: Location,
-        /// The file that was to be included.
+        /// The file that should be included.
         file: String,
     },
     /// Files are included over and over.
@@ -75,7 +75,7 @@ pub enum ConfigError {
     TooManyIncludes {
         /// Where.
         at: Location,
-        /// The file that was to be included.
+        /// The file that should be included.
         file: String,
     },
     /// The firmware reads ASCII.

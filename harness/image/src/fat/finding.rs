@@ -294,7 +294,7 @@ pub enum Fault {
     /// Two files of one name.
     #[error("a second file or directory of this name")]
     Duplicate,
-    /// Something is behind the entry that ends a directory. Whoever adds a file overwrites the end and brings it to life.
+    /// Something is behind the entry that ends a directory. A driver that adds a file overwrites the end, and the entry counts again.
     #[error("there are entries behind the end of the directory")]
     BehindEnd,
     /// Entries of a long name without a file.

@@ -23,7 +23,7 @@ pub enum FatKind {
     Fat32,
 }
 
-/// What a new volume is to be.
+/// The parameters of a new volume.
 #[derive(Debug, Clone, Copy)]
 pub struct FatFormat {
     /// Width of the table.

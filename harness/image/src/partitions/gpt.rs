@@ -244,7 +244,7 @@ fn parse_entry(entry: &[u8], number: u32, header: &Header) -> Option<Partition> 
     })
 }
 
-/// A partition that is to be written.
+/// A partition that must be written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NewEntry<'a> {
     pub(super) kind: Guid,

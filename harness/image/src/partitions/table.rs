@@ -27,7 +27,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// As in `--table`.
+    /// For example `--table`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -21,7 +21,7 @@ use crate::{ImageError, LIMITS};
 /// What stands for standard input on a command line.
 pub const STDIN: &str = "-";
 
-/// Formats that may be in each other, as in `disk.qcow2.xz`.
+/// Formats that may be in each other, for example `disk.qcow2.xz`.
 const MAX_DEPTH: usize = 3;
 /// Memory that a decoder may take: xz at its highest preset wants 65 MiB, zstd with `--long` 128 MiB.
 const DECODER_MEMORY: u64 = 256 << 20;

@@ -15,7 +15,7 @@ pub enum Level {
 /// A rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Its number, as in `R-ESP-2`.
+    /// Its number, for example `R-ESP-2`.
     pub id: &'static str,
     /// How much it binds.
     pub level: Level,

@@ -21,7 +21,7 @@ use crate::{Disk, ImageError, distribution};
 /// What to hold an image to beside what binds all.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifyOptions<'a> {
-    /// Boards with a VideoCore that the image is to start on; none for a board whose firmware is not on the disk.
+    /// Boards with a VideoCore that the image must start on; none for a board whose firmware is not on the disk.
     pub models: &'a [BoardModel],
     /// The boards' ROM reads an MBR and nothing else.
     pub rom_reads_mbr_only: bool,
@@ -121,7 +121,7 @@ impl Findings {
         self.violations.iter().any(|v| v.rule == rule.id)
     }
 
-    /// Takes in what is to be said for a board.
+    /// Takes in what must be said for a board.
     fn note(&mut self, model: BoardModel, notes: &[String]) {
         for note in notes {
             match self.notes.iter_mut().find(|(text, _)| text == note) {

@@ -66,7 +66,7 @@ struct Recipe {
     cache: Option<(u64, u64)>,
     /// Where iPXE is.
     ipxe: &'static str,
-    /// Whether iPXE's file is to be in many pieces.
+    /// Whether iPXE's file must be in many pieces.
     fragmented: bool,
 }
 

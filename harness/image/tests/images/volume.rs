@@ -1,4 +1,4 @@
-//! A FAT volume for whoever wants to damage it: where its parts are.
+//! Where the parts of a FAT volume are, for tests that damage it.
 
 use std::ops::Range;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// How long a frame is held back that others are to overtake: more than a guest needs for several more.
+/// How long a frame is held back that others must overtake: more than a guest needs for several more.
 const HELD: Duration = Duration::from_millis(20);
 
 /// How a frame travels.

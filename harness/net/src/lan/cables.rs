@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::egress::Egress;
 use super::observe::{Counters, Observed};
-use super::outlet::Outlet;
 use shakedown_base::timeline::Timeline;
 use shakedown_base::wire::{self, WireEnd};
 
@@ -32,7 +32,7 @@ pub(super) struct Cables {
 /// A cable to a new switch port.
 pub(super) struct Cable {
     /// The port's way out.
-    pub(super) outlet: Arc<Outlet>,
+    pub(super) egress: Arc<Egress>,
     /// What arrives at the port.
     pub(super) frames: mpsc::Receiver<Bytes>,
     /// The other end, for a NIC.
@@ -58,7 +58,7 @@ impl Cables {
     pub(super) fn lay(&self, segment: &Arc<str>, counters: &Arc<Counters>) -> Cable {
         let (near, far) = wire::cable(CABLE);
         let (wire, frames) = near.split();
-        let outlet = Arc::new(Outlet {
+        let egress = Arc::new(Egress {
             segment: Arc::clone(segment),
             port: self.next_port.fetch_add(1, Ordering::Relaxed),
             wire,
@@ -67,7 +67,7 @@ impl Cables {
             timeline: self.timeline.clone(),
         });
         Cable {
-            outlet,
+            egress,
             frames,
             far,
         }

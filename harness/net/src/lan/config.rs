@@ -71,7 +71,7 @@ pub struct Boot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileForArchitecture {
-    /// Number in IANA's registry of processor architecture types, as in 11 for 64-bit ARM UEFI.
+    /// Number in IANA's registry of processor architecture types, for example 11 for 64-bit ARM UEFI.
     pub architecture: u16,
     /// File name or URL.
     pub file: String,

@@ -13,7 +13,7 @@ use shakedown_base::wire::WireSender;
 
 /// The way out of a port.
 #[derive(Debug)]
-pub(super) struct Outlet {
+pub(super) struct Egress {
     /// The name of the switch that the port is of.
     pub(super) segment: Arc<str>,
     pub(super) port: u32,
@@ -23,7 +23,7 @@ pub(super) struct Outlet {
     pub(super) timeline: Timeline,
 }
 
-impl Outlet {
+impl Egress {
     /// Counts a frame that has arrived at the port, and shows it to observers. Returns its source and its destination; `None` if it is too short
     /// for an Ethernet header.
     pub(super) fn arrived(&self, frame: &Bytes) -> Option<(Mac, Mac)> {
@@ -54,7 +54,7 @@ impl Outlet {
         self.wire.room()
     }
 
-    /// Shows a frame to whoever observes the LAN.
+    /// Shows a frame to the LAN's observer.
     fn observe(&self, direction: Direction, frame: &Bytes) {
         if self.observers.receiver_count() > 0 {
             // Fails when the last observer has just gone.

@@ -56,7 +56,7 @@ pub(super) fn address(mut frame: BytesMut, to: Mac) -> Bytes {
     frame.freeze()
 }
 
-/// "`host` is at the gateway", to whoever asked.
+/// "`host` is at the gateway", as the answer to an ARP request.
 pub(super) fn arp_reply(host: Ipv4Addr, asker: Mac, asker_address: Ipv4Addr) -> Bytes {
     let reply = ArpRepr::EthernetIpv4 {
         operation: ArpOperation::Reply,

@@ -1,4 +1,4 @@
-//! What kind a frame is of, for whoever counts frames. Pure functions.
+//! Classifies frames, for counters. Pure functions.
 //!
 //! Sources: IEEE 802.3, RFC 826, 791 (a fragment behind the first has no ports), 768, 9293, IANA's port numbers.
 

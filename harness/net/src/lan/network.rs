@@ -124,17 +124,17 @@ impl Lan {
     #[must_use]
     pub fn attach(&self) -> WireEnd {
         let Cable {
-            outlet,
+            egress,
             frames,
             far,
         } = self.cables.lay(&self.name, &self.host.counters);
-        self.switch.plug(Arc::clone(&outlet));
+        self.switch.plug(Arc::clone(&egress));
         let registry = Arc::clone(&self.host.registry);
-        let link = Link::new(Arc::clone(&outlet), registry);
-        self.links.add(outlet.port, &link);
+        let link = Link::new(Arc::clone(&egress), registry);
+        self.links.add(egress.port, &link);
         let port = Port {
             link,
-            outlet,
+            egress,
             host: Arc::clone(&self.host),
             switch: Arc::clone(&self.switch),
             started: self.started,

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::egress::Egress;
 use super::frame::{GATEWAY_MAC, Mac};
 use super::host::{Host, Verdict};
-use super::outlet::Outlet;
 use super::switch::Switch;
 use super::tcp::{Link, Turn};
 
@@ -29,7 +29,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 /// A port and what it is connected to.
 pub(super) struct Port {
-    pub(super) outlet: Arc<Outlet>,
+    pub(super) egress: Arc<Egress>,
     pub(super) host: Arc<Host>,
     pub(super) switch: Arc<Switch>,
     pub(super) link: Arc<Link>,
@@ -53,7 +53,7 @@ impl Port {
             let turn = self.link.turn(packets, now);
             for address in &turn.refused {
                 let text = format!("refused a connection to {address}: nobody listens there");
-                self.outlet.timeline.note("lan", text);
+                self.egress.timeline.note("lan", text);
             }
             let next = wake_at(&turn, now).map(|next| self.started + next);
             // An alarm that comes too early costs one turn a second at most; setting it anew for each segment costs more.
@@ -66,7 +66,7 @@ impl Port {
                 taken = cable.recv_many(&mut frames, BATCH) => if taken == 0 { break },
                 () = self.link.rung() => {}
                 () = alarm.as_mut(), if alarm_at.is_some() => alarm_at = None,
-                is_alive = self.outlet.wire.wait_for_room(ROOM), if turn.is_blocked => if !is_alive { break },
+                is_alive = self.egress.wire.wait_for_room(ROOM), if turn.is_blocked => if !is_alive { break },
             }
         }
     }
@@ -78,13 +78,13 @@ impl Port {
         last_source: &mut Option<Mac>,
         now: Duration,
     ) -> Option<(Bytes, Mac)> {
-        let (source, destination) = self.outlet.arrived(&frame)?;
+        let (source, destination) = self.egress.arrived(&frame)?;
         if *last_source != Some(source) {
-            self.switch.learn(source, self.outlet.port);
+            self.switch.learn(source, self.egress.port);
             *last_source = Some(source);
         }
         if destination != GATEWAY_MAC {
-            self.switch.forward(&frame, destination, self.outlet.port);
+            self.switch.forward(&frame, destination, self.egress.port);
         }
         if destination != GATEWAY_MAC && !destination.is_broadcast() {
             return None;
@@ -93,7 +93,7 @@ impl Port {
             Verdict::Reply(replies) => {
                 replies
                     .into_iter()
-                    .for_each(|reply| self.outlet.deliver(reply));
+                    .for_each(|reply| self.egress.deliver(reply));
             }
             Verdict::Tcp(packet) => return Some((packet, source)),
             Verdict::Done => {}
@@ -104,7 +104,7 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.switch.unplug(self.outlet.port);
+        self.switch.unplug(self.egress.port);
         self.link.close();
     }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::cables::Cables;
+use super::egress::Egress;
 use super::observe::Counters;
-use super::outlet::Outlet;
 use super::switch::Switch;
 use shakedown_base::wire::WireEnd;
 
@@ -37,9 +37,9 @@ impl Segment {
     #[must_use]
     pub fn attach(&self) -> WireEnd {
         let cable = self.cables.lay(&self.name, &self.counters);
-        self.switch.plug(Arc::clone(&cable.outlet));
+        self.switch.plug(Arc::clone(&cable.egress));
         let port = Port {
-            outlet: cable.outlet,
+            egress: cable.egress,
             switch: Arc::clone(&self.switch),
         };
         self.cables.spawn(port.run(cable.frames));
@@ -49,7 +49,7 @@ impl Segment {
 
 /// A port of a segment without a host.
 struct Port {
-    outlet: Arc<Outlet>,
+    egress: Arc<Egress>,
     switch: Arc<Switch>,
 }
 
@@ -57,17 +57,17 @@ impl Port {
     /// The port's task. It ends with the LAN or when the NIC drops its end of the cable.
     async fn run(self, mut cable: mpsc::Receiver<Bytes>) {
         while let Some(frame) = cable.recv().await {
-            let Some((source, destination)) = self.outlet.arrived(&frame) else {
+            let Some((source, destination)) = self.egress.arrived(&frame) else {
                 continue;
             };
-            self.switch.learn(source, self.outlet.port);
-            self.switch.forward(&frame, destination, self.outlet.port);
+            self.switch.learn(source, self.egress.port);
+            self.switch.forward(&frame, destination, self.egress.port);
         }
     }
 }
 
 impl Drop for Port {
     fn drop(&mut self) {
-        self.switch.unplug(self.outlet.port);
+        self.switch.unplug(self.egress.port);
     }
 }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
+use super::egress::Egress;
 use super::frame::Mac;
 use super::lock::lock;
-use super::outlet::Outlet;
 
 /// Most hardware addresses that are remembered; a full table forgets everything, which costs some flooding.
 const MAX_LEARNED: usize = 1024;
@@ -20,13 +20,13 @@ pub(super) struct Switch(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    ports: BTreeMap<u32, Arc<Outlet>>,
+    ports: BTreeMap<u32, Arc<Egress>>,
     learned: HashMap<Mac, u32>,
 }
 
 impl Switch {
-    pub(super) fn plug(&self, outlet: Arc<Outlet>) {
-        lock(&self.0).ports.insert(outlet.port, outlet);
+    pub(super) fn plug(&self, egress: Arc<Egress>) {
+        lock(&self.0).ports.insert(egress.port, egress);
     }
 
     pub(super) fn unplug(&self, port: u32) {
@@ -59,10 +59,10 @@ impl Switch {
             let known = table.learned.get(&destination);
             let is_target = |port: &u32| *port != from && known.is_none_or(|known| known == port);
             let ports = table.ports.iter().filter(|(port, _)| is_target(port));
-            ports.map(|(_, outlet)| Arc::clone(outlet)).collect()
+            ports.map(|(_, egress)| Arc::clone(egress)).collect()
         };
-        for outlet in targets {
-            outlet.deliver(frame.clone());
+        for egress in targets {
+            egress.deliver(frame.clone());
         }
     }
 }

@@ -19,8 +19,8 @@ pub enum BulkIn {
 
 /// Something odd that a device saw, for a human reader.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
-    /// Names the oddity: remarks of one kind are rate-limited together.
+pub struct Diagnostic {
+    /// Names the oddity: diagnostics of one kind are rate-limited together.
     pub kind: &'static str,
     /// One line of text.
     pub text: String,
@@ -74,7 +74,7 @@ pub trait UsbDevice {
     fn interrupt_in(&mut self, endpoint: Endpoint) -> Option<Bytes>;
 
     /// The next oddity seen.
-    fn remark(&mut self) -> Option<Remark>;
+    fn diagnostic(&mut self) -> Option<Diagnostic>;
 }
 
 /// A USB device that is an Ethernet adapter. Frames are as on a [`wire`](shakedown_base::wire): without FCS.

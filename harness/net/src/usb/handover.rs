@@ -5,7 +5,7 @@
 //! the device afterwards. A guest that enumerates resets the port as well, but then asks for descriptors within milliseconds.
 //!
 //! The same kernel may lose a connect event before its driver has seen it. It then resets the port of a device that nobody has configured, again and
-//! again, and never gets a request through; whoever enumerates asks after its second reset at the latest.
+//! again, and never gets a request through; a host that enumerates asks after its second reset at the latest.
 //!
 //! It cannot go round in circles faster than the silence lasts, and a guest that talks to the device ends them.
 

@@ -1,6 +1,6 @@
 //! The USB side of the board's network.
 //!
-//! QEMU's `usb-redir` device connects to a character device; whoever holds the other end of that stream **is** the USB
+//! QEMU's `usb-redir` device connects to a character device; the other end of that stream **is** the USB
 //! device. Here that is a network adapter which unmodified boot loaders and kernels drive:
 //!
 //! ```text

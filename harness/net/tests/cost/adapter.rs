@@ -91,7 +91,7 @@ impl Adapter {
         self.input.advance(12 + 68);
     }
 
-    /// Hands over what is to be sent, asks for frames if no request is open, and waits until something comes.
+    /// Hands over what must be sent, asks for frames if no request is open, and waits until something comes.
     pub(crate) async fn exchange(&mut self) {
         if !self.asked {
             self.asked = true;
@@ -107,7 +107,7 @@ impl Adapter {
         }
     }
 
-    /// Hands over what is to be sent.
+    /// Hands over what must be sent.
     pub(crate) async fn flush(&mut self) {
         self.stream.write_all_buf(&mut self.output).await.unwrap();
     }
@@ -201,7 +201,7 @@ impl Device for Adapter {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
         capabilities.max_transmission_unit = 1514;
-        // What the guest does is to weigh little: it does not look whether what it receives is right.
+        // What the guest does must weigh little: it does not look whether what it receives is right.
         let mut checksums = ChecksumCapabilities::default();
         checksums.ipv4 = Checksum::Tx;
         checksums.tcp = Checksum::Tx;

@@ -22,10 +22,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// How many times as many instructions the whole way may take as the yardstick.
 ///
 /// Measured on x86-64, in the profile of the tests: 3.91, which is 18 instructions for a byte or 26,000 for a full frame; the guest is a
-/// tenth of that. The headroom of 30 % is for compilers and libraries: whoever makes the way dearer by more sees this fail. Who makes it
+/// tenth of that. The headroom of 30 % is for compilers and libraries: a change that makes the way dearer by more fails here. Who makes it
 /// cheaper writes down the new value here.
 const BOUND: f64 = 3.91 * 1.3;
-/// Set for this program under valgrind: which work it is to do.
+/// Set for this program under valgrind: which work it must do.
 const WORK: &str = "SHAKEDOWN_COUNTED_WORK";
 
 fn main() -> ExitCode {

@@ -172,7 +172,7 @@ impl Guest {
         }
     }
 
-    /// Shakes hands and asks for the bytes; what is to be sent for that leaves with the next exchange.
+    /// Shakes hands and asks for the bytes; what must be sent for that leaves with the next exchange.
     async fn shake_hands(&mut self, mut tls: ClientConnection) {
         while tls.is_handshaking() {
             self.send(&mut tls);

@@ -207,8 +207,8 @@ mod tests {
             assert!(file(path).await.unwrap().is_none(), "{path}");
         }
         assert!(matches!(file("circle").await, Err(Error::File { .. })));
-        let stranger = Client::Machine("b8:27:eb:00:00:02".parse().unwrap());
-        assert!(data.knows(client) && !data.knows(stranger));
+        let unknown = Client::Machine("b8:27:eb:00:00:02".parse().unwrap());
+        assert!(data.knows(client) && !data.knows(unknown));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::Error;
 
-/// A relative path of normal components, as in `kernels/6.12/vmlinuz`.
+/// A relative path of normal components, for example `kernels/6.12/vmlinuz`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FilePath(String);
 

@@ -80,7 +80,7 @@ impl BootServer {
         }
     }
 
-    /// Sets a template variable for all clients, as in `s3_endpoint`. The server itself adds `client_cert_fingerprint` and, in
+    /// Sets a template variable for all clients, for example `s3_endpoint`. The server itself adds `client_cert_fingerprint` and, in
     /// boot scripts, `secrets_url`.
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
@@ -88,7 +88,7 @@ impl BootServer {
         self
     }
 
-    /// Sets a template variable for one client, as in `s3_bucket_name`.
+    /// Sets a template variable for one client, for example `s3_bucket_name`.
     #[must_use]
     pub fn client_variable(mut self, client: Client, name: &str, value: &str) -> Self {
         let variables = self.of_clients.entry(client).or_default();
@@ -287,7 +287,7 @@ async fn secret(State(site): State<Arc<Site>>, Path(token): Path<String>) -> Res
     }
 }
 
-/// The answer to a `HEAD` request, which is to change nothing (RFC 9110, section 9.2.1), where `GET` does change something.
+/// The answer to a `HEAD` request, which must change nothing (RFC 9110, section 9.2.1), where `GET` does change something.
 async fn by_get_alone() -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response()
 }

@@ -1,7 +1,7 @@
 //! The template rules of boot scripts: `${name}` and `$name` are replaced, `$$` is a dollar, everything else stays. They are those of Python's
 //! `string.Template.safe_substitute`, which the real server uses.
 //!
-//! iPXE has variables of the same form, as in `${net0/mac}`. A name that is not known therefore stays as it is, for iPXE to
+//! iPXE has variables of the same form, for example `${net0/mac}`. A name that is not known therefore stays as it is, for iPXE to
 //! expand; `$${name}` keeps a known name from being replaced.
 
 use std::collections::BTreeMap;

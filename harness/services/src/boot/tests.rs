@@ -329,7 +329,7 @@ fn secrets_path(script: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn secrets_are_told_once_to_whoever_has_their_url() {
+async fn secrets_are_told_once_to_any_client_with_their_url() {
     let (mut folder, _initramfs) = folder();
     folder
         .insert("boot.ipxe", "#!ipxe\n# secrets at ${secrets_url}\n")
@@ -410,7 +410,7 @@ async fn each_script_revokes_the_key_of_the_one_before() {
     let first = client.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await;
     let key = value(first.body(), "key").to_owned();
     assert!(keys.knows(&key));
-    // Whoever asks, a retry or an owner with curl.
+    // Any client: a retry, or the owner with curl.
     let mut other = service.dial().await;
     let second = other.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await;
     assert!(!keys.knows(&key), "revoked");

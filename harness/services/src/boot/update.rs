@@ -43,7 +43,7 @@ const HARMLESS: &[&str] = &[
     "user.email",
 ];
 
-/// The same of settings with a name in the middle, as in `remote.origin.url`.
+/// The same of settings with a name in the middle, for example `remote.origin.url`.
 const HARMLESS_OF: &[(&str, &str)] = &[
     ("remote", "url"),
     ("remote", "fetch"),
@@ -155,7 +155,7 @@ async fn check(root: &Path) -> Result<(), String> {
     }
 }
 
-/// A setting, as in `remote.origin.url`, that git runs nothing for.
+/// A setting, for example `remote.origin.url`, that git runs nothing for.
 fn is_harmless(setting: &str) -> bool {
     let ends = setting.split_once('.').zip(setting.rsplit_once('.'));
     HARMLESS.contains(&setting)

@@ -51,7 +51,7 @@ impl Authority {
         })
     }
 
-    /// The authority's own certificate in DER: what clients and servers are to trust.
+    /// The authority's own certificate in DER: what clients and servers must trust.
     #[must_use]
     pub fn certificate_der(&self) -> &CertificateDer<'static> {
         &self.certificate

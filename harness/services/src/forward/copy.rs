@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::TlsOptions;
-    use crate::testing::{HOST, PKI, STRANGER, Service, constant};
+    use crate::testing::{HOST, PKI, Service, UNKNOWN_CLIENT, constant};
 
     /// Puts a forwarder in front of `service`; its tests dial that one then.
     async fn in_front_of(mut service: Service) -> (Service, Server, Timeline) {
@@ -218,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn an_alert_of_the_server_is_seen() {
         let (service, _forwarder, timeline) = tls().await;
-        let refused = service.dial_tls(Some(&STRANGER), &TLS12).await;
+        let refused = service.dial_tls(Some(&UNKNOWN_CLIENT), &TLS12).await;
         assert!(refused.is_err());
         let alert = ended(&timeline).await.alert.unwrap();
         assert_eq!(

@@ -86,11 +86,11 @@ pub(super) struct Descriptor {
 /// What a machine must be to run an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
-    /// CPU architecture by Go's name, as in `arm64`.
+    /// CPU architecture by Go's name, for example `arm64`.
     pub architecture: String,
-    /// Operating system by Go's name, as in `linux`.
+    /// Operating system by Go's name, for example `linux`.
     pub os: String,
-    /// Variant of the architecture, as in `v8`.
+    /// Variant of the architecture, for example `v8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }

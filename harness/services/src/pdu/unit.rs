@@ -168,7 +168,7 @@ impl PowerUnit {
     ) -> Result<(), PowerError> {
         let (answer, answered) = oneshot::channel();
         let switching = Switching { port, on, answer };
-        // Whoever gave the order may leave; the port must not stay in between.
+        // The client that ordered it may disconnect; the port must not stay in between.
         let unfinished = Unfinished {
             unit: &self.0,
             outlet,

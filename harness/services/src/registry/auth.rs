@@ -32,7 +32,7 @@ const SCOPES: usize = 16;
 /// Tokens that are good at a time; the oldest gives way.
 const TOKENS: usize = 1024;
 
-/// Who may do what, and where tokens are to be had. `Debug` leaves the passwords out.
+/// Who may do what, and where tokens are issued. `Debug` leaves the passwords out.
 #[derive(Clone)]
 pub struct TokenAuth {
     realm: Uri,
@@ -53,7 +53,7 @@ impl fmt::Debug for TokenAuth {
 }
 
 impl TokenAuth {
-    /// Tokens of the server at the address `realm`, as in `https://auth.docker.io/token`, for what it calls `service`, as in
+    /// Tokens of the server at the address `realm`, for example `https://auth.docker.io/token`, for what it calls `service`, as in
     /// `registry.docker.io`. Nobody gets one yet.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl TokenAuth {
     pub fn new(realm: &str, service: &str) -> Result<Self, Error> {
         let refused = || Error::Syntax {
             text: realm.into(),
-            wanted: "a token server's address, as in https://auth.docker.io/token",
+            wanted: "a token server's address, for example https://auth.docker.io/token",
         };
         let uri: Uri = realm.parse().map_err(|_| refused())?;
         Ok(Self {

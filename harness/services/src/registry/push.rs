@@ -29,7 +29,7 @@ const LARGEST_MANIFEST: usize = 4 << 20;
 
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
-/// How an upload is to begin.
+/// How an upload must begin.
 #[derive(Deserialize)]
 struct Beginning {
     digest: Option<String>,
@@ -125,7 +125,7 @@ impl Service {
         body: Body,
     ) -> Result<Response, Refusal> {
         let refused =
-            |_| Refusal::DigestInvalid("there must be one, as in ?digest=sha256:…".into());
+            |_| Refusal::DigestInvalid("there must be one, for example ?digest=sha256:…".into());
         let ending: Ending = parse(query).map_err(refused)?;
         let digest = parse_digest(&ending.digest)?;
         let upload = self.upload(name, id)?;
@@ -298,7 +298,7 @@ impl Links {
         let header = headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
-        // Parameters, as in `; charset=utf-8`, are not part of the type.
+        // Parameters, for example `; charset=utf-8`, are not part of the type.
         let header = header.map(|text| text.split(';').next().unwrap_or_default().trim());
         match (header, self.media_type.as_deref()) {
             (Some(header), Some(own)) if header != own => {

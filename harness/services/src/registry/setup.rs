@@ -47,9 +47,9 @@ impl Registry {
         check(
             is_repository(repository),
             repository,
-            "a repository name, as in library/alpine",
+            "a repository name, for example library/alpine",
         )?;
-        check(is_tag(tag), tag, "a tag, as in latest")?;
+        check(is_tag(tag), tag, "a tag, for example latest")?;
         self.content.add(repository, tag, image);
         Ok(())
     }

@@ -9,7 +9,7 @@ pub(crate) const HOST: &str = "boot.example";
 
 pub(crate) struct Pki {
     pub(crate) authority: Authority,
-    pub(crate) stranger: Authority,
+    pub(crate) unknown_ca: Authority,
     pub(crate) server: Identity,
     pub(crate) client: Identity,
 }
@@ -19,7 +19,7 @@ pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     Pki {
         server: authority.issue_server(&[HOST]).unwrap(),
         client: authority.issue_client("trial").unwrap(),
-        stranger: Authority::generate("Unknown authority").unwrap(),
+        unknown_ca: Authority::generate("Unknown authority").unwrap(),
         authority,
     }
 });

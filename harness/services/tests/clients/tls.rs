@@ -15,8 +15,8 @@ type ServerDefect = (&'static str, fn() -> Identity, &'static str, &'static str)
 
 const CLIENT_DEFECTS: &[ClientDefect] = &[
     (
-        "unknown_ca",
-        || PKI.stranger.issue_client("stranger").unwrap(),
+        "unknown",
+        || PKI.unknown_ca.issue_client("unknown").unwrap(),
         "UnknownIssuer",
         "unknown ca",
     ),
@@ -56,8 +56,8 @@ const SERVER_DEFECTS: &[ServerDefect] = &[
         "hostname mismatch",
     ),
     (
-        "unknown_ca",
-        || PKI.stranger.issue_server(&[HOST]).unwrap(),
+        "unknown",
+        || PKI.unknown_ca.issue_server(&[HOST]).unwrap(),
         "unable to get local issuer certificate",
         "unable to get local issuer certificate",
     ),

@@ -127,7 +127,7 @@ impl BootProgress {
             return;
         }
         match (&self.plan.end, self.awaited()) {
-            // The chain is at its end, and the last words are awaited already.
+            // The chain is at its end, and its last output is awaited already.
             (EndPlan::Chain { .. } | EndPlan::Open, None) => {}
             // A refused board may try again.
             (EndPlan::Expected { .. }, None) if action == Power::GuestReset => {}
@@ -178,14 +178,14 @@ impl BootProgress {
                     &format!("nothing has come of it since, for {seconds:.0} s"),
                 );
             }
-            Bound::LastWords => self.end_of_last_words(),
+            Bound::LastOutput => self.end_of_last_words(),
             // The judgement of the steps takes it.
             Bound::Step(_) => {}
             Bound::Proofs | Bound::Refusal | Bound::Reason => {}
         }
     }
 
-    /// The board has stopped: the run ends once its last words have come, unless they show that it had got further.
+    /// The board has stopped: the run ends once its last output has come, unless they show that it had got further.
     pub(super) fn stop(&mut self, at: Duration, class: Class, why: &str) {
         if self.stopped.is_none() {
             let why = why.into();
@@ -350,7 +350,7 @@ impl BootProgress {
         let mut all = Vec::new();
         if let Some(stop) = &self.stopped {
             all.push(Deadline::after(
-                Bound::LastWords,
+                Bound::LastOutput,
                 stop.at,
                 super::OVERTAKING,
             ));

@@ -1,4 +1,4 @@
-//! What is to be seen of a boot.
+//! What can be seen of a boot.
 
 use std::time::Duration;
 

@@ -100,7 +100,7 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
         (
             "ends with status 1",
             http,
-            GOOD.replace("pipeline status: 0", "pipeline status: 1") + "60 budget last words\n",
+            GOOD.replace("pipeline status: 0", "pipeline status: 1") + "60 budget last output\n",
         ),
         (
             "never says its status",
@@ -108,18 +108,18 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
             GOOD.replace(
                 "33.1 uart1 [20.44]: Execution is over, pipeline status: 0\n",
                 "",
-            ) + "60 budget last words\n",
+            ) + "60 budget last output\n",
         ),
         (
             "never says its nonce",
             http,
-            GOOD.replace("nonce is c0ffee", "nonce is 0") + "60 budget last words\n",
+            GOOD.replace("nonce is c0ffee", "nonce is 0") + "60 budget last output\n",
         ),
         (
             "keeps Linux from the console",
             http,
             GOOD.replace("17.2 uart1 [    0.000000] Booting Linux", "17.2 uart1 x")
-                + "60 budget last words\n",
+                + "60 budget last output\n",
         ),
         (
             "hangs after the nonce",
@@ -130,7 +130,7 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
         (
             "loses its emulator",
             http,
-            until("5.5", "5 qemu Bus error\n9 budget last words\n"),
+            until("5.5", "5 qemu Bus error\n9 budget last output\n"),
         ),
         (
             "fills the disk",

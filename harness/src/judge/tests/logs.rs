@@ -41,7 +41,7 @@ fn every_log_has_its_verdict() {
 
 /// Whatever stands before the lines, and in whatever encoding: a good boot is not a failed one.
 #[test]
-fn a_good_boot_is_good_whoever_recorded_it() {
+fn a_good_boot_is_good_with_any_recorder() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/logs");
     let good = fs::read_to_string(folder.join("good-plain.log")).unwrap();
     let stamps: [fn(usize) -> String; 8] = [

@@ -29,7 +29,7 @@ pub enum ChangedError {
         base: String,
     },
     /// Nothing was asked for, and there is no usual branch.
-    #[error("there is none of the branches {} to compare with: say since which commit, as in --changed HEAD~1", UPSTREAM.join(", "))]
+    #[error("there is none of the branches {} to compare with: say since which commit, for example --changed HEAD~1", UPSTREAM.join(", "))]
     NoBase,
     /// git failed.
     #[error("`git {arguments}` has failed")]

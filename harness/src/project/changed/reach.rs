@@ -44,10 +44,10 @@ enum Reach<'p> {
     None(&'static str),
 }
 
-/// What is to be run for a change.
+/// What must be run for a change.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// For each run why it is to be made, or `None`.
+    /// For each run why it must be made, or `None`.
     pub(super) reasons: Vec<Option<String>>,
     /// The files that make none of the runs necessary, and why.
     pub(super) idle: Vec<String>,
@@ -93,7 +93,7 @@ impl<'p> Reach<'p> {
     }
 }
 
-/// Which of `runs`, scenario and board, are to be made when the files at `paths` have changed; `uses` says whether a scenario is made of a
+/// Which of `runs`, scenario and board, must be made when the files at `paths` have changed; `uses` says whether a scenario is made of a
 /// file of `scenarios/`, by its name. A run is made for the first file that can affect it; one that affects it alone is told before one that
 /// affects all.
 pub(super) fn choose(

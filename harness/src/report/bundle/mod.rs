@@ -37,7 +37,7 @@ pub enum BundleError {
     /// The operating system refused something about a file.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as in `read`.
+        /// What was tried, for example `read`.
         action: &'static str,
         /// The file.
         path: PathBuf,

@@ -93,7 +93,7 @@ pub(super) fn request_class(request: &RequestEvent) -> &'static str {
     }
 }
 
-/// A request in a line, as in `GET boot.farm.example/files/kernel: 200, 38.1 MB in 12.3 s`.
+/// A request in a line, for example `GET boot.farm.example/files/kernel: 200, 38.1 MB in 12.3 s`.
 pub(super) fn request_text(request: &RequestEvent) -> String {
     format!(
         "{} {}{}: {}",
@@ -128,7 +128,7 @@ pub(super) fn short_target(target: &str) -> String {
     }
 }
 
-/// When a run began, as in `2026-11-25 03:13:44 UTC`; empty where that was not written down.
+/// When a run began, for example `2026-11-25 03:13:44 UTC`; empty where that was not written down.
 pub(super) fn begun(report: &Report) -> String {
     report.started.replace('T', " ").replace('Z', " UTC")
 }

@@ -60,12 +60,12 @@ fn journal() -> Vec<Record> {
     ]
 }
 
-/// The violations of the journal by assertions, each of which `says` nothing.
+/// The violations of the journal by assertions, each named by its number.
 fn violations(tables: &[&str]) -> Vec<Option<String>> {
     let toml = tables
         .iter()
         .enumerate()
-        .map(|(number, table)| format!("[[journal]]\nsays = \"{number}\"\n{table}\n"));
+        .map(|(number, table)| format!("[[journal]]\nname = \"{number}\"\n{table}\n"));
     let toml: String = toml.collect();
     let assertions = read(&toml).unwrap_or_else(|error| panic!("{error}"));
     assertions.iter().map(|a| a.violation(&journal())).collect()
@@ -124,7 +124,7 @@ fn by(board: &str, boot: u32, seconds: f64) -> Record {
 fn boards_and_boots_are_told_apart() {
     let records = [by("one", 0, 1.0), by("two", 0, 2.0), by("two", 1, 3.0)];
     let holds = |table: &str| {
-        let toml = format!("[[journal]]\nsays = \"it\"\nservice = \"boot\"\n{table}\n");
+        let toml = format!("[[journal]]\nname = \"it\"\nservice = \"boot\"\n{table}\n");
         let all = read_of(&toml, &two_boards()).unwrap_or_else(|error| panic!("{error}"));
         all[0].violation(&records).is_none()
     };
@@ -141,7 +141,7 @@ fn boards_and_boots_are_told_apart() {
         assert!(!holds(table), "{table}");
     }
     // What another board or another boot did is no evidence.
-    let toml = "[[journal]]\nsays = \"it\"\nservice = \"boot\"\nboard = \"two\"\nboot = 2\n";
+    let toml = "[[journal]]\nname = \"it\"\nservice = \"boot\"\nboard = \"two\"\nboot = 2\n";
     let all = read_of(toml, &two_boards()).unwrap();
     insta::assert_snapshot!(all[0].violation(&records[..2]).unwrap());
 }
@@ -149,7 +149,7 @@ fn boards_and_boots_are_told_apart() {
 #[test]
 fn errors_of_boards_and_boots_point_at_the_place() {
     let error = |body: &str, boards: &[BootsOfBoard]| {
-        let toml = format!("[[journal]]\nsays = \"it\"\nservice = \"boot\"\n{body}\n");
+        let toml = format!("[[journal]]\nname = \"it\"\nservice = \"boot\"\n{body}\n");
         read_of(&toml, boards).unwrap_err()
     };
     let errors = [
@@ -168,13 +168,13 @@ fn errors_of_boards_and_boots_point_at_the_place() {
 fn a_violation_names_the_assertion_its_place_and_the_requests() {
     let toml = "\
 [[journal]]
-says = \"the kernel is fetched exactly once\"
+name = \"the kernel is fetched exactly once\"
 service = \"boot\"
 target = '^/files/kernel$'
 exactly = 1
 
 [[journal]]
-says = \"a secret is used\"
+name = \"a secret is used\"
 service = \"boot\"
 target = '^/secrets/'
 after = \"the kernel is fetched exactly once\"
@@ -198,7 +198,7 @@ after = \"the kernel is fetched exactly once\"
 #[test]
 fn errors_point_at_the_place() {
     let error = |body: &str| {
-        let toml = format!("[[journal]]\nsays = \"it\"\nservice = \"boot\"\n{body}\n");
+        let toml = format!("[[journal]]\nname = \"it\"\nservice = \"boot\"\n{body}\n");
         read(&toml).unwrap_err()
     };
     let errors = [
@@ -212,12 +212,12 @@ fn errors_point_at_the_place() {
     ];
     insta::assert_snapshot!(errors.join("\n"), @r#"
     scenarios/s.toml:2:8: `exactly` says all: leave `at_least` and `at_most` out
-      | says = "it"
+      | name = "it"
       |        ^^^^
     scenarios/s.toml:4:12: `at_least` is more than `at_most`
       | at_least = 3
       |            ^
-    scenarios/s.toml:4:9: no assertion before this one says that
+    scenarios/s.toml:4:9: no assertion before this one has that name
       | after = "them"
       |         ^^^^^^
     scenarios/s.toml:4:10: not a regular expression: regex parse error:
@@ -232,7 +232,7 @@ fn errors_point_at_the_place() {
     scenarios/s.toml:4:10: unknown variant `FETCH`, expected one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `RRQ`
       | method = "FETCH"
       |          ^^^^^^^
-    scenarios/s.toml:4:1: unknown field `count`, expected one of `says`, `service`, `board`, `boot`, `host`, `method`, `target`, `status`, `complete`, `offset_at_least`, `exactly`, `at_least`, `at_most`, `after`
+    scenarios/s.toml:4:1: unknown field `count`, expected one of `name`, `says`, `service`, `board`, `boot`, `host`, `method`, `target`, `status`, `complete`, `offset_at_least`, `exactly`, `at_least`, `at_most`, `after`
       | count = 1
       | ^^^^^
     "#);

@@ -87,12 +87,12 @@ impl Mender {
     }
 }
 
-/// A line without U-Boot's remarks on its timer, and whether the line goes on after the last of them.
+/// A line without U-Boot's warnings on its timer, and whether the line goes on after the last of them.
 fn without_cyclic(line: &str) -> (String, bool) {
     let Some(cyclic) = CYCLIC.as_ref() else {
         return (line.to_owned(), false);
     };
-    // U-Boot ends its remark with a line end of its own.
+    // U-Boot ends its warning with a line end of its own.
     let is_open = cyclic
         .find_iter(line)
         .last()

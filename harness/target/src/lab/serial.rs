@@ -24,7 +24,7 @@ const PIECE: usize = 4096;
 /// Where a board's serial console is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SerialPort {
-    /// A device, as in `/dev/ttyUSB0`; a pseudo-terminal is one, too.
+    /// A device, for example `/dev/ttyUSB0`; a pseudo-terminal is one, too.
     Device(PathBuf),
     /// `tcp:HOST:PORT`: the bytes as they are.
     Tcp(String),

@@ -43,7 +43,7 @@ impl Telnet {
         out
     }
 
-    /// The bytes of the serial port in `bytes`, and what is to be answered.
+    /// The bytes of the serial port in `bytes`, and what must be answered.
     pub(super) fn take(&mut self, bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let (mut data, mut answer) = (Vec::new(), Vec::new());
         for byte in bytes {

@@ -60,7 +60,7 @@ fn standing(registers: &str) -> Option<u64> {
     (pc >= INSTRUCTION && pc >> 63 == 0 && state & MASKED != 0).then_some(pc)
 }
 
-/// The word in the monitor's text, as in `000000003b36a1c0: 0xd503207f`.
+/// The word in the monitor's text, for example `000000003b36a1c0: 0xd503207f`.
 fn word(memory: &str) -> Option<u32> {
     let (_, word) = memory.trim().split_once(": 0x")?;
     u32::from_str_radix(word.trim(), 16).ok()

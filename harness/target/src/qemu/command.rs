@@ -27,7 +27,7 @@ pub struct QemuProgram {
     pub program: PathBuf,
     /// The version that it reports.
     pub version: String,
-    /// Arguments before QEMU's own, as in `--library-path …`.
+    /// Arguments before QEMU's own, for example `--library-path …`.
     pub leading_args: Vec<OsString>,
     /// Environment variables to set.
     pub env: Vec<(OsString, OsString)>,

@@ -10,7 +10,7 @@ pub enum MachineError {
     /// The operating system refused something about a file or socket.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as in `create`.
+        /// What was tried, for example `create`.
         action: &'static str,
         /// The file or socket.
         path: PathBuf,
@@ -36,7 +36,7 @@ pub enum MachineError {
     /// QEMU did not connect to a socket in time.
     #[error("QEMU did not connect its {socket} socket within {within:?}; it said:\n{stderr}")]
     NotConnected {
-        /// As in `qmp`.
+        /// For example `qmp`.
         socket: String,
         /// The bound.
         within: Duration,

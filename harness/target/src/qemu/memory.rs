@@ -47,7 +47,7 @@ async fn is_interrupt_pending(monitor: &Monitor, registers: &[u64]) -> Result<bo
     Ok(false)
 }
 
-/// The word in the monitor's text, as in `0000000040000060: 0x00000002`.
+/// The word in the monitor's text, for example `0000000040000060: 0x00000002`.
 fn word(text: &str) -> Option<u32> {
     let (_, digits) = text.trim_end().rsplit_once(": 0x")?;
     u32::from_str_radix(digits, 16).ok()

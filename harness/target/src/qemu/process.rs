@@ -80,7 +80,7 @@ impl Process {
         end(self.ended.clone()).await
     }
 
-    /// The same, with the last lines of its standard error, for whoever does not hold the process.
+    /// The same, with the last lines of its standard error, for a caller that does not hold the process.
     pub(super) fn end(&self) -> impl Future<Output = String> + Send + use<> {
         let (ended, stderr) = (self.ended.clone(), self.stderr.clone());
         async move {

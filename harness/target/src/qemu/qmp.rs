@@ -21,9 +21,9 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// An asynchronous message of QEMU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QmpEvent {
-    /// As in `SHUTDOWN`.
+    /// For example `SHUTDOWN`.
     pub name: String,
-    /// Its data, as in `{"guest": true, "reason": "guest-shutdown"}`.
+    /// Its data, for example `{"guest": true, "reason": "guest-shutdown"}`.
     pub data: Value,
 }
 

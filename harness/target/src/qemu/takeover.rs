@@ -30,7 +30,7 @@ pub async fn kernel_takes_over(monitor: &Monitor) -> Result<(), MachineError> {
     }
 }
 
-/// The program counter in the monitor's text, as in ` PC=ffff800080012345 X00=…`.
+/// The program counter in the monitor's text, for example ` PC=ffff800080012345 X00=…`.
 fn program_counter(registers: &str) -> Option<u64> {
     let (_, rest) = registers.split_once("PC=")?;
     u64::from_str_radix(rest.get(..16)?, 16).ok()

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_asks_for_precision_keeps_the_slack() {
+    fn a_request_for_precision_keeps_the_slack() {
         std::thread::spawn(|| {
             relax().unwrap();
             set_current_timer_slack(NonZeroU64::new(1)).unwrap();

@@ -22,7 +22,7 @@ const HEAD: usize = 4096;
 /// Arguments of the clients' process.
 #[derive(clap::Args)]
 pub(crate) struct ClientsArgs {
-    /// The server, as in `127.0.0.1:8080`.
+    /// The server, for example `127.0.0.1:8080`.
     address: String,
     /// The file's path.
     path: String,

@@ -42,7 +42,7 @@ pub(super) fn other_numbers(setup: &Setup<'_>) -> Result<Vec<Check>> {
     let private = |cards: Cards| -> Result<String> {
         let gateway = setup.start(cards, "64m")?;
         setup.wait_until_up()?;
-        let lease = wire::exchange(PRIVATE_CARD, &stranger(), Kind::Discover, None)?;
+        let lease = wire::exchange(PRIVATE_CARD, &unknown_client(), Kind::Discover, None)?;
         ensure!(
             lease.is_some(),
             "no DHCP on the private side: {}",
@@ -80,13 +80,13 @@ pub(super) fn public(setup: &Setup<'_>, gateway: &Container) -> Vec<Check> {
     };
     let silent = || -> Result<String> {
         let patience = Some(Duration::from_secs(3));
-        let answer = wire::exchange(PUBLIC_CARD, &stranger(), Kind::Discover, patience)?;
+        let answer = wire::exchange(PUBLIC_CARD, &unknown_client(), Kind::Discover, patience)?;
         ensure!(
             answer.is_none(),
             "it offered {:?} on the public side",
             answer.map(|lease| lease.address)
         );
-        let private = wire::exchange(PRIVATE_CARD, &stranger(), Kind::Discover, None)?;
+        let private = wire::exchange(PRIVATE_CARD, &unknown_client(), Kind::Discover, None)?;
         ensure!(
             private.is_some(),
             "no answer on the private side either: {}",
@@ -105,7 +105,7 @@ pub(super) fn public(setup: &Setup<'_>, gateway: &Container) -> Vec<Check> {
 }
 
 /// A client that does not boot from the network.
-fn stranger() -> Client {
+fn unknown_client() -> Client {
     Client {
         mac: [0x52, 0x54, 0, 0x42, 0, 0x99],
         architecture: None,

@@ -265,7 +265,7 @@ fn long_file(machine: &Machine) -> Result<String> {
     Ok(format!("{length} bytes"))
 }
 
-/// The board's own address asks again as other kinds of boards would: rules go by what is asked, whoever asks.
+/// The board's own address asks again as other kinds of boards would: rules go by what is asked, and not by the client.
 fn by_architecture(setup: &Setup<'_>, machine: &Machine) -> Result<String> {
     let mac = machine.client().mac;
     let mut seen = Vec::new();

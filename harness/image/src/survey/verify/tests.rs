@@ -471,7 +471,7 @@ fn what_is_wrong_with_an_identity_is_told_by_its_rule() {
         rules(&netboot)
     };
     let key = hex::encode(PKI.client.key_pkcs8_der().secret_pkcs8_der());
-    let stranger = hex::encode(UNKNOWN_CA.key_pkcs8_der().secret_pkcs8_der());
+    let unknown = hex::encode(UNKNOWN_CA.key_pkcs8_der().secret_pkcs8_der());
     assert_eq!(
         with_script(good.trim_start_matches("#!ipxe\n")),
         ["R-SCRIPT-1"]
@@ -480,7 +480,7 @@ fn what_is_wrong_with_an_identity_is_told_by_its_rule() {
         with_script(&good.replace("ping ", "sleep 5 ||\nping ")),
         ["R-SCRIPT-2"]
     );
-    assert_eq!(with_script(&good.replace(&key, &stranger)), ["R-ID-2"]);
+    assert_eq!(with_script(&good.replace(&key, &unknown)), ["R-ID-2"]);
     assert_eq!(with_script(&good.replace(&key, &key[..100])), ["R-ID-1"]);
     assert_eq!(with_script(&good.replace(&key, "no hex")), ["R-ID-1"]);
     assert_eq!(

@@ -19,9 +19,9 @@ use tokio::sync::oneshot;
 use super::packets::{Packets, Segment, Tuple};
 use super::registry::{Admission, Place, Registry};
 use super::turn::{ConnId, Established, Turn, Waiting};
+use crate::lan::egress::Egress;
 use crate::lan::frame::Mac;
 use crate::lan::observe::{Counters, count, count_down};
-use crate::lan::outlet::Outlet;
 
 /// Bytes buffered per connection and direction. Twelve megabytes a second and a guest that looks up every 20 ms make 240 KiB.
 pub(super) const BUFFER: usize = 256 * 1024;
@@ -86,9 +86,9 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(super) fn new(outlet: Arc<Outlet>, registry: Arc<Registry>) -> Self {
-        let (counters, seed) = (Arc::clone(&outlet.counters), outlet.port.into());
-        let mut packets = Packets::new(outlet);
+    pub(super) fn new(egress: Arc<Egress>, registry: Arc<Registry>) -> Self {
+        let (counters, seed) = (Arc::clone(&egress.counters), egress.port.into());
+        let mut packets = Packets::new(egress);
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed;
         let mut interface = Interface::new(config, &mut packets, Instant::ZERO);

@@ -13,9 +13,9 @@ use super::TcpStream;
 use super::engine::{Conn, Engine};
 use super::registry::Registry;
 use super::turn::{ConnId, Established, Turn, Waiting};
+use crate::lan::egress::Egress;
 use crate::lan::frame::Mac;
 use crate::lan::lock::lock;
-use crate::lan::outlet::Outlet;
 
 /// An engine, shared by the port's task and the streams.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub(in crate::lan) struct Link {
 }
 
 impl Link {
-    pub(in crate::lan) fn new(outlet: Arc<Outlet>, registry: Arc<Registry>) -> Arc<Self> {
+    pub(in crate::lan) fn new(egress: Arc<Egress>, registry: Arc<Registry>) -> Arc<Self> {
         Arc::new(Self {
-            engine: Mutex::new(Engine::new(outlet, registry)),
+            engine: Mutex::new(Engine::new(egress, registry)),
             bell: Notify::new(),
         })
     }

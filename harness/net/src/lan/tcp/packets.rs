@@ -9,8 +9,8 @@ use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, RxT
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetProtocol, Ipv4Packet, TcpPacket, TcpRepr, TcpSeqNumber};
 
+use crate::lan::egress::Egress;
 use crate::lan::frame::{self, MTU, Mac};
-use crate::lan::outlet::Outlet;
 
 /// Frames of room on the cable that segments leave for replies, which cannot wait.
 const RESERVE: usize = 16;
@@ -62,19 +62,19 @@ impl Segment {
 /// `smoltcp`'s view of a switch port. TCP alone comes through here, without Ethernet headers.
 #[derive(Debug)]
 pub(super) struct Packets {
-    outlet: Arc<Outlet>,
-    /// The packet that `smoltcp` is to receive now, and who sent it.
+    egress: Arc<Egress>,
+    /// The packet that `smoltcp` must receive now, and who sent it.
     pub(super) incoming: Option<(Bytes, Mac)>,
-    /// Hardware addresses of the peers of all connections. Whoever has a connection has sent something, so ARP is not needed.
+    /// Hardware addresses of the peers of all connections. A peer has sent a segment before it has a connection, so ARP is not needed.
     pub(super) neighbours: HashMap<Ipv4Addr, Mac>,
     /// `smoltcp` had more to send than the cable had room for.
     pub(super) is_blocked: bool,
 }
 
 impl Packets {
-    pub(super) fn new(outlet: Arc<Outlet>) -> Self {
+    pub(super) fn new(egress: Arc<Egress>) -> Self {
         Self {
-            outlet,
+            egress,
             incoming: None,
             neighbours: HashMap::new(),
             is_blocked: false,
@@ -96,7 +96,7 @@ impl Device for Packets {
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Transmit<'_>> {
-        if self.outlet.room() <= RESERVE {
+        if self.egress.room() <= RESERVE {
             self.is_blocked = true;
             return None;
         }
@@ -143,7 +143,7 @@ impl TxToken for Transmit<'_> {
             .to
             .or_else(|| self.packets.neighbours.get(&peer).copied())
         {
-            self.packets.outlet.deliver(frame::address(frame, to));
+            self.packets.egress.deliver(frame::address(frame, to));
         }
         result
     }

@@ -107,7 +107,7 @@ fn a_repeated_request_gets_the_same_transfer_and_a_new_one_a_new() {
 }
 
 #[test]
-fn a_stranger_on_a_transfers_port_is_refused_and_does_no_harm() {
+fn a_packet_of_another_client_on_a_transfers_port_is_refused_and_does_no_harm() {
     let mut server = server();
     let (first, _) = split(server.receive(&datagram(2000, 69, &read("boot.ipxe")), NOW));
     let port = first[0].0;

@@ -4,6 +4,7 @@
 //! EEPROM's controller, the register file, the first registers of the PHY, the selected configuration, the arithmetic of checksums and address hashes, and how a receive FIFO is handed over in USB transfers.
 
 pub(super) mod checksum;
+pub(super) mod diagnostics;
 #[cfg(test)]
 pub(super) mod driver;
 pub(super) mod eeprom;
@@ -11,7 +12,6 @@ pub(super) mod endpoints;
 pub(super) mod frame;
 pub(super) mod mii;
 pub(super) mod register_file;
-pub(super) mod remarks;
 pub(super) mod request;
 pub(super) mod rx;
 pub(super) mod selected;

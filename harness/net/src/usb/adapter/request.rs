@@ -38,7 +38,7 @@ impl Request {
     }
 }
 
-/// The remark on a request that a model does not know.
+/// The diagnostic on a request that a model does not know.
 pub(in crate::usb) fn unknown(chip: &str, setup: &Setup) -> String {
     format!(
         "the {chip} model does not know request {:#04x} of type {:#04x} for register {:#x}",

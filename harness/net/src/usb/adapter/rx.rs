@@ -107,7 +107,7 @@ impl RxFifo {
         if !self.rest.is_empty() {
             let part = self.rest.split_to(room.min(self.rest.len()));
             out.put_slice(&part);
-            // Whoever fetched a burst in pieces cannot tell its end from another full piece.
+            // A guest that fetched a burst in pieces cannot tell its end from another full piece.
             self.needs_zero_length_packet =
                 self.rest.is_empty() && part.len().is_multiple_of(BULK_PACKET);
             return Some(Sent::default());

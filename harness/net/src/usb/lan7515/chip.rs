@@ -7,9 +7,9 @@ use super::registers::*;
 use super::rx;
 use super::statistics::Statistics;
 use super::tx::Tx;
+use crate::usb::adapter::diagnostics::Diagnostics;
 use crate::usb::adapter::eeprom::Eeprom;
 use crate::usb::adapter::endpoints::BULK_PACKET;
-use crate::usb::adapter::remarks::Remarks;
 use crate::usb::adapter::rx::{Burst, RxFifo};
 use crate::usb::adapter::selected::Selected;
 use crate::usb::device::NicCounters;
@@ -43,7 +43,7 @@ pub struct Lan7800 {
     pub(super) tx: Tx,
     pub(super) statistics: Statistics,
     pub(super) counters: NicCounters,
-    pub(super) remarks: Remarks,
+    pub(super) diagnostics: Diagnostics,
 }
 
 impl Lan7800 {
@@ -68,7 +68,7 @@ impl Lan7800 {
             tx: Tx::default(),
             statistics: Statistics::default(),
             counters: NicCounters::default(),
-            remarks: Remarks::default(),
+            diagnostics: Diagnostics::default(),
         }
     }
 

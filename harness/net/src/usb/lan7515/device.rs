@@ -13,7 +13,7 @@ use crate::usb::adapter::frame::HEADER;
 use crate::usb::adapter::request::{Request, unknown};
 use crate::usb::adapter::selected::Selected;
 use crate::usb::descriptor::Descriptors;
-use crate::usb::device::{BulkIn, Endpoint, Nic, NicCounters, Remark, Setup, Stall, UsbDevice};
+use crate::usb::device::{BulkIn, Diagnostic, Endpoint, Nic, NicCounters, Setup, Stall, UsbDevice};
 
 impl UsbDevice for Lan7800 {
     fn descriptors(&self) -> &Descriptors {
@@ -44,7 +44,7 @@ impl UsbDevice for Lan7800 {
             }
             Request::Statistics => reply.extend(self.statistics.bytes()),
             _ => {
-                self.remarks.say("request", unknown("LAN7800", setup));
+                self.diagnostics.say("request", unknown("LAN7800", setup));
                 return Err(Stall);
             }
         }
@@ -60,7 +60,7 @@ impl UsbDevice for Lan7800 {
                 let status = self.registers.get(INT_STS) | INT_STS_TXE;
                 self.registers.set(INT_STS, status);
                 let text = format!("the LAN7800 model dropped a frame: {error}");
-                self.remarks.say("tx", text);
+                self.diagnostics.say("tx", text);
             }
         }
         Ok(())
@@ -107,8 +107,8 @@ impl UsbDevice for Lan7800 {
         Some(Bytes::copy_from_slice(&status.to_le_bytes()))
     }
 
-    fn remark(&mut self) -> Option<Remark> {
-        self.remarks.take()
+    fn diagnostic(&mut self) -> Option<Diagnostic> {
+        self.diagnostics.take()
     }
 }
 

@@ -31,15 +31,15 @@ use self::registers::{
 };
 use self::rx::Framing;
 use self::tx::Tx;
+use super::adapter::diagnostics::Diagnostics;
 use super::adapter::eeprom::Eeprom;
 use super::adapter::endpoints::{BULK_IN, BULK_OUT, BULK_PACKET, INTERRUPT_IN};
 use super::adapter::frame::destination;
-use super::adapter::remarks::Remarks;
 use super::adapter::request::{Request, unknown};
 use super::adapter::rx::{Burst, RxFifo};
 use super::adapter::selected::Selected;
 use super::descriptor::Descriptors;
-use super::device::{BulkIn, Endpoint, Nic, NicCounters, Remark, Setup, Stall, UsbDevice};
+use super::device::{BulkIn, Diagnostic, Endpoint, Nic, NicCounters, Setup, Stall, UsbDevice};
 use shakedown_base::mac::Mac;
 
 /// The adapter. Starts as after power-on, with a cable plugged in.
@@ -53,7 +53,7 @@ pub struct Lan9514 {
     rx: RxFifo,
     tx: Tx,
     counters: NicCounters,
-    remarks: Remarks,
+    diagnostics: Diagnostics,
 }
 
 impl Lan9514 {
@@ -70,7 +70,7 @@ impl Lan9514 {
             rx: RxFifo::new(rx::FIFO, rx::STATUS_WORD),
             tx: Tx::default(),
             counters: NicCounters::default(),
-            remarks: Remarks::default(),
+            diagnostics: Diagnostics::default(),
         }
     }
 
@@ -228,7 +228,7 @@ impl UsbDevice for Lan9514 {
                 Ok(())
             }
             _ => {
-                self.remarks.say("request", unknown("LAN9514", setup));
+                self.diagnostics.say("request", unknown("LAN9514", setup));
                 Err(Stall)
             }
         }
@@ -243,7 +243,7 @@ impl UsbDevice for Lan9514 {
                 self.registers
                     .set(INT_STS, self.registers.get(INT_STS) | INT_STS_TXE);
                 let text = format!("the LAN9514 model dropped a frame: {error}");
-                self.remarks.say("tx", text);
+                self.diagnostics.say("tx", text);
             }
         }
         Ok(())
@@ -293,8 +293,8 @@ impl UsbDevice for Lan9514 {
         ))
     }
 
-    fn remark(&mut self) -> Option<Remark> {
-        self.remarks.take()
+    fn diagnostic(&mut self) -> Option<Diagnostic> {
+        self.diagnostics.take()
     }
 }
 

@@ -155,7 +155,8 @@ impl<D: Nic> Port<D> {
     /// Something may have changed: answers what can be answered now, and does what is due.
     pub(super) fn settle(&mut self, now: Instant) {
         if self.handover.take(now) {
-            let text = "the guest reset the device and left it: plugging it in again for whoever comes next";
+            let text =
+                "the guest reset the device and left it: plugging it in again for the next driver";
             self.notes.note("handover", now, text);
             self.unplug();
             self.settle_plug();
@@ -169,8 +170,8 @@ impl<D: Nic> Port<D> {
                 self.interrupt(endpoint, data);
             }
         }
-        while let Some(remark) = self.device.remark() {
-            self.notes.note(remark.kind, now, &remark.text);
+        while let Some(diagnostic) = self.device.diagnostic() {
+            self.notes.note(diagnostic.kind, now, &diagnostic.text);
         }
         if self.started != self.device.is_started() {
             self.started = !self.started;

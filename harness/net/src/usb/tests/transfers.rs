@@ -56,7 +56,7 @@ async fn an_endpoint_without_data_naks() {
     assert!(rig.guest.silent_for(Duration::from_millis(1)).await);
     rig.guest.send(0, Message::Reset).await;
     assert!(rig.guest.silent_for(Duration::from_millis(1)).await);
-    assert!(!rig.guest.naks, "whoever comes next polls, or not");
+    assert!(!rig.guest.naks, "the next driver polls, or not");
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,7 +84,7 @@ pub(in crate::usb) enum Speed {
 /// A message and the identifier that ties an answer to its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::usb) struct Packet {
-    /// Chosen by whoever asks; repeated in the answer. 0 in messages that nobody answers.
+    /// Chosen by the sender of the request; repeated in the answer. 0 in messages that nobody answers.
     pub(in crate::usb) id: u64,
     /// What is said.
     pub(in crate::usb) message: Message,
@@ -167,9 +167,9 @@ pub(in crate::usb) struct InterfaceEntry {
 /// One endpoint in `usb_redir_ep_info`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::usb) struct EndpointEntry {
-    /// As in `bmAttributes`; 255 where there is no endpoint.
+    /// Same as `bmAttributes`; 255 where there is no endpoint.
     pub(in crate::usb) kind: u8,
-    /// As in `bInterval`. QEMU refuses devices with 0 for an interrupt endpoint.
+    /// Same as `bInterval`. QEMU refuses devices with 0 for an interrupt endpoint.
     pub(in crate::usb) interval: u8,
     pub(in crate::usb) interface: u8,
     /// Bytes. Needs [`Caps::EP_INFO_MAX_PACKET_SIZE`], else 0.

@@ -23,7 +23,7 @@ pub(super) fn are_deltas(seconds: &[f64]) -> bool {
 pub(super) struct SinceStart {
     deltas: bool,
     first: Option<f64>,
-    /// The last time, with what is to be added to the log's clock.
+    /// The last time, with what must be added to the log's clock.
     last: f64,
     ahead: f64,
 }

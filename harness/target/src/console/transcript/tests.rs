@@ -101,7 +101,7 @@ fn said(text: &[u8]) -> (Vec<String>, Transcript) {
     )
 }
 
-/// Whoever records a boot, the board says the same, and it takes as long.
+/// With any recorder the board says the same, and it takes as long.
 #[test]
 fn every_recorder_gives_the_same_lines() {
     type Recorder = (&'static str, fn(usize) -> String);

@@ -129,7 +129,7 @@ fn several_frames_a_transfer_each_at_a_multiple_of_four() {
     driver.chip.bulk_out(BULK_OUT, &[]).unwrap();
     driver.bulk_out(&command(&frame(60), 0, 0));
     assert_eq!(driver.sent(), [frame(1016), frame(60)]);
-    assert_eq!(driver.chip.remark(), None);
+    assert_eq!(driver.chip.diagnostic(), None);
 }
 
 #[test]

@@ -91,7 +91,7 @@ proptest! {
                 Action::Reset => chip.reset(),
             }
             while chip.transmitted().is_some() {}
-            while chip.remark().is_some() {}
+            while chip.diagnostic().is_some() {}
         }
     }
 
@@ -112,7 +112,7 @@ proptest! {
         }
         let sent: Vec<_> = driver.sent().into_iter().map(|frame| frame.to_vec()).collect();
         prop_assert_eq!(sent, lengths.iter().map(|&length| frame(length)).collect::<Vec<_>>());
-        prop_assert_eq!(driver.chip.remark(), None);
+        prop_assert_eq!(driver.chip.diagnostic(), None);
     }
 
     /// Every byte of every frame comes in, whatever the size of the requests.

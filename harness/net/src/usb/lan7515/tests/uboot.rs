@@ -57,7 +57,7 @@ fn sends_frames_of_every_packet_count_without_a_zero_length_packet() {
         assert_eq!(driver.sent(), [frame(length)], "{length}");
     }
     assert_eq!(driver.chip.counters().from_guest.frames, 7);
-    assert_eq!(driver.chip.remark(), None);
+    assert_eq!(driver.chip.diagnostic(), None);
 }
 
 #[test]
@@ -98,10 +98,10 @@ fn bad_commands_lose_one_frame_and_are_told() {
     assert_eq!(driver.sent(), [frame(100)]);
     assert_eq!(driver.chip.counters().dropped_from_guest, 3);
     assert_eq!(driver.get(INT_STS) & INT_STS_TXE, INT_STS_TXE);
-    let remarks: Vec<_> = std::iter::from_fn(|| driver.chip.remark())
-        .map(|remark| remark.text)
+    let diagnostics: Vec<_> = std::iter::from_fn(|| driver.chip.diagnostic())
+        .map(|diagnostic| diagnostic.text)
         .collect();
-    insta::assert_snapshot!(remarks.join("\n"), @r"
+    insta::assert_snapshot!(diagnostics.join("\n"), @r"
     the LAN7800 model dropped a frame: tx command words 0x00400000 0x00000000 do not describe a frame
     the LAN7800 model dropped a frame: tx command words 0x0040ffe8 0x00000000 do not describe a frame
     the LAN7800 model dropped a frame: a transfer ended 208 bytes before its frame

@@ -105,7 +105,7 @@ fn transfers_of_full_packets_end_with_an_empty_one() {
     driver.chip.bulk_out(BULK_OUT, &[]).unwrap();
     driver.bulk_out(&command(&frame(60), None));
     assert_eq!(driver.sent(), [frame(1016), frame(60)]);
-    assert_eq!(driver.chip.remark(), None);
+    assert_eq!(driver.chip.diagnostic(), None);
 }
 
 #[test]
@@ -340,5 +340,5 @@ fn registers_read_back_and_reset() {
             .control(&Driver::setup(0x40, 0xa0, 0), &[1, 2], &mut reply),
         Err(Stall)
     );
-    insta::assert_snapshot!(driver.chip.remark().unwrap().text, @"the LAN9514 model does not know request 0xa1 of type 0xc0 for register 0x134");
+    insta::assert_snapshot!(driver.chip.diagnostic().unwrap().text, @"the LAN9514 model does not know request 0xa1 of type 0xc0 for register 0x134");
 }

@@ -92,7 +92,7 @@ proptest! {
                 Action::Reset => chip.reset(),
             }
             while chip.transmitted().is_some() {}
-            while chip.remark().is_some() {}
+            while chip.diagnostic().is_some() {}
         }
     }
 

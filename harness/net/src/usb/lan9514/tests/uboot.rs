@@ -62,7 +62,7 @@ fn sends_frames_of_every_packet_count() {
             bytes: 5602
         }
     );
-    assert_eq!(driver.chip.remark(), None);
+    assert_eq!(driver.chip.diagnostic(), None);
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn bad_commands_lose_one_frame_and_are_told() {
     assert_eq!(driver.get(INT_STS) & INT_STS_TXE, INT_STS_TXE);
     driver.put(INT_STS, u32::MAX);
     assert_eq!(driver.get(INT_STS) & INT_STS_TXE, 0);
-    let remarks: Vec<_> = std::iter::from_fn(|| driver.chip.remark())
-        .map(|remark| remark.text)
+    let diagnostics: Vec<_> = std::iter::from_fn(|| driver.chip.diagnostic())
+        .map(|diagnostic| diagnostic.text)
         .collect();
-    insta::assert_snapshot!(remarks.join("\n"), @r"
+    insta::assert_snapshot!(diagnostics.join("\n"), @r"
     the LAN9514 model dropped a frame: tx command words 0x000000e8 0x000003e8 do not describe a whole frame
     the LAN9514 model dropped a frame: a transfer ended 208 bytes before its frame
     ");
