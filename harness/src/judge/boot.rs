@@ -179,7 +179,7 @@ impl BootProgress {
         if let Some(stop) = &self.stopped
             && record.at > stop.at + OVERTAKING
         {
-            self.end_of_last_words();
+            self.end_of_last_output();
             return;
         }
         let at = record.at;
@@ -251,7 +251,7 @@ impl BootProgress {
             return;
         }
         if self.stopped.is_some() {
-            self.end_of_last_words();
+            self.end_of_last_output();
         } else {
             self.end_of_record(end);
         }

@@ -250,7 +250,8 @@ pub enum Bound {
     /// The time without progress after the console has said what is wrong.
     Reason,
     /// The time for which a UART may still speak after the board has stopped.
-    LastWords,
+    #[serde(alias = "last-words")]
+    LastOutput,
 }
 
 /// The clock of a budget.

@@ -178,7 +178,7 @@ impl BootProgress {
                     &format!("nothing has come of it since, for {seconds:.0} s"),
                 );
             }
-            Bound::LastOutput => self.end_of_last_words(),
+            Bound::LastOutput => self.end_of_last_output(),
             // The judgement of the steps takes it.
             Bound::Step(_) => {}
             Bound::Proofs | Bound::Refusal | Bound::Reason => {}
@@ -246,7 +246,7 @@ impl BootProgress {
             .any(|(_, seen)| seen.is_none())
     }
 
-    pub(super) fn end_of_last_words(&mut self) {
+    pub(super) fn end_of_last_output(&mut self) {
         if let Some(stop) = self.stopped.clone() {
             let why = self.with_reason(&stop.why);
             self.fail(stop.at, stop.class, &why);

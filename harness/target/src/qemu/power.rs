@@ -189,7 +189,7 @@ impl Machine {
             // It says why on standard error, and ends.
             Err(MachineError::Monitor(_)) => Err(MachineError::Ended {
                 status: self.process.ended().await.to_string(),
-                stderr: self.process.last_words(),
+                stderr: self.process.last_output(),
             }),
             loaded => loaded,
         }
@@ -275,7 +275,7 @@ async fn accept(process: &Process, socket: &Socket) -> Result<UnixStream, Machin
     let accepted = tokio::select! {
         accepted = timeout(CONNECT, socket.listener.accept()) => accepted,
         status = process.ended() => {
-            return Err(MachineError::Ended { status: status.to_string(), stderr: process.last_words() });
+            return Err(MachineError::Ended { status: status.to_string(), stderr: process.last_output() });
         }
     };
     match accepted {
@@ -291,7 +291,7 @@ async fn accept(process: &Process, socket: &Socket) -> Result<UnixStream, Machin
                 .file_name()
                 .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
             within: CONNECT,
-            stderr: process.last_words(),
+            stderr: process.last_output(),
         }),
     }
 }

@@ -85,7 +85,7 @@ impl Process {
         let (ended, stderr) = (self.ended.clone(), self.stderr.clone());
         async move {
             end(ended).await;
-            last_words(&stderr)
+            last_output(&stderr)
         }
     }
 
@@ -108,8 +108,8 @@ impl Process {
     }
 
     /// The last lines of its standard error.
-    pub(super) fn last_words(&self) -> String {
-        last_words(&self.stderr)
+    pub(super) fn last_output(&self) -> String {
+        last_output(&self.stderr)
     }
 }
 
@@ -125,7 +125,7 @@ async fn end(mut ended: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
     }
 }
 
-fn last_words(stderr: &Path) -> String {
+fn last_output(stderr: &Path) -> String {
     let text = std::fs::read(stderr).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
@@ -201,11 +201,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_and_the_last_words_are_known() {
+    async fn the_end_and_the_last_output_are_known() {
         let folder = tempfile::tempdir().unwrap();
         let process = sh("echo no such machine >&2; exit 3", &folder.path().join("e")).unwrap();
         assert_eq!(process.ended().await.code(), Some(3));
-        assert_eq!(process.last_words(), "no such machine");
+        assert_eq!(process.last_output(), "no such machine");
     }
 
     #[tokio::test]
