@@ -76,7 +76,7 @@ fn send(nic: &mut impl Nic, on: &[(u16, u32)], mut input: &[u8], longest: usize)
         }
         let mut out = BytesMut::new();
         assert!(nic.bulk_in(BULK_IN, 16384, &mut out).is_ok() && out.len() <= 16384);
-        while nic.remark().is_some() {}
+        while nic.diagnostic().is_some() {}
     }
 }
 

@@ -11,7 +11,7 @@ use super::identity::Identities;
 use super::progress::Deadline;
 use crate::input::{DeploymentName, Pattern};
 use crate::scenario::{Await, Bracketed, PowerStep, Step, TriggerWatch, bracketed};
-use crate::timeline::{BoardId, Bound, Event, Power, Record};
+use crate::timeline::{BoardId, Bound, Event, LinkState, Power, Record};
 
 /// What a live run must do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Due {
     pub deploy: Option<DeploymentName>,
     /// What is done with its power.
     pub power: Option<PowerStep>,
+    /// How it is connected to its network from then on.
+    pub link: Option<LinkState>,
     /// What is typed.
     pub keys: Option<Keys>,
 }
@@ -115,7 +117,7 @@ impl StepsProgress {
         let never = step.never.iter().map(|p| (self.current, p.clone()));
         self.never.extend(never);
         let is_deployed = step.deploy.is_none();
-        self.phase = match !is_deployed || step.power.is_some() || step.send.is_some() {
+        self.phase = match !is_deployed || step.acts_on_board() {
             true => Phase::Acting { is_deployed },
             false => Phase::Awaiting { since: at },
         };
@@ -154,6 +156,7 @@ impl StepsProgress {
             board: step.board.clone(),
             deploy: step.deploy.clone(),
             power: step.power,
+            link: step.link,
             keys,
         })
     }
@@ -335,8 +338,7 @@ impl StepsProgress {
                 }
                 if !is_deployed {
                     let is_deployed = deploys(step, record);
-                    let is_all = step.power.is_none() && step.send.is_none();
-                    self.phase = match is_deployed && is_all {
+                    self.phase = match is_deployed && !step.acts_on_board() {
                         true => Phase::Awaiting { since: record.at },
                         false => Phase::Acting { is_deployed },
                     };
@@ -426,6 +428,7 @@ fn is_done(planned: &Planned, record: &Record) -> bool {
             },
         ) => record.boot == step.boot,
         (Some(PowerStep::Off | PowerStep::Cut), Event::Power { action: Power::Off }) => true,
+        (None, Event::Link { state }) => step.link == Some(*state),
         (None, Event::Typed { text, .. }) => {
             let wanted = step.send.as_ref().map(|send| &send.text);
             let wanted = command.as_ref().map(|c| &c.text).or(wanted);

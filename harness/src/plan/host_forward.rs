@@ -66,7 +66,7 @@ mod tests {
             "a:b",
         ] {
             let error = wrong.parse::<HostForward>().unwrap_err().to_string();
-            assert!(error.ends_with("as in 8080:80"), "{wrong}: {error}");
+            assert!(error.ends_with("for example 8080:80"), "{wrong}: {error}");
         }
     }
 }

@@ -159,6 +159,11 @@ impl Lab {
                 "a step waits for a count of frames or of written bytes, and nobody counts them",
             );
         }
+        if scenario.steps.iter().any(|step| step.link.is_some()) {
+            return Some(
+                "a step changes how the board is connected to its network, and nobody is at the board on the desk to do it",
+            );
+        }
         if scenario.card.is_some() {
             return Some("nobody can read the card of a board on a desk back");
         }

@@ -120,6 +120,7 @@ fn network_line(record: &Record) -> Option<String> {
         Event::Inbound(inbound) => inbound.to_string(),
         Event::Answer(answer) => answer.to_string(),
         Event::Deployed { name } => format!("the boot server hands out deployment {name}"),
+        Event::Link { state } => format!("the board's network link is {state}"),
         Event::Outlet { port, state, .. } => {
             format!("power distribution unit: port {port} is {state}")
         }

@@ -5,9 +5,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::board::{NicAddress, NicModel};
 use crate::mac::Mac;
-use crate::machine::{Monitor, kernel_takes_over};
+use crate::machine::{MachineError, Monitor, NETDEV, kernel_takes_over};
 use crate::stream::{self, Counters};
-use crate::timeline::{Event, Power, Record, Timeline};
+use crate::timeline::{Event, LinkState, Power, Record, Timeline};
 use crate::usb::device::Nic as UsbNic;
 use crate::usb::lan7515::{Lan7800, StoredAddress};
 use crate::usb::{self, lan9514::Lan9514};
@@ -32,7 +32,7 @@ pub(super) struct Wanted<'a> {
 #[derive(Debug, Clone)]
 pub(super) enum Adapter {
     Usb(usb::Control),
-    Stream(Counters),
+    Stream(Counters, Monitor),
 }
 
 /// What has passed through it.
@@ -79,11 +79,31 @@ impl Adapter {
                     bytes_from_guest: statistics.bytes_from_guest,
                 }
             }
-            Self::Stream(counters) => Passed {
+            Self::Stream(counters, _) => Passed {
                 frames: counters.frames_from_guest() + counters.frames_to_guest(),
                 bytes_from_guest: counters.bytes_from_guest(),
             },
         }
+    }
+
+    /// Changes how the board is connected. An interface that is no USB adapter stays in the board.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn set_link(&self, state: LinkState) -> Result<(), MachineError> {
+        match (self, state) {
+            (Self::Usb(control), LinkState::Down) => control.set_link(false),
+            (Self::Usb(control), LinkState::Up) => control.set_link(true),
+            (Self::Usb(control), LinkState::Unplugged) => control.unplug(),
+            (Self::Usb(control), LinkState::Plugged) => control.plug(),
+            (Self::Stream(_, monitor), LinkState::Down | LinkState::Up) => {
+                let up = state == LinkState::Up;
+                let arguments = serde_json::json!({ "name": NETDEV, "up": up });
+                monitor.execute("set_link", arguments).await?;
+            }
+            (Self::Stream(..), LinkState::Unplugged | LinkState::Plugged) => {}
+        }
+        Ok(())
     }
 }
 
@@ -128,7 +148,7 @@ fn frames(wanted: &Wanted<'_>, qemu: Vec<UnixStream>, wires: Wires) -> (Adapter,
             }
         }));
     }
-    (Adapter::Stream(counters), tasks)
+    (Adapter::Stream(counters, wanted.monitor.clone()), tasks)
 }
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {

@@ -222,6 +222,10 @@ impl Run<'_> {
             let on = board.on.as_ref().ok_or(RunError::Plug)?;
             type_keys(&on.console, keys, &board.timeline).await;
         }
+        if let Some(state) = due.link {
+            let board = self.around.boards.get_mut(place).ok_or(RunError::Plug)?;
+            board.set_link(state).await?;
+        }
         match due.power {
             None => {}
             Some(PowerStep::Reset) => self.begin_boot(due.board.as_ref(), true).await?,

@@ -22,7 +22,7 @@ use crate::machine::MachineError;
 use crate::plan::Job;
 use crate::report::CpuSeconds;
 use crate::script::{Activity, Guest};
-use crate::timeline::{BoardId, Event, Power, Timeline};
+use crate::timeline::{BoardId, Event, LinkState, Power, Timeline};
 use crate::world::Network;
 
 /// A board of a run.
@@ -38,6 +38,8 @@ pub(super) struct BoardInRun {
     boots: u32,
     /// The mains have failed: the power distribution unit does not know.
     was_cut: bool,
+    /// Its cable and its adapter, in turn, where a step has changed them: they stay so while the board is off.
+    links: [Option<LinkState>; 2],
     /// It stands where another run had brought it, and is not to be started.
     goes_on: bool,
     /// What is counted for the triggers of this boot.
@@ -56,6 +58,7 @@ impl BoardInRun {
             on: None,
             boots: 0,
             was_cut: false,
+            links: [None; 2],
             goes_on: false,
             thresholds: None,
         }
@@ -97,6 +100,9 @@ impl BoardInRun {
             &self.timeline,
         );
         let (on, expectations) = connected.await?;
+        for state in self.links.into_iter().flatten() {
+            on.nic.set_link(state).await?;
+        }
         self.thresholds = Some(Thresholds::watch(
             &job.scenario.steps,
             &network.lan,
@@ -120,6 +126,23 @@ impl BoardInRun {
             Some(on) => on.machine.power_on().await,
             None => Ok(()),
         }
+    }
+
+    /// Changes how the board is connected to its network, and says so.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn set_link(&mut self, state: LinkState) -> Result<(), MachineError> {
+        let [cable, adapter] = &mut self.links;
+        match state {
+            LinkState::Down | LinkState::Up => *cable = Some(state),
+            LinkState::Unplugged | LinkState::Plugged => *adapter = Some(state),
+        }
+        if let Some(on) = &self.on {
+            on.nic.set_link(state).await?;
+        }
+        self.timeline.emit(Event::Link { state });
+        Ok(())
     }
 
     fn begin_boot(&mut self) {

@@ -39,7 +39,7 @@ pub use expect::{End, Expect};
 pub use fault::{CardAct, CardDamage, PlannedFault};
 pub use journal::Assertion;
 pub use named::NamedBoard;
-pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry};
+pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry, RegistryCertificate};
 pub use services::{Forward, ServiceMode, Services};
 pub use step::{PowerStep, Step, WITHIN};
 pub use tls::{ClientCertificate, Refusal, ServerCertificate, ServerChain, ServerKey, Tls};

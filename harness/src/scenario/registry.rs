@@ -7,6 +7,9 @@ use serde::Deserialize;
 
 use crate::input::{ByteSize, Document, InputError, Span, duration};
 
+/// The most that pads an image: its layer is packed anew in each run.
+const MOST_PADDING: u64 = 4 << 30;
+
 /// How the registry serves the image. The default is the friendliest: one manifest, gzip, for everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
@@ -22,6 +25,21 @@ pub struct Registry {
     pub break_off: Option<ByteSize>,
     /// A second registry, which the board asks first.
     pub mirror: Option<Mirror>,
+    /// The certificate of all registries.
+    pub certificate: RegistryCertificate,
+    /// The image has a further layer with a file of zeros of this size, `/padding`.
+    pub padding: Option<ByteSize>,
+}
+
+/// From when on a registry's certificate is valid.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryCertificate {
+    /// From 1970 on, so that a board without a clock accepts it.
+    #[default]
+    Valid,
+    /// From 2020 on, as a real registry's: a board must have set its clock.
+    Recent,
 }
 
 /// Who is served.
@@ -77,6 +95,10 @@ pub(super) struct RegistryTable {
     #[schemars(with = "Option<ByteSize>")]
     break_off: Option<Span<ByteSize>>,
     mirror: Option<MirrorTable>,
+    certificate: RegistryCertificate,
+    /// The image has a further layer with a file of zeros of this size, `/padding`: large on the board, and small on the wire. 4 GiB at most.
+    #[schemars(with = "Option<ByteSize>")]
+    padding: Option<Span<ByteSize>>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -135,6 +157,13 @@ impl RegistryTable {
                 holds: mirror.holds,
             })
         });
+        let padding = self.padding.map(|size| {
+            if !(1..=MOST_PADDING).contains(&size.get_ref().0) {
+                let message = "the padding of an image has 1 byte to 4 GiB";
+                return Err(document.error_at(size.span(), message));
+            }
+            Ok(size.into_inner())
+        });
         Ok(Registry {
             auth: self.auth,
             index: self.index,
@@ -142,6 +171,8 @@ impl RegistryTable {
             rate_limit: rate_limit.transpose()?,
             break_off: break_off.transpose()?,
             mirror: mirror.transpose()?,
+            certificate: self.certificate,
+            padding: padding.transpose()?,
         })
     }
 }

@@ -11,7 +11,7 @@ use super::awaited::Await;
 use super::trigger::Trigger;
 use super::typing::Typing;
 use crate::input::{DeploymentName, Pattern};
-use crate::timeline::{BoardId, Power};
+use crate::timeline::{BoardId, LinkState, Power};
 
 /// How long a step may wait for what it awaits, unless it says otherwise or awaits a stage, which has its own budget. On the reference
 /// host.
@@ -32,6 +32,8 @@ pub struct Step {
     pub deploy: Option<DeploymentName>,
     /// What is done with the board's power.
     pub power: Option<PowerStep>,
+    /// How the board is connected to its network from then on.
+    pub link: Option<LinkState>,
     /// What is typed.
     pub send: Option<Typing>,
     /// What must come of it.
@@ -53,11 +55,18 @@ impl Step {
             after: None,
             deploy: None,
             power: Some(PowerStep::On),
+            link: None,
             send: None,
             wait: None,
             within: None,
             never: Vec::new(),
         }
+    }
+
+    /// It does something with the board itself.
+    #[must_use]
+    pub fn acts_on_board(&self) -> bool {
+        self.power.is_some() || self.link.is_some() || self.send.is_some()
     }
 
     /// The step waits for what a UART says to somebody at the keyboard, to whom a prompt is nothing strange.
@@ -124,6 +133,9 @@ impl fmt::Display for Step {
         }
         if let Some(power) = self.power {
             parts.push(format!("power {power}"));
+        }
+        if let Some(link) = self.link {
+            parts.push(format!("network link {link}"));
         }
         if let Some(send) = &self.send {
             parts.push(format!("type {:?}", send.text));

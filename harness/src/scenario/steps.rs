@@ -14,7 +14,7 @@ use super::trigger::TriggerTable;
 use super::typing::Typing;
 use crate::board::{Board, Stage};
 use crate::input::{DeploymentName, Document, InputError, Pattern, Span, duration};
-use crate::timeline::{BoardId, Power};
+use crate::timeline::{BoardId, LinkState, Power};
 
 /// The most steps of a scenario, those that `times` makes included.
 const MOST: usize = 1000;
@@ -37,6 +37,10 @@ pub(super) struct StepTable {
     /// step awaits, or through the whole chain.
     #[schemars(with = "Option<PowerStep>")]
     power: Option<Span<PowerStep>>,
+    /// How the board is connected to its network from then on, over power cycles too: the cable is out (`down`) or in (`up`), the USB adapter is out
+    /// of the board's port (`unplugged`) or in it (`plugged`).
+    #[schemars(with = "Option<LinkState>")]
+    link: Option<Span<LinkState>>,
     /// What is typed.
     #[schemars(with = "Option<Typing>")]
     send: Option<Span<Typing>>,
@@ -217,6 +221,7 @@ fn read_one(
         after,
         deploy,
         power,
+        link,
         send,
         r#await,
         expect,
@@ -250,11 +255,19 @@ fn read_one(
             return wrong(place, "say which board this step is of: board = \"…\"");
         }
     };
-    if let (Some(_), Some(send)) = (&power, &send) {
+    let acts = [
+        power.as_ref().map(Span::span),
+        link.as_ref().map(Span::span),
+        send.as_ref().map(Span::span),
+    ];
+    if let Some(second) = acts.into_iter().flatten().nth(1) {
         return wrong(
-            send.span(),
-            "a step either switches the board or types: make two of it",
+            second,
+            "a step does one thing with the board: switch its power, its link, or type. Make two of it",
         );
+    }
+    if let Some(link) = &link {
+        check_link(link, candidates, document)?;
     }
     let others = [
         r#await.as_ref().map(Span::span),
@@ -294,13 +307,6 @@ fn read_one(
             "within bounds a wait: say await, expect or status, or leave it out",
         );
     }
-    let acts = deploy.is_some() || power.is_some() || send.is_some();
-    if !acts && wait.is_none() && never.is_none() {
-        return wrong(
-            place,
-            "this step does nothing: say power, deploy, send, await, expect or never",
-        );
-    }
     let after = after.map(|after| TriggerTable::check(after, &candidates.stages, document));
     let power_at = power.as_ref().map(Span::span);
     let deploy_at = deploy.as_ref().map(Span::span);
@@ -311,15 +317,68 @@ fn read_one(
         after: after.transpose()?,
         deploy: deploy.map(Span::into_inner),
         power: power.map(Span::into_inner),
+        link: link.map(Span::into_inner),
         send: send.map(Span::into_inner),
         wait,
         within,
         never: never.into_iter().collect(),
     };
+    if !step.acts_on_board()
+        && step.deploy.is_none()
+        && step.wait.is_none()
+        && step.never.is_empty()
+    {
+        return wrong(
+            place,
+            "this step does nothing: say power, link, deploy, send, await, expect or never",
+        );
+    }
     if let Some(behind) = &candidates.behind
         && let Some(message) = step.needs_lan(behind)
     {
         return wrong(deploy_at.unwrap_or(place), &message);
     }
     Ok((step, power_at))
+}
+
+/// An adapter that is soldered to the board stays there.
+fn check_link(
+    link: &Span<LinkState>,
+    candidates: &Candidates<'_>,
+    document: &Document,
+) -> Result<(), InputError> {
+    let wants_usb = matches!(link.get_ref(), LinkState::Unplugged | LinkState::Plugged);
+    let is_usb = |board: &&Board| board.nic.model.is_usb();
+    match candidates.boards.iter().find(|board| !is_usb(board)) {
+        Some(board) if wants_usb => {
+            let message = format!(
+                "the network interface of {} is no USB adapter, and stays in: say \"down\" or \"up\", or leave the board out",
+                board.name
+            );
+            Err(document.error_at(link.span(), &message))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::testing::{board, extended_on};
+
+    #[test]
+    fn an_interface_that_is_no_usb_adapter_stays_in() {
+        let read = |name: &str, link: &str| {
+            let more = format!(
+                "boards = [\"{name}\"]\n[[step]]\npower = \"on\"\n[[step]]\nlink = \"{link}\"\n"
+            );
+            extended_on(&board(name), "alpine-http", &more).map(|scenario| scenario.steps.len())
+        };
+        assert_eq!(read("raspi3b", "unplugged"), Ok(2));
+        assert_eq!(read("virt-uefi", "down"), Ok(2));
+        insta::assert_snapshot!(read("virt-uefi", "unplugged").unwrap_err(), @r#"
+        s.toml:6:8: the network interface of virt-uefi is no USB adapter, and stays in: say "down" or "up", or leave the board out
+          | link = "unplugged"
+          |        ^^^^^^^^^^^
+        "#);
+    }
 }

@@ -12,18 +12,28 @@ pub(crate) fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// A board of the project.
+pub(crate) fn board(name: &str) -> Board {
+    Board::read(&project().join("boards"), name).unwrap()
+}
+
 /// The board of most tests.
 pub(crate) fn raspi3b() -> Board {
-    Board::read(&project().join("boards"), "raspi3b").unwrap()
+    board("raspi3b")
 }
 
 /// The scenario of a file `s.toml` that extends the project's `base` by `more`, on [`raspi3b`]; or what is wrong with it.
 pub(crate) fn extended(base: &str, more: &str) -> Result<Scenario, String> {
+    extended_on(&raspi3b(), base, more)
+}
+
+/// The same on another board.
+pub(crate) fn extended_on(board: &Board, base: &str, more: &str) -> Result<Scenario, String> {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("extends = \"{base}\"\n{more}");
     fs::write(folder.path().join("s.toml"), text).unwrap();
     let library = Library::folder(project().join("scenarios")).with_folder(folder.path());
-    Scenario::read_from(&library, "s.toml", &raspi3b()).map_err(|error| {
+    Scenario::read_from(&library, "s.toml", board).map_err(|error| {
         let text = error.to_string();
         text.replace(&format!("{}/", folder.path().display()), "")
     })

@@ -70,6 +70,9 @@ fn registry(registry: &Registry) -> Vec<Fault> {
         // Other forms of the same image.
         index: _,
         layer: _,
+        padding: _,
+        // As real ones are.
+        certificate: _,
     } = registry;
     let answer = |host: Option<&str>, status| Effect::Answer {
         service: ServiceId::Registry,

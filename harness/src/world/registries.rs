@@ -11,7 +11,9 @@ use crate::error::RunError;
 use crate::judge::nonce_of_boot;
 use crate::plan::Parts;
 use crate::scenario::{self, Auth, LayerFormat, Scenario};
-use crate::services::{Compression, Digest, Nonce, OciImage, RateLimit, Registry, TokenAuth};
+use crate::services::{
+    Compression, Digest, Layer, Nonce, OciImage, RateLimit, Registry, TokenAuth,
+};
 use crate::timeline::BoardId;
 
 /// Docker Hub's hosts, somewhere on the internet (RFC 5737, TEST-NET-1).
@@ -77,6 +79,9 @@ impl Registries {
                 LayerFormat::Zstd => Compression::Zstd,
             };
             base = base.repacked(compression, folder)?;
+        }
+        if let Some(size) = rules.padding {
+            base = base.with_layer(Layer::of_zeros("padding", size.0, folder)?)?;
         }
         Ok(Self {
             image: with_nonce(&base, nonce, &rules)?,

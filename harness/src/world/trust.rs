@@ -8,7 +8,8 @@ use crate::cpio::{Archive, CpioError};
 use crate::error::RunError;
 use crate::plan::ProvisionedImage;
 use crate::scenario::{
-    self, ClientCertificate, Scenario, ServerCertificate, ServerChain, ServerKey,
+    self, ClientCertificate, RegistryCertificate, Scenario, ServerCertificate, ServerChain,
+    ServerKey,
 };
 use crate::services::{
     Authority, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
@@ -110,13 +111,20 @@ impl Trust {
                 ServerChain::Long => LONG_CHAIN,
             },
         };
+        let registry_profile = ServerProfile {
+            validity: match scenario.registry.certificate {
+                RegistryCertificate::Valid => Validity::Always,
+                RegistryCertificate::Recent => Validity::Recent,
+            },
+            ..ServerProfile::default()
+        };
         let registry_names: Vec<_> = registries::addresses(&scenario.registry)
             .map(|(name, _)| name)
             .chain(more_names.iter().copied())
             .collect();
         Ok(Self {
             boot_server: server_issuer.issue_server_as(&names, &profile)?,
-            registry: authority.issue_server(&registry_names)?,
+            registry: authority.issue_server_as(&registry_names, &registry_profile)?,
             clients,
             known_client: None,
             revoked,

@@ -108,6 +108,11 @@ pub enum Event {
         /// The deployment's name; `default` is what the scenario boots with.
         name: String,
     },
+    /// A step of the scenario has changed how the board is connected to its network.
+    Link {
+        /// How it is connected from now on.
+        state: LinkState,
+    },
     /// The power distribution unit switched one of its ports.
     Outlet {
         /// The port, counted from 0.
@@ -362,6 +367,31 @@ pub enum LinkEvent {
     Started,
     /// The guest reset the port.
     Reset,
+}
+
+/// How a board is connected to its network: by a cable, which is in or out, and where that is a USB device by its adapter, which is too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkState {
+    /// The network cable is out.
+    Down,
+    /// The network cable is in.
+    Up,
+    /// The USB adapter is out of the board's port.
+    Unplugged,
+    /// The USB adapter is in the board's port.
+    Plugged,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::Unplugged => "unplugged",
+            Self::Plugged => "plugged",
+        })
+    }
 }
 
 /// A TLS handshake as the server saw it.

@@ -14,7 +14,7 @@ mod service;
 pub use card::{CardChange, CardEvent, CardFileEvent};
 pub use event::{
     AlertEvent, AnswerEvent, Bound, BudgetClock, ConnectionEvent, Event, FrameKind, HostTrouble,
-    LinkEvent, OutletState, Power, RequestEvent, StoppedBy, SwitchedBy, TlsEvent,
+    LinkEvent, LinkState, OutletState, Power, RequestEvent, StoppedBy, SwitchedBy, TlsEvent,
 };
 pub use inbound::InboundEvent;
 pub use log::{Cursor, Timeline};

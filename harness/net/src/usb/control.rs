@@ -93,7 +93,7 @@ impl Control {
         self.send(Command::Unplug);
     }
 
-    /// Pulls the device out and plugs it in again: the guest sees a fresh connect event.
+    /// Pulls the device out and plugs it in again: the guest sees a fresh connect event. A device that is out stays out.
     pub fn replug(&self) {
         self.send(Command::Replug);
     }

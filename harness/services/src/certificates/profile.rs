@@ -10,6 +10,8 @@ pub enum Validity {
     Always,
     /// From the epoch to the end of 2000: expired for everybody who has a clock.
     Expired,
+    /// From 2020, as a real server's: not yet for a machine that has no clock.
+    Recent,
     /// From 2090: not yet for anybody.
     NotYet,
 }
@@ -19,6 +21,7 @@ impl Validity {
         let (first, last) = match self {
             Self::Always => (1970, 2099),
             Self::Expired => (1970, 2000),
+            Self::Recent => (2020, 2099),
             Self::NotYet => (2090, 2099),
         };
         params.not_before = date_time_ymd(first, 1, 1);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 
 use super::document::{CONFIG, Config, Descriptor, Document, INDEX, Index, MANIFEST, Manifest};
 use super::{Compression, ConfigSpec, Digest, Layer};
@@ -58,15 +58,39 @@ impl OciImage {
     pub fn with_env(&self, variables: &[(String, String)]) -> Result<Self, Error> {
         let mut config: Config = self.config.parse()?;
         config.config.set_env(variables);
-        let config = Document::write(&self.config.media_type, &config)?;
+        self.with(&config, self.layers.clone())
+    }
+
+    /// The same image with one more layer on top. Whatever else config and manifest say stays. An index is dropped.
+    ///
+    /// # Errors
+    /// [`Error::Document`] when config or manifest is not valid.
+    pub fn with_layer(&self, layer: Layer) -> Result<Self, Error> {
+        let mut config: Config = self.config.parse()?;
+        config.rootfs.diff_ids.push(layer.diff_id());
+        if let Some(Value::Array(history)) = config.rest.get_mut("history") {
+            history.push(json!({ "comment": "a further layer" }));
+        }
+        let mut layers = self.layers.clone();
+        layers.push(layer);
+        self.with(&config, layers)
+    }
+
+    /// The same image with this config and these layers.
+    fn with(&self, config: &Config, layers: Vec<Layer>) -> Result<Self, Error> {
+        let config = Document::write(&self.config.media_type, config)?;
         let mut manifest: Manifest = self.manifest.parse()?;
         manifest.config.digest = config.digest;
         manifest.config.size = config.bytes.len() as u64;
+        let known = manifest.layers.len().min(layers.len());
+        manifest
+            .layers
+            .extend(layers.iter().skip(known).map(descriptor));
         Ok(Self {
             manifest: Document::write(&self.manifest.media_type, &manifest)?,
             config,
             index: None,
-            layers: self.layers.clone(),
+            layers,
         })
     }
 
@@ -189,6 +213,21 @@ mod tests {
         let manifest: Manifest = after.manifest().parse().unwrap();
         assert_eq!(manifest.config, after.config().descriptor());
         assert_eq!(manifest.layers[0].digest, before.layers()[0].digest());
+    }
+
+    #[test]
+    fn a_further_layer_is_on_top() {
+        let before = image();
+        let blob = Bytes::from(crate::testing::gzip(b"more")).into();
+        let layer = Layer::from_tar_gz("more", blob).unwrap();
+        let after = before.with_layer(layer.clone()).unwrap();
+        let manifest: Manifest = after.manifest().parse().unwrap();
+        let digests: Vec<_> = manifest.layers.iter().map(|layer| layer.digest).collect();
+        assert_eq!(digests, [before.layers()[0].digest(), layer.digest()]);
+        assert_eq!(manifest.config, after.config().descriptor());
+        let config: Config = after.config().parse().unwrap();
+        let of_layers: Vec<_> = after.layers().iter().map(Layer::diff_id).collect();
+        assert_eq!(config.rootfs.diff_ids, of_layers);
     }
 
     #[test]

@@ -65,6 +65,28 @@ impl Layer {
         })
     }
 
+    /// A layer with one file of `size` zeros, in a file in `folder` that must stay there. Blocking.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be written or read.
+    pub fn of_zeros(name: &str, size: u64, folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(format!("{name}.tar.gz"));
+        let write = || {
+            let file = BufWriter::new(File::create(&path)?);
+            let mut archive = tar::Builder::new(GzEncoder::new(file, flate2::Compression::fast()));
+            let mut header = tar::Header::new_gnu();
+            header.set_size(size);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, name, io::repeat(0).take(size))?;
+            archive.into_inner()?.finish()?.flush()
+        };
+        write().map_err(|source| Error::File {
+            path: path.clone(),
+            source,
+        })?;
+        Self::from_tar_gz(name, Blob::file(&path)?)
+    }
+
     /// The same archive compressed in another way, in a file in `folder` that must stay there. Blocking.
     ///
     /// # Errors
@@ -188,6 +210,21 @@ mod tests {
             layer.archive().unwrap().read_to_end(&mut unpacked).unwrap();
             assert!(unpacked == archive);
         }
+    }
+
+    #[test]
+    fn a_layer_of_zeros_unpacks_to_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let layer = Layer::of_zeros("padding", 3_000_000, folder.path()).unwrap();
+        assert!(layer.blob().len() < 30_000, "{}", layer.blob().len());
+        let mut archive = tar::Archive::new(layer.archive().unwrap());
+        let mut entries = archive.entries().unwrap();
+        let mut entry = entries.next().unwrap().unwrap();
+        assert_eq!(entry.path().unwrap(), Path::new("padding"));
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        assert!(bytes.len() == 3_000_000 && bytes.iter().all(|byte| *byte == 0));
+        assert!(entries.next().is_none());
     }
 
     #[test]

@@ -40,6 +40,9 @@ fn story(text: &str) -> Vec<Record> {
                 clock: BudgetClock::Wall,
             },
             "deployed" => Event::Deployed { name: details },
+            "link" => Event::Link {
+                state: serde_json::from_value(details.into()).unwrap(),
+            },
             "plug-off" => Event::Power { action: Power::Off },
             "plug-reset" => Event::Power {
                 action: Power::Reset,
@@ -73,7 +76,8 @@ fn due(steps: &str, text: &str) -> Vec<String> {
             next = due.number + 1;
             let keys = due.keys.map(|k| format!("uart{} {:?}", k.uart, k.text));
             let deploy = due.deploy.map(|name| format!("deploy {name}"));
-            let what = [deploy, due.power.map(|p| p.to_string()), keys];
+            let link = due.link.map(|state| format!("link {state}"));
+            let what = [deploy, due.power.map(|p| p.to_string()), link, keys];
             let what: Vec<_> = what.into_iter().flatten().collect();
             all.push(format!("{}: {}", due.number, what.join(", ")));
         }
@@ -99,6 +103,26 @@ fn a_cut_at_a_request_needs_no_stage() {
     let early = until("5.5", "");
     assert_eq!(due(steps, &early), ["0: on"]);
     insta::assert_snapshot!(told_of(steps, &early), @r#"Failed, board, after boot script: stage "kernel fetched" was not reached: the record ends before"#);
+}
+
+#[test]
+fn a_step_that_changes_the_link_is_done_when_the_record_says_so() {
+    let steps = "[[step]]\npower = \"on\"\nawait = \"boot script\"\n[[step]]\nlink = \"down\"\n\
+                 [[step]]\nafter = { elapsed = \"6s\" }\nlink = \"up\"\n";
+    let (down, up) = ("5.4 link down\n", "6.5 link up\n");
+    let with = |down: &str, up: &str| {
+        let text = GOOD.replace("5.5 boot", &format!("{down}5.5 boot"));
+        text.replace("7.3 boot", &format!("6.1 uart1 .\n{up}7.3 boot"))
+    };
+    assert_eq!(told_of(steps, &with(down, up)), "Passed");
+    assert_eq!(
+        due(steps, &with(down, up)),
+        ["0: on", "1: link down", "2: link up"]
+    );
+    // Another change of the link is not what the step says, and none is not either.
+    for wrong in [with(down, "6.5 link down\n"), with(down, ""), with("", up)] {
+        assert_ne!(told_of(steps, &wrong), "Passed");
+    }
 }
 
 #[test]
@@ -271,6 +295,8 @@ fn errors_point_at_the_place() {
             "{on}[[step]]\nsend = \"x\"\nexpect = 'y'\nstatus = 0\n"
         )),
         error(&format!("{on}[[step]]\nsend = {{ test = \"x\" }}\n")),
+        error(&format!("{on}[[step]]\nlink = \"down\"\nsend = \"x\"\n")),
+        error(&format!("{on}[[step]]\nlink = \"off\"\n")),
         error(&format!("{on}within = \"5s\"\n")),
         error(&format!("{on}[[step]]\n")),
         error(&format!("{on}times = 0\n")),

@@ -53,6 +53,7 @@ pub(super) fn lane_event(event: &Event) -> Option<(&'static str, f64, String)> {
         }
         Event::Fault { name, place, .. } => ("fault", 0.0, format!("{name}: {place}")),
         Event::Deployed { name } => ("power", 0.0, format!("deployment {name}")),
+        Event::Link { state } => ("power", 0.0, format!("network link {state}")),
         Event::Outlet { port, state, .. } => {
             ("power", 0.0, format!("port {port} switched {state}"))
         }

@@ -20,6 +20,9 @@ use shakedown_base::mac::Mac;
 /// processes, changing its priority. A guest that breaks out of the emulator cannot either.
 pub const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
+/// The first network interface's back end, by its `id`.
+pub const NETDEV: &str = "nic";
+
 /// How QEMU is started on this host.
 #[derive(Debug, Clone, Default)]
 pub struct QemuProgram {
@@ -329,8 +332,8 @@ impl Line {
                 device,
                 mac,
             } => {
-                self.stream("nic", socket);
-                self.nic("nic", *device, *mac);
+                self.stream(NETDEV, socket);
+                self.nic(NETDEV, *device, *mac);
             }
             Network::UsbNet { port } => {
                 self.option("-netdev", "user,id=nic");

@@ -123,10 +123,8 @@ impl<D: Nic> Port<D> {
         match command {
             Command::Plug => self.wanted = true,
             Command::Unplug => self.wanted = false,
-            Command::Replug => {
-                self.wanted = true;
-                self.unplug();
-            }
+            // A device that is out stays out.
+            Command::Replug => self.unplug(),
             Command::SetLink(up) => self.device.set_link(up),
         }
         self.settle_plug();
