@@ -17,6 +17,7 @@ use shakedown_harness::conformance::{
     Catalogue, Evidence, Made, Row, Verdict, judge, judge_compat, table,
 };
 use shakedown_harness::folder::{RunFolder, RunName};
+use shakedown_harness::host::runs_at_a_time;
 use shakedown_harness::input::Library;
 use shakedown_harness::project::Project;
 use shakedown_harness::report::Recorded;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// The board.
     #[arg(long, default_value = "raspi3b")]
     board: String,
+    /// Runs at a time; by default one for each core, if there is memory for as many.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Where the table is written; by default docs/conformance for our own initramfs, and beside the runs for another.
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
@@ -206,7 +210,12 @@ fn folders(
         })
     };
     let planned: Vec<_> = scenarios.iter().map(plan).collect::<Result<_>>()?;
-    let (runs, unable) = e2e::run_all(project, &planned, &args.run, Execution::plain())?;
+    let jobs = args.jobs.or(project.defaults().jobs);
+    let execution = Execution {
+        jobs: jobs.unwrap_or_else(runs_at_a_time).max(1),
+        ..Execution::plain()
+    };
+    let (runs, unable) = e2e::run_all(project, &planned, &args.run, execution)?;
     if let Some(error) = unable {
         args.run.say(&format!("a run could not begin: {error}"));
     }

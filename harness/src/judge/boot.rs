@@ -140,12 +140,14 @@ impl BootProgress {
         record.boot == self.plan.boot && record.board == self.plan.board
     }
 
-    /// The record is of an earlier boot of the same board.
+    /// The record is of an earlier boot of the same board, or of another one that has the card in turn.
     pub(super) fn comes_after(&self, record: &Record) -> bool {
-        record.boot < self.plan.boot && record.board == self.plan.board
+        let is_earlier = record.boot < self.plan.boot && record.board == self.plan.board;
+        let mut others = self.plan.card_with.iter();
+        is_earlier || others.any(|other| record.board.as_ref() == Some(other))
     }
 
-    /// Takes a record of an earlier boot of the same board: a layer that the registry served then may be on the card now. Each boot fetches the
+    /// Takes a record of an earlier boot from the same card: a layer that the registry served then may be on the card now. Each boot fetches the
     /// image's configuration again, because it holds the boot's nonce.
     pub(super) fn take_of_earlier_boot(&mut self, record: &Record) {
         if let Event::Request(request) = &record.event

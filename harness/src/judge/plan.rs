@@ -71,6 +71,8 @@ pub struct BootPlan {
     pub boot: u32,
     /// It is behind another board: nobody sees what it does on its network.
     pub is_behind: bool,
+    /// Other boards that boot from the same card in turn: what they have fetched may be on it.
+    pub card_with: Vec<BoardId>,
     /// The stages that must be reached, in order.
     pub stages: Vec<Stage>,
     /// What makes its end a good one.
@@ -214,6 +216,7 @@ impl BootPlan {
             board: id.clone(),
             boot: number,
             is_behind,
+            card_with: scenario.card_with(id.as_ref()),
             stages: seen(stages, is_seen),
             end: match &scenario.expect {
                 Some(expect) => {

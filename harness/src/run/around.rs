@@ -71,8 +71,11 @@ impl Around {
             None => (job.extras.mac, Trust::generate(scenario, &[])?),
         };
         let trust = trust.with_client_certificate_of(image);
-        let (mut boards, mut served) = (Vec::new(), Vec::new());
-        for (place, member) in members.iter().enumerate() {
+        // Those with a card of their own first: others boot from it in turn.
+        let mut in_order: Vec<_> = members.iter().enumerate().collect();
+        in_order.sort_by_key(|(_, member)| scenario.card_of(member.id.as_ref()).is_some());
+        let mut made: Vec<(usize, BoardInRun, ServedBoard)> = Vec::new();
+        for (place, member) in in_order {
             let (timeline, work) = match &member.id {
                 None => (timeline.clone(), work.to_owned()),
                 Some(id) => {
@@ -93,6 +96,11 @@ impl Around {
                 trust: &trust,
                 place,
                 is_behind: scenario.behind(member.id.as_ref()).is_some(),
+                shares: scenario.card_of(member.id.as_ref()).and_then(|owner| {
+                    let mut boards = made.iter().map(|(_, board, _)| board);
+                    let owner = boards.find(|board| board.id().as_ref() == Some(owner))?;
+                    Some(&owner.files)
+                }),
                 mac,
             };
             let files = BootFiles::prepare(&source, checkpoint.as_ref(), &work, &timeline)?;
@@ -101,9 +109,13 @@ impl Around {
                 None => member.board.clone(),
             };
             let id = member.id.clone();
-            served.push(ServedBoard::new(id, &of_scripts, mac, member.parts));
-            boards.push(BoardInRun::new(member.board.clone(), timeline, mac, files));
+            let board = BoardInRun::new(member.board.clone(), timeline, mac, files);
+            let served = ServedBoard::new(id, &of_scripts, mac, member.parts);
+            made.push((place, board, served));
         }
+        made.sort_by_key(|(place, ..)| *place);
+        let made = made.into_iter().map(|(_, board, served)| (board, served));
+        let (boards, served): (Vec<_>, Vec<_>) = made.unzip();
         for (assertion, _) in scenario.assertions().filter(|(_, can_be)| !can_be) {
             let of = assertion.service();
             let text = format!(

@@ -41,6 +41,8 @@ pub(super) struct Source<'a> {
     pub(super) place: usize,
     /// It is behind another board.
     pub(super) is_behind: bool,
+    /// The files of the board whose card it boots from, if it has none of its own.
+    pub(super) shares: Option<&'a BootFiles>,
     pub(super) mac: Mac,
 }
 
@@ -59,6 +61,7 @@ impl BootFiles {
             scenario,
             trust,
             mac,
+            shares,
             ..
         } = *source;
         let in_folder = |source| RunError::Folder {
@@ -66,14 +69,19 @@ impl BootFiles {
             source,
         };
         let image = parts.provisioned.as_ref();
-        let card = work.join("card.img");
-        provision_card(source, &card)?;
-        damage_card(&card, scenario, timeline)?;
-        let overlay = work.join("card.qcow2");
-        match checkpoint {
-            Some(checkpoint) => checkpoint.copy_card(&overlay)?,
-            None => create_overlay(&card, &overlay)?,
-        }
+        let (card, overlay) = match shares {
+            Some(owner) => (owner.card.clone(), owner.overlay.clone()),
+            None => {
+                let (card, overlay) = (work.join("card.img"), work.join("card.qcow2"));
+                provision_card(source, &card)?;
+                damage_card(&card, scenario, timeline)?;
+                match checkpoint {
+                    Some(checkpoint) => checkpoint.copy_card(&overlay)?,
+                    None => create_overlay(&card, &overlay)?,
+                }
+                (card, overlay)
+            }
+        };
         let handover = firmware::start(&firmware::Input {
             board,
             scenario,

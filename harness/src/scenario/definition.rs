@@ -380,6 +380,7 @@ impl Scenario {
                 stages,
                 boards,
                 behind,
+                card: named.and_then(|named| named.card.clone()),
             }
         };
         let candidates: Vec<_> = match &*several {
@@ -544,11 +545,34 @@ impl Scenario {
         kinds.filter(move |kind| kind.name != own)
     }
 
+    /// The board whose card this one boots from; `None` if it has one of its own.
+    #[must_use]
+    pub fn card_of(&self, board: Option<&BoardId>) -> Option<&BoardId> {
+        self.one_of(board)?.card.as_ref()
+    }
+
+    /// Other boards that boot from the same card in turn.
+    #[must_use]
+    pub fn card_with(&self, board: Option<&BoardId>) -> Vec<BoardId> {
+        let owner = |id: &BoardId| self.card_of(Some(id)).unwrap_or(id).clone();
+        let Some(own) = board.map(owner) else {
+            return Vec::new();
+        };
+        let ids = self.several.iter().map(|named| &named.id);
+        let others = ids.filter(|id| Some(*id) != board && owner(id) == own);
+        others.cloned().collect()
+    }
+
     /// The board that this one is behind; `None` if it is on the LAN.
     #[must_use]
     pub fn behind(&self, board: Option<&BoardId>) -> Option<&BoardId> {
-        let named = self.several.iter().find(|named| Some(&named.id) == board)?;
-        named.behind.as_ref()
+        self.one_of(board)?.behind.as_ref()
+    }
+
+    /// One of several boards by its name.
+    fn one_of(&self, board: Option<&BoardId>) -> Option<&NamedBoard> {
+        let mut several = self.several.iter();
+        several.find(|named| Some(&named.id) == board)
     }
 
     /// How many boots a board of a run has.

@@ -23,6 +23,10 @@ pub(super) struct NamedBoardTable {
     /// segment of their own. Nothing that the run plays is on it. By default it is on the LAN.
     #[schemars(with = "Option<BoardId>")]
     behind: Option<Span<BoardId>>,
+    /// The board whose card this one boots from in turn, by its name in `[board.NAME]`: somebody moves the card while both are off. By default it has
+    /// a card of its own.
+    #[schemars(with = "Option<BoardId>")]
+    card: Option<Span<BoardId>>,
 }
 
 /// One of a scenario's several boards.
@@ -34,6 +38,8 @@ pub struct NamedBoard {
     pub kind: Option<BoardName>,
     /// The board that it is behind; `None` if it is on the LAN.
     pub behind: Option<BoardId>,
+    /// The board whose card it boots from; `None` if it has one of its own.
+    pub card: Option<BoardId>,
 }
 
 impl NamedBoard {
@@ -45,12 +51,13 @@ impl NamedBoard {
         known: Option<&[Board]>,
         document: &Document,
     ) -> Result<Vec<Self>, InputError> {
-        let (mut all, mut places) = (Vec::new(), Vec::new());
+        let (mut all, mut places, mut cards) = (Vec::new(), Vec::new(), Vec::new());
         for (id, table) in tables {
             let place = table.span();
             let NamedBoardTable {
                 r#type: kind,
                 behind,
+                card,
             } = table.into_inner();
             if let (Some(kind), Some(known)) = (&kind, known)
                 && !known.iter().any(|board| &board.name == kind.get_ref())
@@ -69,8 +76,20 @@ impl NamedBoard {
             }
             let kind = kind.map(Span::into_inner);
             places.extend(behind.as_ref().map(|behind| (all.len(), behind.span())));
-            let behind = behind.map(Span::into_inner);
-            all.push(Self { id, kind, behind });
+            cards.extend(card.as_ref().map(|card| (all.len(), card.span())));
+            let [behind, card] = [behind, card].map(|other| other.map(Span::into_inner));
+            all.push(Self {
+                id,
+                kind,
+                behind,
+                card,
+            });
+        }
+        for (place, span) in cards {
+            let wrong = all.get(place).and_then(|board: &Self| board.no_card(&all));
+            if let Some(message) = wrong {
+                return Err(document.error_at(span, &message));
+            }
         }
         for (place, span) in places {
             let wrong = all
@@ -83,15 +102,40 @@ impl NamedBoard {
         Ok(all)
     }
 
+    /// Why it cannot boot from the card of the board that it says, and what to do.
+    fn no_card(&self, all: &[Self]) -> Option<String> {
+        let owner = self.card.as_ref()?;
+        let other = match Self::other(owner, all) {
+            Ok(other) => other,
+            Err(message) => return Some(message),
+        };
+        if other.id == self.id {
+            return Some("its own card is what a board has by default: leave `card` out".into());
+        }
+        if let Some(third) = &other.card {
+            return Some(format!(
+                "board {owner} itself boots from the card of {third}: name that one"
+            ));
+        }
+        (other.behind != self.behind).then(|| {
+            format!("board {owner} is not on the same segment, where a card means another boot: give each a card of its own")
+        })
+    }
+
+    /// A board by its name, or that there is none.
+    fn other<'a>(id: &BoardId, all: &'a [Self]) -> Result<&'a Self, String> {
+        all.iter().find(|board| board.id == *id).ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|board| board.id.to_string()).collect();
+            format!("there is no [board.{id}]; there is: {}", names.join(", "))
+        })
+    }
+
     /// Why it cannot be behind the board that it says, and what to do.
     fn no_place(&self, all: &[Self], own: &[&Board], known: Option<&[Board]>) -> Option<String> {
         let behind = self.behind.as_ref()?;
-        let Some(other) = all.iter().find(|board| board.id == *behind) else {
-            let names: Vec<_> = all.iter().map(|board| board.id.to_string()).collect();
-            return Some(format!(
-                "there is no [board.{behind}]; there is: {}",
-                names.join(", ")
-            ));
+        let other = match Self::other(behind, all) {
+            Ok(other) => other,
+            Err(message) => return Some(message),
         };
         if other.id == self.id {
             return Some("a board cannot be behind itself: name one that is on the LAN".into());
@@ -172,6 +216,13 @@ mod tests {
             )),
             error(&format!("{two}[[step]]\nboard = \"one\"\npower = \"on\"\n")),
             error(&format!("checkpoint = \"/init\"\n{two}")),
+            error("[board.one]\ncard = \"three\"\n[board.two]\n"),
+            error("[board.one]\ncard = \"one\"\n[board.two]\n"),
+            error("[board.one]\ncard = \"two\"\n[board.three]\n[board.two]\ncard = \"three\"\n"),
+            error("[board.one]\ncard = \"two\"\n[board.two]\n"),
+            error(
+                "[board.one]\ncard = \"two\"\n[board.two]\n[[step]]\nboard = \"two\"\npower = \"on\"\n[[step]]\nboard = \"one\"\npower = \"on\"\n",
+            ),
             error("[board.one]\nbehind = \"three\"\n[board.two]\n"),
             error("[board.one]\nbehind = \"one\"\n"),
             error(

@@ -79,6 +79,15 @@ pub(super) struct Candidates<'a> {
     pub(super) stages: Vec<Vec<Stage>>,
     /// The board that it is behind, if it is not on the LAN.
     pub(super) behind: Option<BoardId>,
+    /// The board whose card it boots from, if it has none of its own.
+    pub(super) card: Option<BoardId>,
+}
+
+impl Candidates<'_> {
+    /// The board whose card it boots from, itself by default.
+    fn card_owner(&self) -> Option<&BoardId> {
+        self.card.as_ref().or(self.id.as_ref())
+    }
 }
 
 /// How a board stands before a step.
@@ -104,6 +113,13 @@ pub(super) fn read(
     document: &Document,
 ) -> Result<Vec<Step>, InputError> {
     if tables.is_empty() {
+        if let Some(board) = boards.iter().find(|board| board.card.is_some()) {
+            let (id, owner) = (name_of(board.id.as_ref()), name_of(board.card_owner()));
+            let message = format!(
+                "boards {owner} and {id} have one card, and without steps all are switched on at once: switch them on in turn by [[step]]"
+            );
+            return Err(document.error_at(0..0, &message));
+        }
         let on = |board: &Candidates<'_>| Step::switch_on(board.id.clone());
         return Ok(boards.iter().map(on).collect());
     }
@@ -131,6 +147,9 @@ pub(super) fn read(
             if is_dark && once.power.is_none() && once.awaits_power(Power::On) {
                 let message = "no board is on whose software could switch this one on: let a step before switch one on";
                 return Err(document.error_at(place, message));
+            }
+            if let Some(message) = card_is_away(&once, boards, &standing) {
+                return Err(document.error_at(power_at.clone().unwrap_or(place), &message));
             }
             let stands = standing.entry(once.board.clone()).or_default();
             let step = follow(once.clone(), stands, number).map_err(|message| {
@@ -160,6 +179,32 @@ pub(super) fn read(
         return Err(document.error_at(last, message));
     }
     Ok(steps)
+}
+
+fn name_of(board: Option<&BoardId>) -> String {
+    board.map(ToString::to_string).unwrap_or_default()
+}
+
+/// Why the board of a step cannot be switched on: another one that is on has the card.
+fn card_is_away(
+    step: &Step,
+    boards: &[Candidates<'_>],
+    standing: &BTreeMap<Option<BoardId>, Standing>,
+) -> Option<String> {
+    if step.power != Some(PowerStep::On) {
+        return None;
+    }
+    let its = boards.iter().find(|board| board.id == step.board)?;
+    let has_it = |board: &&Candidates<'_>| {
+        let is_on = standing.get(&board.id).is_some_and(|stands| stands.is_on);
+        is_on && board.id != its.id && board.card_owner() == its.card_owner()
+    };
+    let holder = boards.iter().find(has_it)?;
+    let since = standing.get(&holder.id)?.since;
+    Some(format!(
+        "board {} has the card and is on since step {since}: switch it off first",
+        name_of(holder.id.as_ref())
+    ))
 }
 
 /// Numbers the boots of a step, and looks whether the board can do what it says.

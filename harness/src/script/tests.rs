@@ -42,6 +42,7 @@ fn plan(chain: &str) -> JudgePlan {
             board: None,
             boot: 0,
             is_behind: false,
+            card_with: Vec::new(),
             stages: stages(chain),
             end: EndPlan::Chain { status: None },
             container: None,

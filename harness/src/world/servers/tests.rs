@@ -1,7 +1,9 @@
 //! The scenarios of the project at the boot server, as their boards ask it.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -26,6 +28,19 @@ fn scenarios(folder: &str, boards: &[Board]) -> Vec<Scenario> {
     Scenario::read_all(&project().join(folder), boards).unwrap()
 }
 
+/// The certificates of a run of a scenario. Keys take most of a test's time, so that scenarios with the same certificates share them.
+fn trust_of(scenario: &Scenario) -> Arc<Trust> {
+    static ISSUED: Mutex<BTreeMap<String, Arc<Trust>>> = Mutex::new(BTreeMap::new());
+    let boards = scenario.board_ids();
+    let (tls, server, mirror) = (&scenario.tls, &scenario.boot.server, &scenario.registry.mirror);
+    let key = format!("{tls:?} {server} {mirror:?} {boards:?}");
+    let mut issued = ISSUED.lock().unwrap();
+    let trust = issued
+        .entry(key)
+        .or_insert_with(|| Arc::new(Trust::generate(scenario, &[]).unwrap()));
+    Arc::clone(trust)
+}
+
 /// A scenario's boot server, and how its board asks it.
 struct Asked {
     boot: Router,
@@ -40,7 +55,7 @@ struct Asked {
 impl Asked {
     fn of(scenario: &Scenario, board: &Board) -> Self {
         let kept = (NamedTempFile::new().unwrap(), tempfile::tempdir().unwrap());
-        let trust = Trust::generate(scenario, &[]).unwrap();
+        let trust = trust_of(scenario);
         std::fs::write(kept.0.path(), "0123456789").unwrap();
         let mut parts = parts(kept.0.path());
         let archives = scenario.boot.initrds.iter();
