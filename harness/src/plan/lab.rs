@@ -11,7 +11,7 @@ use crate::board::{Evidence, Stage};
 use crate::input::{BoardName, Document, InputError, Pattern, Span, duration};
 use crate::lab::{Power, SerialPort};
 use crate::mac::Mac;
-use crate::scenario::{PowerStep, Scenario, Transport, Trigger};
+use crate::scenario::{PlannedFault, PowerStep, Scenario, Transport, Trigger};
 
 /// `lab.toml`: a board on a desk, and how it is reached.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -166,6 +166,9 @@ impl Lab {
         }
         if scenario.card.is_some() {
             return Some("nobody can read the card of a board on a desk back");
+        }
+        if scenario.faults.iter().any(PlannedFault::is_of_card) {
+            return Some("nobody can damage the card of a board on a desk");
         }
         if scenario.firmware.leaves_address_out {
             return Some(

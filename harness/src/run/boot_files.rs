@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::powered_board::{Boot, PoweredBoard};
+use super::powered_board::{Boot, FaultyDisk, PoweredBoard};
 use crate::board::{Board, Capability};
 use crate::cable::impaired;
 use crate::checkpoint::Checkpoint;
@@ -19,7 +20,8 @@ use crate::machine::{QemuProgram, create_overlay};
 use crate::plan::{Job, Parts, ProvisionedImage, Start};
 use crate::scenario::{Scenario, Transport};
 use crate::timeline::{Event, Timeline};
-use crate::world::{Network, Trust, damage_card};
+use crate::world::{FaultPlaces, FaultyCard, Network, Trust, damage_card};
+use shakedown_target::disk::Disk as _;
 
 /// What a board starts with.
 pub(super) struct BootFiles {
@@ -28,6 +30,10 @@ pub(super) struct BootFiles {
     /// The card as it was provisioned, and what the board has written to it since.
     card: PathBuf,
     overlay: PathBuf,
+    /// Where on the card the scenario's faults are.
+    places: FaultPlaces,
+    /// What answers for the card, if it has faults, from its first boot on, in whichever board it is.
+    faulty: Arc<OnceLock<Arc<Mutex<FaultyCard>>>>,
 }
 
 /// What a board's files are made of.
@@ -82,6 +88,8 @@ impl BootFiles {
                 (card, overlay)
             }
         };
+        let places = FaultPlaces::find(&card, scenario)?;
+        let faulty = shares.map(|owner| Arc::clone(&owner.faulty));
         let handover = firmware::start(&firmware::Input {
             board,
             scenario,
@@ -122,6 +130,8 @@ impl BootFiles {
             starts,
             card,
             overlay,
+            places,
+            faulty: faulty.unwrap_or_default(),
         })
     }
 
@@ -145,6 +155,43 @@ impl BootFiles {
         self.starts.started.event()
     }
 
+    /// The power is about to go away.
+    pub(super) fn power_fails(&self) {
+        self.with_faulty_card(FaultyCard::power_fails);
+    }
+
+    /// The power has gone away in the middle of what the board did.
+    pub(super) fn lose_power(&self) {
+        self.with_faulty_card(FaultyCard::loses_power);
+    }
+
+    fn with_faulty_card(&self, act: impl FnOnce(&mut FaultyCard)) {
+        if let Some(card) = self.faulty.get() {
+            act(&mut card.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// What answers for the card in the boot that begins; nothing if it has no faults.
+    fn faulty_card(&self, network: &Network) -> Result<Option<FaultyDisk>, RunError> {
+        if self.places.is_empty() {
+            return Ok(None);
+        }
+        let disk = match self.faulty.get() {
+            Some(disk) => Arc::clone(disk),
+            None => {
+                let (places, faults) = (self.places.clone(), network.faults().clone());
+                let card = FaultyCard::new(&self.card, &self.overlay, places, faults)?;
+                Arc::new(Mutex::new(card))
+            }
+        };
+        let disk = Arc::clone(self.faulty.get_or_init(|| disk));
+        let mut card = disk.lock().unwrap_or_else(PoisonError::into_inner);
+        card.begin_boot();
+        let read_only = card.is_read_only();
+        drop(card);
+        Ok(Some(FaultyDisk { disk, read_only }))
+    }
+
     /// Starts the emulator with them, and connects console and NIC.
     pub(super) async fn connect(
         &self,
@@ -163,12 +210,14 @@ impl BootFiles {
         if checkpoint.is_none() {
             timeline.emit(self.firmware());
         }
+        let faulty = self.faulty_card(network)?;
         let boot = Boot {
             starts: &self.starts,
             start: &job.start,
             card: &self.overlay,
             card_base: &self.card,
             gdb: job.extras.gdb,
+            faulty,
             checkpoint,
         };
         let mut folder = job.folder.clone();

@@ -172,11 +172,25 @@ impl BoardInRun {
     pub(super) async fn cut(&mut self, mains: bool) {
         self.thresholds = None;
         if let Some(on) = self.on.take() {
+            self.files.power_fails();
             on.machine.power_off().await;
             // What is still in the sockets belongs to the record. The NIC's port of the switch goes with them.
             on.console.finish().await;
             self.was_cut = mains;
+            if !self.has_shut_down() {
+                self.files.lose_power();
+            }
         }
+    }
+
+    /// It has powered itself off in the boot that is under way, so that nothing is on its way to the card.
+    fn has_shut_down(&self) -> bool {
+        let (board, boot) = (self.timeline.board(), self.timeline.boot());
+        let action = Power::GuestShutdown;
+        let shut_down = Event::Power { action };
+        let records = self.timeline.snapshot();
+        let mut its = records.iter().rev().filter(|record| record.board == board);
+        its.any(|record| record.boot == boot && record.event == shut_down)
     }
 
     /// Its signs of life; `None` if it is off. Needs a tokio runtime.

@@ -1,7 +1,9 @@
 //! One power-on of the board inside a run: sockets, emulator, console, NIC.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
+use tokio::net::UnixListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::adapter::{Adapter, Tasks, Wanted};
@@ -13,13 +15,14 @@ use crate::firmware::Handover;
 use crate::folder::RunFolder;
 use crate::mac::Mac;
 use crate::machine::{
-    Accelerator, CommandLine, Disk, Flash, Machine, Monitor, Network, QemuProgram, SecondNic,
-    Sockets, Timers, VcpuThreads, falls_asleep,
+    Accelerator, CommandLine, Disk, DiskContents, Flash, Machine, Monitor, Network, QemuProgram,
+    SecondNic, Sockets, Timers, VcpuThreads, falls_asleep,
 };
 use crate::plan::{Nic, Start};
 use crate::shell;
 use crate::timeline::{Event, Timeline};
-use crate::world::Wires;
+use crate::world::{FaultyCard, Wires};
+use shakedown_target::disk;
 
 /// What the board starts with.
 pub(super) struct Boot<'a> {
@@ -29,10 +32,18 @@ pub(super) struct Boot<'a> {
     pub(super) card: &'a Path,
     /// What the card's overlay is over.
     pub(super) card_base: &'a Path,
+    /// What answers for the card in place of the emulator.
+    pub(super) faulty: Option<FaultyDisk>,
     /// Listen for a debugger.
     pub(super) gdb: bool,
     /// Where the board goes on from, if it does not boot.
     pub(super) checkpoint: Option<&'a Checkpoint>,
+}
+
+/// A card with faults, in one boot.
+pub(super) struct FaultyDisk {
+    pub(super) disk: Arc<Mutex<FaultyCard>>,
+    pub(super) read_only: bool,
 }
 
 /// A board with everything plugged in. Dropping it pulls the plug.
@@ -44,6 +55,8 @@ pub(super) struct PoweredBoard {
     _asleep: AbortOnDropHandle<()>,
     /// The tasks of our NIC.
     _plugged_in: Tasks,
+    /// Answers for a card with faults.
+    _card: Option<AbortOnDropHandle<()>>,
 }
 
 impl PoweredBoard {
@@ -65,7 +78,7 @@ impl PoweredBoard {
             Nic::Board => 1 + usize::from(wires.second.is_some()),
             Nic::Emulator => 0,
         };
-        let sockets = Sockets::bind(board.uarts.len(), nics)?;
+        let mut sockets = Sockets::bind(board.uarts.len(), nics, boot.faulty.is_some())?;
         let arguments = arguments(board, qemu, boot, mac, &sockets);
         let in_folder = |source| RunError::Folder {
             path: folder.into(),
@@ -82,6 +95,11 @@ impl PoweredBoard {
             Some(_) if nic == Nic::Board => Timers::Coalesced,
             _ => Timers::Precise,
         };
+        let card = sockets.take_disk().zip(boot.faulty.as_ref());
+        let card = card.map(|(listener, faulty)| {
+            let answering = answer_for_card(listener, Arc::clone(&faulty.disk), timeline.clone());
+            AbortOnDropHandle::new(tokio::spawn(answering))
+        });
         let log = timeline.clone();
         let started = Machine::start(qemu, &arguments, sockets, timers, &stderr, log);
         let (machine, connectors) = started.await?;
@@ -107,6 +125,7 @@ impl PoweredBoard {
             console,
             nic,
             _plugged_in: plugged_in,
+            _card: card,
         };
         Ok((on, expectations))
     }
@@ -154,8 +173,16 @@ fn arguments(
         },
         disk: Some(Disk {
             kind: board.disk.kind,
-            overlay: boot.card,
-            base: boot.checkpoint.map(|_| boot.card_base),
+            contents: match (sockets.disk(), &boot.faulty) {
+                (Some(socket), Some(faulty)) => DiskContents::Socket {
+                    socket,
+                    read_only: faulty.read_only,
+                },
+                _ => DiskContents::Overlay {
+                    overlay: boot.card,
+                    base: boot.checkpoint.map(|_| boot.card_base),
+                },
+            },
         }),
         network: match nics.next() {
             Some(socket) if is_usb => Network::Redirected { socket, port },
@@ -181,6 +208,17 @@ fn arguments(
         sandbox: qemu.sandbox,
     }
     .arguments()
+}
+
+/// Answers what the emulator reads from the card and writes to it.
+async fn answer_for_card(listener: UnixListener, card: Arc<Mutex<FaultyCard>>, timeline: Timeline) {
+    let served = match listener.accept().await {
+        Ok((stream, _)) => disk::serve(stream, card).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = served {
+        timeline.note("card", error.to_string());
+    }
 }
 
 /// Says once that the board sleeps in its boot loader and will not wake.

@@ -31,7 +31,7 @@ impl Scenario {
         scenario.seed = seed;
         scenario.faults = plan(seed)
             .into_iter()
-            .map(|fault| PlannedFault::Network {
+            .map(|fault| PlannedFault::Running {
                 fault,
                 after: None,
                 until: None,

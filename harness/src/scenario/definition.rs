@@ -316,7 +316,8 @@ impl Scenario {
         let several = NamedBoard::read_all(tables, boards, known, document)?;
         let kinds = NamedBoard::kinds(&several, known.unwrap_or_default());
         let needs = file.all_needs();
-        for board in boards.iter().chain(&kinds) {
+        let all_boards: Vec<_> = boards.iter().chain(&kinds).copied().collect();
+        for board in &all_boards {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
                     let message = format!(
@@ -361,6 +362,13 @@ impl Scenario {
         let has_checkpoint = file.checkpoint.is_some();
         let card = file.card;
         let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
+        let faults = FaultTable::read_all(file.fault, &stages_of_boards, &all_boards, document)?;
+        if let Some(checkpoint) = &file.checkpoint
+            && faults.iter().any(PlannedFault::is_of_card)
+        {
+            let message = "a run that goes on from a checkpoint has the card of another: leave checkpoint or the faults of the card out";
+            return Err(document.error_at(checkpoint.span(), message));
+        }
         if let (Some(checkpoint), false) = (&file.checkpoint, several.is_empty()) {
             let message = "a run of several boards boots them all: leave checkpoint or [board] out";
             return Err(document.error_at(checkpoint.span(), message));
@@ -415,7 +423,7 @@ impl Scenario {
             deployments,
             card: card.transpose()?,
             services,
-            faults: FaultTable::read_all(file.fault, &stages_of_boards, document)?,
+            faults,
             seed: file.seed,
             journal: Assertion::read_all(file.journal, &boots, document)?,
             harmless: file.harmless,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::fault::CardAct;
+use super::card_fault::CardAct;
 use super::steps::StepTable;
 use super::{Boot, Scenario};
 use crate::input::{DeploymentName, Document, InputError, Span};

@@ -3,18 +3,20 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::card_fault::{CardDamage, CardFault, CardFaultTable};
 use super::trigger::{Trigger, TriggerTable};
-use crate::board::Stage;
+use crate::board::{Board, Stage};
 use crate::fault::{
-    CableDefect, Defect, DhcpDefect, DnsDefect, Fault, HttpDefect, NtpDefect, TcpDefect,
+    CableDefect, CardTrouble, Defect, DhcpDefect, DnsDefect, Fault, HttpDefect, NtpDefect,
+    TcpDefect,
 };
 use crate::input::{Document, InputError, Span};
 
 /// A fault of a scenario.
 #[derive(Debug, Clone)]
 pub enum PlannedFault {
-    /// A defect of the network or of a server.
-    Network {
+    /// A defect of the network, of a server or of the card, while boards run.
+    Running {
         /// The defect, and how often it shows.
         fault: Fault,
         /// It shows from here on; from the start of the run if `None`.
@@ -36,34 +38,19 @@ impl PlannedFault {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Network { fault, .. } => &fault.name,
+            Self::Running { fault, .. } => &fault.name,
             Self::Card { name, .. } => name,
         }
     }
-}
 
-/// What is done to a partition of the card.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CardDamage {
-    /// The partition's number.
-    pub partition: u32,
-    /// A file of its FAT file system. Without it, the partition's first 4 KiB are meant.
-    pub file: Option<String>,
-    /// What becomes of it.
-    pub does: CardAct,
-}
-
-/// What becomes of a part of a card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum CardAct {
-    /// It holds the pattern of a block that was never written: bytes 0xff.
-    Erase,
-    /// The second half is missing, as after a write that was cut short. Of a file alone.
-    Halve,
-    /// It is gone. Of a file alone.
-    Remove,
+    /// It is of the card, before a run or during it.
+    #[must_use]
+    pub fn is_of_card(&self) -> bool {
+        match self {
+            Self::Running { fault, .. } => matches!(fault.defect, Defect::Card(_)),
+            Self::Card { .. } => true,
+        }
+    }
 }
 
 /// A fault: one of `cable`, `dhcp`, `dns`, `ntp`, `tcp`, `http` and `card`, and when it shows.
@@ -85,12 +72,13 @@ pub(super) struct FaultTable {
     tcp: Option<TcpDefect>,
     /// What is wrong with a server's answers over HTTP.
     http: Option<HttpDefect>,
-    /// What is done to the card before the board is switched on.
-    card: Option<CardDamage>,
+    /// What is wrong with the card, or disk.
+    #[schemars(with = "Option<CardFaultTable>")]
+    card: Option<Span<CardFaultTable>>,
     /// Only in this boot of the board, counted from 1; in every boot by default.
     #[schemars(range(min = 1))]
     boot: Option<u32>,
-    /// Frames, answers or requests that are left alone first.
+    /// Frames, answers, requests, or reads and writes of the card, that are left alone first.
     #[serde(default)]
     skip: u64,
     /// How often it shows; without end by default.
@@ -104,21 +92,23 @@ pub(super) struct FaultTable {
 }
 
 impl FaultTable {
-    /// Checks the faults against the stages of every board that the scenario is run on.
+    /// Checks the faults against every board that the scenario is run on, and its stages; `boards` are those and the ones beside them.
     pub(super) fn read_all(
         tables: Vec<Self>,
         stages_of_boards: &[Vec<Stage>],
+        boards: &[&Board],
         document: &Document,
     ) -> Result<Vec<PlannedFault>, InputError> {
         let checked = tables
             .into_iter()
-            .map(|table| table.check(stages_of_boards, document));
+            .map(|table| table.check(stages_of_boards, boards, document));
         checked.collect()
     }
 
     fn check(
         self,
         stages_of_boards: &[Vec<Stage>],
+        boards: &[&Board],
         document: &Document,
     ) -> Result<PlannedFault, InputError> {
         let place = self.name.span();
@@ -142,16 +132,31 @@ impl FaultTable {
             || self.until.is_some();
         let defect = match (defects.pop(), self.card) {
             (Some(defect), None) if defects.is_empty() => defect,
-            (None, Some(damage)) => {
-                if has_when {
-                    return wrong(
-                        "a card is damaged once, before the board is switched on: leave boot, skip, times, after and until out",
-                    );
+            (None, Some(card)) => {
+                let at = card.span();
+                let checked = card.into_inner().check(boards);
+                match checked.map_err(|message| document.error_at(at.clone(), &message))? {
+                    CardFault::Before(_) if has_when => {
+                        return wrong(
+                            "this is done to the card once, before the board is switched on: leave boot, skip, times, after and until out",
+                        );
+                    }
+                    CardFault::Before(damage) => {
+                        return Ok(PlannedFault::Card { name, damage });
+                    }
+                    CardFault::Running(defect)
+                        if defect.does == CardTrouble::ReadOnly
+                            && (self.skip > 0
+                                || self.times.is_some()
+                                || self.after.is_some()
+                                || self.until.is_some()) =>
+                    {
+                        return wrong(
+                            "a disk is read-only from power-on to power-off: leave skip, times, after and until out, and say in which boot",
+                        );
+                    }
+                    CardFault::Running(defect) => Defect::Card(defect),
                 }
-                if damage.file.is_none() && damage.does != CardAct::Erase {
-                    return wrong("say which file of the card");
-                }
-                return Ok(PlannedFault::Card { name, damage });
             }
             _ => {
                 return wrong("a fault is one thing: cable, dhcp, dns, ntp, tcp, http or card");
@@ -166,7 +171,7 @@ impl FaultTable {
                 .transpose()
         };
         let after = trigger(self.after)?;
-        Ok(PlannedFault::Network {
+        Ok(PlannedFault::Running {
             fault: Fault {
                 name,
                 defect,
@@ -184,6 +189,7 @@ impl FaultTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::testing::{project, raspi3b};
 
     #[derive(Deserialize)]
     struct File {
@@ -195,9 +201,9 @@ mod tests {
             "s.toml",
             format!("[[fault]]\nname = \"a fault\"\n{fault}\n"),
         );
-        let faults = document
-            .parse::<File>()
-            .and_then(|file| FaultTable::read_all(file.fault, &[Vec::new()], &document));
+        let faults = document.parse::<File>().and_then(|file| {
+            FaultTable::read_all(file.fault, &[Vec::new()], &[&raspi3b()], &document)
+        });
         match faults {
             Ok(faults) => format!("{:?}\n", faults[0]),
             Err(error) => format!("{error}\n"),
@@ -216,6 +222,11 @@ mod tests {
             "http = { service = \"boot\", target = '^/files/kernel$', answer = { status = 404 } }",
             "http = { service = \"registry\", answer = \"redirect-loop\" }",
             "card = { partition = 2, file = \"ubootefi.var\", does = \"halve\" }",
+            "card = { partition = 2, does = \"fill\" }",
+            "card = { does = { slow = \"1MiB\" } }\nafter = { serial = 'Linux' }\nboot = 1",
+            "card = { partition = 2, file = \"ubootefi.var\", does = \"corrupt-reads\" }\ntimes = 4\nskip = 2",
+            "card = { does = \"lose-writes\" }\nuntil = { written = \"1MiB\" }",
+            "card = { does = \"torn-write\" }\nboot = 1",
         ];
         for fault in all {
             let shown = read(fault);
@@ -239,10 +250,38 @@ mod tests {
             "card = { partition = 2, does = \"erase\" }\ntimes = 2",
             "http = { service = \"boot\", answer = { stall = \"soon\" } }",
             "ntp = { years = 1 }\nafter = { stage = \"iPXE\" }",
+            "card = { does = \"erase\" }",
+            "card = { file = \"ubootefi.var\", does = \"lose-writes\" }",
+            "card = { partition = 2, file = \"x\", does = \"fill\" }",
+            "card = { does = { slow = \"0\" } }",
+            "card = { does = \"fail-reads\" }",
+            "card = { does = \"fail-writes\" }",
+            "card = { does = \"read-only\" }",
         ];
         for fault in wrong {
             let shown = read(fault);
             assert!(shown.starts_with("s.toml:"), "{fault}: {shown}");
         }
+    }
+    #[test]
+    fn what_a_boards_disk_cannot_show_is_refused_with_the_reason() {
+        insta::assert_snapshot!(read("card = { partition = 2, does = \"fail-reads\" }"), @r#"
+        s.toml:3:8: board raspi3b cannot show this: QEMU's SD card tells no guest that reading has failed, the guest gets the sector before once more; say "corrupt-reads", or take a board with another disk
+          | card = { partition = 2, does = "fail-reads" }
+          |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        "#);
+        let boards = Board::read_all(&project().join("boards")).unwrap();
+        let virt = boards.iter().find(|b| b.name == "virt-uefi").unwrap();
+        let on_virt = |fault: &str| {
+            let text = format!("[[fault]]\nname = \"a fault\"\n{fault}\n");
+            let document = Document::of("s.toml", text);
+            let file: File = document.parse().unwrap();
+            FaultTable::read_all(file.fault, &[Vec::new()], &[virt], &document)
+        };
+        for does in ["fail-reads", "fail-writes", "read-only"] {
+            assert!(on_virt(&format!("card = {{ does = \"{does}\" }}\nboot = 1")).is_ok());
+        }
+        let error = on_virt("card = { does = \"read-only\" }\ntimes = 1").unwrap_err();
+        assert!(error.to_string().contains("from power-on to power-off"));
     }
 }

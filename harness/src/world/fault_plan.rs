@@ -28,7 +28,7 @@ impl FaultPlan {
         let mut faults: Vec<Fault> = Vec::new();
         let mut switches = Vec::new();
         for planned in &scenario.faults {
-            let PlannedFault::Network {
+            let PlannedFault::Running {
                 fault,
                 after,
                 until,

@@ -7,7 +7,9 @@ mod card;
 mod deployments;
 mod fault_plan;
 mod faults;
+mod faulty_card;
 mod host_ports;
+mod last_write;
 mod network;
 mod read_card;
 pub(crate) mod registries;
@@ -21,6 +23,7 @@ pub(crate) const SCRATCH: &str = "scratch";
 
 pub(crate) use card::damage_card;
 pub(crate) use faults::faults;
+pub(crate) use faulty_card::{FaultPlaces, FaultyCard};
 pub(crate) use host_ports::{HostPorts, Target as HostTarget};
 pub(crate) use network::Network;
 pub(crate) use read_card::read_card;

@@ -177,3 +177,33 @@ pub enum AnswerDefect {
     /// So many bytes of the body come a second.
     Trickle(ByteSize),
 }
+
+/// What is wrong with a board's card, or disk, while the board runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardDefect {
+    /// Only what is read from or written to this partition, by its number.
+    pub partition: Option<u32>,
+    /// Only what belongs to this file of the partition's FAT file system.
+    pub file: Option<String>,
+    /// What happens.
+    pub does: CardTrouble,
+}
+
+/// What a card, or disk, does in place of what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CardTrouble {
+    /// It reads and writes so many bytes a second.
+    Slow(ByteSize),
+    /// What is read has one wrong bit in each sector of 512 bytes.
+    CorruptReads,
+    /// Reading fails with an input/output error.
+    FailReads,
+    /// Writing fails with an input/output error.
+    FailWrites,
+    /// A write is accepted and not kept: what is read later is what was there before.
+    LoseWrites,
+    /// When the power goes away, the second half of what was written last, in one stretch, is as it was before.
+    TornWrite,
+    /// It can be read and not written to, and says so.
+    ReadOnly,
+}

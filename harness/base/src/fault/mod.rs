@@ -11,6 +11,7 @@ mod plan;
 
 pub use chance::draw;
 pub use defect::{
-    AnswerDefect, CableDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpAct, TcpDefect, Way,
+    AnswerDefect, CableDefect, CardDefect, CardTrouble, DhcpDefect, DnsDefect, HttpDefect,
+    NtpDefect, TcpAct, TcpDefect, Way,
 };
 pub use plan::{Defect, Fault, Faults};

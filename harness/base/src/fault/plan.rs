@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::chance::{draw, share};
-use super::defect::{CableDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect};
+use super::defect::{
+    CableDefect, CardDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect,
+};
 use crate::timeline::{Event, Timeline};
 
 /// Firings of a fault that are each on the timeline; of more, every one whose number is a power of two. A cable may lose thousands of frames.
@@ -43,13 +45,15 @@ pub enum Defect {
     Tcp(TcpDefect),
     /// A server's answers over HTTP.
     Http(HttpDefect),
+    /// The board's card.
+    Card(CardDefect),
 }
 
 impl Defect {
     /// It happens on the board's cable.
     #[must_use]
     pub fn is_of_cable(&self) -> bool {
-        !matches!(self, Self::Http(_))
+        !matches!(self, Self::Http(_) | Self::Card(_))
     }
 }
 
@@ -98,6 +102,15 @@ impl Faults {
     #[must_use]
     pub fn has_cable(&self) -> bool {
         self.0.all.iter().any(|s| s.fault.defect.is_of_cable())
+    }
+
+    /// Those that are of the board's card, with their indices, whether they show now or not.
+    pub fn of_card(&self) -> impl Iterator<Item = (usize, &CardDefect)> {
+        let all = self.0.all.iter().enumerate();
+        all.filter_map(|(index, state)| match &state.fault.defect {
+            Defect::Card(defect) => Some((index, defect)),
+            _ => None,
+        })
     }
 
     /// The fault with this index shows from now on.

@@ -1,13 +1,31 @@
 //! Which bytes of the disk belong to a file and which to none, so that nothing of an old identity stays in them.
 
+use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::ops::Range;
 
 use super::boot_sector::Geometry;
 use super::table::{Link, Table};
-use super::{FatError, Finding};
+use super::{FatError, FatVolume, Finding};
 use crate::page_cache::SharedCache;
 use crate::partitions::SECTOR;
+
+/// Where on `disk` the contents of a file are that the FAT volume in the bytes `window` has, in bytes of the disk: whole clusters, neighbours
+/// joined.
+///
+/// # Errors
+/// The volume is damaged or cannot be read, or there is no such file in it.
+pub fn places_of_file(
+    disk: &File,
+    window: &Range<u64>,
+    path: &str,
+) -> Result<Vec<Range<u64>>, FatError> {
+    let first = FatVolume::open(disk, window)?.first_byte(path)?;
+    match first {
+        Some(first) => ClusterMap::read(disk, window)?.chain(window.start + first),
+        None => Ok(Vec::new()),
+    }
+}
 
 /// The clusters of a volume on a disk `D`.
 pub(crate) struct ClusterMap<D> {
@@ -140,6 +158,33 @@ mod tests {
                 .collect();
             assert!(bytes.starts_with(&contents), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn the_places_of_a_file_are_on_the_disk() {
+        let mut disk = tempfile::tempfile().unwrap();
+        let window = MIB..5 * MIB;
+        disk.set_len(window.end).unwrap();
+        let format = FatFormat {
+            kind: FatKind::Fat16,
+            volume_id: 1,
+            label: *b"TEST       ",
+        };
+        let volume = FatVolume::format(&disk, &window, &format).unwrap();
+        volume.write("a/file", &[5; 10_000][..]).unwrap();
+        volume.write("empty", &[][..]).unwrap();
+        volume.finish().unwrap();
+        let places = places_of_file(&disk, &window, "A/FILE").unwrap();
+        let [place] = &*places else {
+            panic!("{places:?}");
+        };
+        let mut bytes = vec![0; 10_000];
+        disk.seek(std::io::SeekFrom::Start(place.start)).unwrap();
+        disk.read_exact(&mut bytes).unwrap();
+        assert!(bytes == [5; 10_000] && place.end - place.start >= 10_000);
+        assert_eq!(places_of_file(&disk, &window, "empty").unwrap(), []);
+        let error = places_of_file(&disk, &window, "gone").unwrap_err();
+        assert!(matches!(error, FatError::NotFound(_)), "{error}");
     }
 
     proptest! {

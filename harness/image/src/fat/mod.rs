@@ -20,6 +20,7 @@ mod volume;
 
 pub use check::{FatReport, check};
 pub(crate) use clusters::ClusterMap;
+pub use clusters::places_of_file;
 pub use error::FatError;
 pub use finding::{Fault, Finding, Severity};
 pub use format::{FatFormat, FatKind};

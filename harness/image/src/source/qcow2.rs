@@ -1,8 +1,10 @@
-//! Reads QEMU's copy-on-write format into a raw image.
+//! Reads QEMU's copy-on-write format into a raw image, and writes to a file of it ([`append`]).
 //!
-//! Our own reader, because `qemu-img` is often not installed and the crates for the format bring a runtime of their own. It reads one
+//! Our own, because `qemu-img` is often not installed and the crates for the format bring a runtime of their own. It reads one
 //! file of versions 2 and 3, with clusters packed by deflate or zstd. What it does not read is named: backing files,
 //! encryption, external data files, subclusters. Snapshots are passed over. Source: QEMU's docs/interop/qcow2.
+
+mod append;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -99,6 +101,9 @@ pub(super) struct Qcow2 {
     cluster_bits: u32,
     has_zstd: bool,
     is_v3: bool,
+    /// It is marked: what it says of its reference counts is not so.
+    is_dirty: bool,
+    l1_place: u64,
     l1: Vec<u64>,
 }
 
@@ -164,10 +169,16 @@ impl Qcow2 {
             cluster_bits,
             has_zstd: compression == ZSTD,
             is_v3,
+            is_dirty: features & DIRTY != 0,
+            l1_place: u64_at(40),
             l1: Vec::new(),
         };
         let mut l1 = vec![0; needed as usize * 8];
-        disk.read_inside(u64_at(40), &mut l1, "an L1 table that is not in the file")?;
+        disk.read_inside(
+            disk.l1_place,
+            &mut l1,
+            "an L1 table that is not in the file",
+        )?;
         disk.l1 = l1
             .as_chunks::<8>()
             .0

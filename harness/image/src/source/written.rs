@@ -1,6 +1,6 @@
 //! A card as a board has left it: the raw image that it began with, and QEMU's overlay over it, which holds what was written.
 //!
-//! The emulator must have ended. Source: QEMU's docs/interop/qcow2.
+//! The emulator must have ended, or have the card of nobody else: then it may be written to, too. Source: QEMU's docs/interop/qcow2.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -61,13 +61,52 @@ impl WrittenCard {
             let start = at - at % length;
             let count = (start + length - at).min(rest.len() as u64) as usize;
             let (piece, behind) = rest.split_at_mut(count);
-            if self.clusters.contains_key(&start) {
-                self.read_written(start, &mut cluster)?;
-                let within = (at - start) as usize;
-                let there = cluster.get(within..within + count).unwrap_or_default();
-                piece.copy_from_slice(there);
-            } else {
-                self.read_base(piece, at)?;
+            let within = at - start;
+            match self.clusters.get(&start) {
+                None => self.read_base(piece, at)?,
+                Some(entry) => match self.overlay.place(*entry) {
+                    Some(place) => self.overlay.read_at(piece, place + within)?,
+                    None => {
+                        self.read_written(start, &mut cluster)?;
+                        let there = cluster.get(within as usize..).unwrap_or_default();
+                        let there = there.get(..count).unwrap_or_default();
+                        piece.copy_from_slice(there);
+                    }
+                },
+            }
+            rest = behind;
+            at = at.saturating_add(count as u64);
+        }
+        Ok(())
+    }
+
+    /// Writes to the card from `offset` on, into the overlay. What would be behind the card's end is not written.
+    ///
+    /// # Errors
+    /// The overlay is damaged, or a file cannot be read or written.
+    pub fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<(), Qcow2Error> {
+        let length = self.overlay.cluster_bytes() as u64;
+        let room = usize::try_from(self.size().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut rest = bytes.get(..bytes.len().min(room)).unwrap_or_default();
+        let mut at = offset;
+        while !rest.is_empty() {
+            let start = at - at % length;
+            let count = (start + length - at).min(rest.len() as u64) as usize;
+            let (piece, behind) = rest.split_at(count);
+            let within = at - start;
+            let entry = self.clusters.get(&start);
+            match entry.and_then(|entry| self.overlay.place(*entry)) {
+                Some(place) => self.overlay.write_at(piece, place + within)?,
+                None => {
+                    let mut cluster = vec![0; length as usize];
+                    self.read_at(&mut cluster, start)?;
+                    let there = cluster.get_mut(within as usize..).unwrap_or_default();
+                    if let Some(there) = there.get_mut(..count) {
+                        there.copy_from_slice(piece);
+                    }
+                    let entry = self.overlay.append(start, &cluster)?;
+                    self.clusters.insert(start, entry);
+                }
             }
             rest = behind;
             at = at.saturating_add(count as u64);
@@ -132,7 +171,7 @@ pub(crate) fn empty_overlay(size: u64) -> File {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Write};
 
     use super::super::qcow2::tests::{CLUSTER, Cluster, qcow2};
     use super::*;
@@ -182,6 +221,60 @@ mod tests {
         assert!(bytes[..8] == [9; 8] && bytes[8..CLUSTER].iter().all(|b| *b == 0));
         card.read_at(&mut bytes[..3], 5).unwrap();
         assert_eq!(&bytes[..3], [7; 3]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_stays_in_the_overlay() {
+        let base = vec![7; 3 * CLUSTER];
+        let clusters = [
+            Cluster::Unallocated,
+            Cluster::Plain(9),
+            Cluster::Deflated(8),
+            Cluster::Zeros,
+        ];
+        let mut overlay = file(&qcow2(&clusters, 4 * CLUSTER as u64));
+        let open =
+            |overlay: &File| WrittenCard::new(file(&base), overlay.try_clone().unwrap()).unwrap();
+        let mut card = open(&overlay);
+        let mut expected = vec![7; CLUSTER];
+        expected.extend([vec![9; CLUSTER], vec![8; CLUSTER], vec![0; CLUSTER]].concat());
+        for (at, length) in [
+            (100, 10),
+            (CLUSTER - 3, 6),
+            (CLUSTER + 512, 512),
+            (2 * CLUSTER - 1, CLUSTER + 2),
+            (4 * CLUSTER - 2, 2),
+        ] {
+            let bytes: Vec<u8> = (1..=length).map(|n| n as u8).collect();
+            card.write_at(&bytes, at as u64).unwrap();
+            expected[at..at + length].copy_from_slice(&bytes);
+        }
+        // Nothing is behind the end.
+        card.write_at(&[1; 100], 4 * CLUSTER as u64 - 1).unwrap();
+        card.write_at(&[1], u64::MAX).unwrap();
+        expected[4 * CLUSTER - 1] = 1;
+        for card in [&card, &open(&overlay)] {
+            let mut bytes = vec![0; expected.len()];
+            card.read_at(&mut bytes, 0).unwrap();
+            assert!(bytes == expected);
+            assert_eq!(changes(card).first().map(|c| c.start), Some(0));
+        }
+        // A file that QEMU would write to counts its clusters first.
+        let mut header = [0; 80];
+        io::Seek::rewind(&mut overlay).unwrap();
+        io::Read::read_exact(&mut overlay, &mut header).unwrap();
+        assert_eq!(header[79] & 1, 1);
+    }
+
+    #[test]
+    fn a_card_whose_overlay_is_empty_gets_its_tables() {
+        let overlay = empty_overlay(3 * CLUSTER as u64);
+        let mut card = WrittenCard::new(file(&[7; 100]), overlay).unwrap();
+        card.write_at(&[1, 2, 3], CLUSTER as u64).unwrap();
+        let mut bytes = [0; 5];
+        card.read_at(&mut bytes, CLUSTER as u64 - 1).unwrap();
+        assert_eq!(bytes, [0, 1, 2, 3, 0]);
+        assert_eq!(changes(&card).len(), 1);
     }
 
     #[test]

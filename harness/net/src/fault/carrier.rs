@@ -233,7 +233,11 @@ impl Spoiler {
                         .collect::<Vec<_>>()
                 }),
             ),
-            Defect::Cable(_) | Defect::Dns(_) | Defect::Ntp(_) | Defect::Http(_) => ("", None),
+            Defect::Cable(_)
+            | Defect::Dns(_)
+            | Defect::Ntp(_)
+            | Defect::Http(_)
+            | Defect::Card(_) => ("", None),
         };
         // Only what the defect shows in counts.
         let Some(frames) = frames else {

@@ -122,10 +122,27 @@ pub struct Flash<'a> {
 pub struct Disk<'a> {
     /// How it is attached.
     pub kind: DiskKind,
-    /// A qcow2 overlay.
-    pub overlay: &'a Path,
-    /// What the overlay is over, if not the file that it names.
-    pub base: Option<&'a Path>,
+    /// Where its contents are.
+    pub contents: DiskContents<'a>,
+}
+
+/// Where the contents of a disk are.
+#[derive(Debug, Clone, Copy)]
+pub enum DiskContents<'a> {
+    /// In a qcow2 file, and what that lies over.
+    Overlay {
+        /// The file.
+        overlay: &'a Path,
+        /// What it is over, if not the file that it names.
+        base: Option<&'a Path>,
+    },
+    /// The harness answers for them, see [`disk`](crate::disk).
+    Socket {
+        /// The socket that QEMU connects to.
+        socket: &'a Path,
+        /// The disk cannot be written to.
+        read_only: bool,
+    },
 }
 
 /// How a board's disk is attached.
@@ -300,11 +317,23 @@ impl Line {
             DiskKind::Sd => "if=sd",
             DiskKind::Virtio | DiskKind::Usb => "if=none,id=disk",
         };
-        let mut value = OsString::from(format!("{interface},format=qcow2,file="));
-        value.push(escaped(disk.overlay));
-        if let Some(base) = disk.base {
-            value.push(",backing.driver=raw,backing.file.filename=");
-            value.push(escaped(base));
+        let mut value = OsString::from(interface);
+        match disk.contents {
+            DiskContents::Overlay { overlay, base } => {
+                value.push(",format=qcow2,file=");
+                value.push(escaped(overlay));
+                if let Some(base) = base {
+                    value.push(",backing.driver=raw,backing.file.filename=");
+                    value.push(escaped(base));
+                }
+            }
+            DiskContents::Socket { socket, read_only } => {
+                if read_only {
+                    value.push(",readonly=on");
+                }
+                value.push(",format=raw,file.driver=nbd,file.server.type=unix,file.server.path=");
+                value.push(escaped(socket));
+            }
         }
         self.option("-drive", value);
         match disk.kind {
@@ -410,8 +439,14 @@ mod tests {
     fn card() -> Disk<'static> {
         Disk {
             kind: DiskKind::Sd,
+            contents: overlay(None),
+        }
+    }
+
+    fn overlay(base: Option<&Path>) -> DiskContents<'_> {
+        DiskContents::Overlay {
             overlay: Path::new("run/a,b.qcow2"),
-            base: None,
+            base,
         }
     }
 
@@ -511,7 +546,7 @@ mod tests {
         fn no_value_becomes_another_option(path in proptest::collection::vec(1u8..=255, 0..30)) {
             let path = PathBuf::from(OsString::from_vec(path));
             let mut line = board(Network::Redirected { socket: &path, port: 1 });
-            line.disk = Some(Disk { kind: DiskKind::Sd, overlay: &path, base: Some(&path) });
+            line.disk = Some(Disk { kind: DiskKind::Sd, contents: DiskContents::Overlay { overlay: &path, base: Some(&path) } });
             line.monitor = &path;
             line.globals = vec![("a.b".parse().unwrap(), path.to_string_lossy().into_owned())];
             let arguments = line.arguments();
@@ -526,7 +561,7 @@ mod tests {
     fn a_board_that_goes_on_from_a_checkpoint() {
         let mut line = board(Network::UsbNet { port: 1 });
         line.disk = Some(Disk {
-            base: Some(Path::new("run/a,b.img")),
+            contents: overlay(Some(Path::new("run/a,b.img"))),
             ..card()
         });
         line.incoming = true;
@@ -538,6 +573,31 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_disk_that_the_harness_answers_for() {
+        for (kind, read_only, expected) in [
+            (
+                DiskKind::Sd,
+                false,
+                "\n-drive if=sd,format=raw,file.driver=nbd,file.server.type=unix,file.server.path=s/d,,isk\n",
+            ),
+            (
+                DiskKind::Usb,
+                true,
+                "\n-drive if=none,id=disk,readonly=on,format=raw,file.driver=nbd,file.server.type=unix,file.server.path=s/d,,isk\n-device usb-storage",
+            ),
+        ] {
+            let mut line = board(Network::UsbNet { port: 1 });
+            let socket = Path::new("s/d,isk");
+            line.disk = Some(Disk {
+                kind,
+                contents: DiskContents::Socket { socket, read_only },
+            });
+            let text = text(&line);
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]

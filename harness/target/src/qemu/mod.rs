@@ -17,8 +17,8 @@ mod timer_slack;
 
 pub use asleep::falls_asleep;
 pub use command::{
-    Accelerator, CommandLine, Disk, DiskKind, Flash, NETDEV, Network, QemuProgram, SANDBOX,
-    SecondNic, VcpuThreads,
+    Accelerator, CommandLine, Disk, DiskContents, DiskKind, Flash, NETDEV, Network, QemuProgram,
+    SANDBOX, SecondNic, VcpuThreads,
 };
 pub use error::MachineError;
 pub use memory::{freeze, save_memory};

@@ -33,6 +33,7 @@ pub struct Sockets {
     monitor: Socket,
     uarts: Vec<Socket>,
     nics: Vec<Socket>,
+    disk: Option<Socket>,
 }
 
 #[derive(Debug)]
@@ -60,11 +61,12 @@ pub struct Connectors {
 }
 
 impl Sockets {
-    /// Binds sockets for `uarts` serial ports, the monitor and `nics` network interfaces. Needs a tokio runtime.
+    /// Binds sockets for `uarts` serial ports, the monitor, `nics` network interfaces, and for a disk that the harness answers for. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// The folder for temporary files cannot be written to.
-    pub fn bind(uarts: usize, nics: usize) -> Result<Self, MachineError> {
+    pub fn bind(uarts: usize, nics: usize, disk: bool) -> Result<Self, MachineError> {
         let temporary = std::env::temp_dir();
         let is_ours = |p: &PathBuf| {
             let name = p.file_name().map(|n| n.to_string_lossy().into_owned());
@@ -97,8 +99,20 @@ impl Sockets {
             nics: (0..nics)
                 .map(|i| bind(&format!("nic{i}")))
                 .collect::<Result<_, _>>()?,
+            disk: disk.then(|| bind("disk")).transpose()?,
             folder,
         })
+    }
+
+    /// The disk's socket, if there is one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Path> {
+        self.disk.as_ref().map(|socket| socket.path.as_path())
+    }
+
+    /// Takes the disk's socket out, for who answers on it. QEMU reads its disk before it connects anything else.
+    pub fn take_disk(&mut self) -> Option<UnixListener> {
+        self.disk.take().map(|socket| socket.listener)
     }
 
     /// The monitor's socket.

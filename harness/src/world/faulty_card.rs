@@ -1,0 +1,312 @@
+//! A card that does wrong what the scenario's faults say, while the board runs: what the emulator's reads and writes are answered from.
+//!
+//! Life cycle: [`FaultPlaces::find`] before the board is switched on, which says where on the card the faults are; [`FaultyCard::new`] for its
+//! first boot; then for each boot [`FaultyCard::begin_boot`], the emulator's requests,
+//! [`FaultyCard::power_fails`] and [`FaultyCard::loses_power`]. What is written goes to
+//! the same overlay as QEMU's writes do where a card has no faults.
+
+use std::fs::{File, OpenOptions};
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use super::card::window_of;
+use super::last_write::LastWrite;
+use crate::error::RunError;
+use crate::fault::{CardDefect, CardTrouble, Defect, Faults};
+use crate::image::fat::places_of_file;
+use crate::image::source::{Qcow2Error, WrittenCard};
+use crate::machine::MachineError;
+use shakedown_target::disk::{Answer, Disk, Refused};
+
+use crate::scenario::{PlannedFault, Scenario};
+
+/// Bytes of a sector.
+const SECTOR: u64 = 512;
+/// What chance is asked about a sector: which bit is wrong.
+const BIT: u64 = 0;
+
+/// Where on a card its faults are: of each the places, in bytes; `None` stands for all of the card.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FaultPlaces(Vec<(CardDefect, Option<Vec<Range<u64>>>)>);
+
+impl FaultPlaces {
+    /// Finds the partitions and files of a scenario's faults on the card.
+    ///
+    /// # Errors
+    /// The card has no such partition or file.
+    pub(crate) fn find(card: &Path, scenario: &Scenario) -> Result<Self, RunError> {
+        let mut found = Vec::new();
+        for planned in &scenario.faults {
+            if let PlannedFault::Running { fault, .. } = planned
+                && let Defect::Card(defect) = &fault.defect
+            {
+                found.push((defect.clone(), places(card, defect)?));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The card has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn of(&self, defect: &CardDefect) -> Option<&[Range<u64>]> {
+        let found = self.0.iter().find(|(of, _)| of == defect);
+        found.and_then(|(_, places)| places.as_deref())
+    }
+}
+
+fn places(card: &Path, defect: &CardDefect) -> Result<Option<Vec<Range<u64>>>, RunError> {
+    let Some(partition) = defect.partition else {
+        return Ok(None);
+    };
+    let window = window_of(card, partition)?;
+    let Some(path) = &defect.file else {
+        return Ok(Some(vec![window]));
+    };
+    let failed = |what: &dyn std::fmt::Display| RunError::Damage {
+        partition,
+        what: what.to_string(),
+    };
+    let file = File::open(card).map_err(|error| failed(&error))?;
+    let places = places_of_file(&file, &window, path).map_err(|error| failed(&error))?;
+    Ok(Some(places))
+}
+
+/// A card with faults.
+pub(crate) struct FaultyCard {
+    card: WrittenCard,
+    places: FaultPlaces,
+    faults: Faults,
+    last: LastWrite,
+    /// The power is going away: from here on the emulator flushes its files of its own accord.
+    power_fails: bool,
+    is_read_only: bool,
+}
+
+/// A read or a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Read,
+    Write,
+}
+
+impl FaultyCard {
+    /// The card of the raw image `base`, with an overlay over it that takes what is written.
+    ///
+    /// # Errors
+    /// A file cannot be opened, or the overlay is damaged.
+    pub(crate) fn new(
+        base: &Path,
+        overlay: &Path,
+        places: FaultPlaces,
+        faults: Faults,
+    ) -> Result<Self, RunError> {
+        let io = |action, path: &Path| {
+            let path = path.to_path_buf();
+            move |source| MachineError::Io {
+                action,
+                path,
+                source,
+            }
+        };
+        let below = File::open(base).map_err(io("open", base))?;
+        let above = OpenOptions::new().read(true).write(true).open(overlay);
+        let above = above.map_err(io("open", overlay))?;
+        let card = WrittenCard::new(below, above).map_err(|error| {
+            let error = std::io::Error::other(error.to_string());
+            io("read", overlay)(error)
+        })?;
+        Ok(Self {
+            card,
+            places,
+            faults,
+            last: LastWrite::default(),
+            power_fails: false,
+            is_read_only: false,
+        })
+    }
+
+    /// A boot begins.
+    pub(crate) fn begin_boot(&mut self) {
+        self.last = LastWrite::default();
+        self.power_fails = false;
+        let mut at_work = self.faults.at_work();
+        self.is_read_only = at_work.any(|(index, defect)| {
+            let is_it = matches!(defect, Defect::Card(card) if card.does == CardTrouble::ReadOnly);
+            is_it && self.faults.fires(index, "card, read-only")
+        });
+    }
+
+    /// The power is about to go away: the guest flushes nothing any more.
+    pub(crate) fn power_fails(&mut self) {
+        self.power_fails = true;
+    }
+
+    /// The power has gone away in the middle of what the board did: a write may be torn.
+    pub(crate) fn loses_power(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        let faults = self.faults.clone();
+        for (index, defect) in faults.at_work() {
+            let Defect::Card(defect) = defect else {
+                continue;
+            };
+            let places = self.places.of(defect);
+            if defect.does != CardTrouble::TornWrite
+                || last.bytes().is_empty()
+                || !touches(places, &last.bytes())
+                || faults.count(index).is_none()
+                || !faults.fires(index, &place(Way::Write, &last.bytes()))
+            {
+                continue;
+            }
+            let (at, before) = last.second_half();
+            // What cannot be undone stays as it is: the file has just been written to.
+            let _ = self.card.write_at(before, at);
+        }
+    }
+
+    /// What the faults make of a read or a write.
+    fn spoiled(&self, way: Way, bytes: &Range<u64>) -> Spoiled {
+        let mut spoiled = Spoiled::default();
+        for (index, defect) in self.faults.at_work() {
+            let Defect::Card(defect) = defect else {
+                continue;
+            };
+            let shows = match defect.does {
+                CardTrouble::Slow(_) => true,
+                CardTrouble::CorruptReads | CardTrouble::FailReads => way == Way::Read,
+                CardTrouble::FailWrites | CardTrouble::LoseWrites => way == Way::Write,
+                CardTrouble::TornWrite | CardTrouble::ReadOnly => false,
+            };
+            let places = self.places.of(defect);
+            if !shows
+                || !touches(places, bytes)
+                || self.faults.count(index).is_none()
+                || !self.faults.fires(index, &place(way, bytes))
+            {
+                continue;
+            }
+            match defect.does {
+                CardTrouble::Slow(rate) => {
+                    let seconds = (bytes.end - bytes.start) as f64 / rate.0 as f64;
+                    spoiled.takes += Duration::from_secs_f64(seconds);
+                }
+                CardTrouble::CorruptReads => {
+                    spoiled.corrupt.push((index, places.map(<[_]>::to_vec)));
+                }
+                CardTrouble::FailReads | CardTrouble::FailWrites => spoiled.fails = true,
+                CardTrouble::LoseWrites => spoiled.is_lost = true,
+                CardTrouble::TornWrite | CardTrouble::ReadOnly => {}
+            }
+        }
+        spoiled
+    }
+}
+
+/// What becomes of a read or a write.
+#[derive(Default)]
+struct Spoiled {
+    takes: Duration,
+    fails: bool,
+    is_lost: bool,
+    /// The faults that turn bits over, and where.
+    corrupt: Vec<(usize, Option<Vec<Range<u64>>>)>,
+}
+
+impl Spoiled {
+    fn answer(&self, done: Result<(), Qcow2Error>) -> Answer {
+        Answer {
+            takes: self.takes,
+            result: match (self.fails, done) {
+                (false, Ok(())) => Ok(()),
+                _ => Err(Refused::Io),
+            },
+        }
+    }
+}
+
+impl Disk for FaultyCard {
+    fn size(&self) -> u64 {
+        self.card.size()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    fn read(&mut self, bytes: &mut [u8], at: u64) -> Answer {
+        let range = at..at + bytes.len() as u64;
+        let spoiled = self.spoiled(Way::Read, &range);
+        let done = self.card.read_at(bytes, at);
+        for (index, places) in &spoiled.corrupt {
+            let sectors = bytes.chunks_mut(SECTOR as usize);
+            for (sector, bytes) in (at / SECTOR..).zip(sectors) {
+                let start = sector * SECTOR;
+                if touches(places.as_deref(), &(start..start + SECTOR)) {
+                    // A worn cell is always the same.
+                    turn_over(bytes, self.faults.draw(*index, sector, BIT));
+                }
+            }
+        }
+        spoiled.answer(done)
+    }
+
+    fn write(&mut self, bytes: &[u8], at: u64) -> Answer {
+        let range = at..at + bytes.len() as u64;
+        let spoiled = self.spoiled(Way::Write, &range);
+        if spoiled.fails || spoiled.is_lost {
+            return spoiled.answer(Ok(()));
+        }
+        let is_torn = |(_, defect): (usize, &CardDefect)| defect.does == CardTrouble::TornWrite;
+        if self.faults.of_card().any(is_torn) {
+            let mut before = vec![0; bytes.len()];
+            if let Err(error) = self.card.read_at(&mut before, at) {
+                return spoiled.answer(Err(error));
+            }
+            self.last.write(at, &before);
+        }
+        let done = self.card.write_at(bytes, at);
+        spoiled.answer(done)
+    }
+
+    fn flush(&mut self) -> Answer {
+        if !self.power_fails {
+            self.last = LastWrite::default();
+        }
+        Answer::DONE
+    }
+}
+
+/// Some of the places are among these bytes.
+fn touches(places: Option<&[Range<u64>]>, bytes: &Range<u64>) -> bool {
+    let touches = |place: &Range<u64>| place.start < bytes.end && bytes.start < place.end;
+    places.is_none_or(|places| places.iter().any(touches))
+}
+
+/// Where a fault has shown, for people.
+fn place(way: Way, bytes: &Range<u64>) -> String {
+    let what = match way {
+        Way::Read => "read",
+        Way::Write => "write",
+    };
+    let (first, behind) = (bytes.start / SECTOR, bytes.end.div_ceil(SECTOR));
+    match behind - first {
+        0 | 1 => format!("card, {what} of sector {first}"),
+        _ => format!("card, {what} of sectors {first} to {}", behind - 1),
+    }
+}
+
+/// Turns one bit over.
+fn turn_over(bytes: &mut [u8], draw: u64) {
+    if let Some(bit) = draw.checked_rem(bytes.len() as u64 * 8)
+        && let Some(byte) = bytes.get_mut((bit / 8) as usize)
+    {
+        *byte ^= 1 << (bit % 8);
+    }
+}
+
+#[cfg(test)]
+mod tests;
