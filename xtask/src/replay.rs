@@ -126,6 +126,7 @@ pub(crate) fn definitions(bundle: &Bundle) -> Result<Definitions> {
     let scenario = format!("scenarios/{}.toml", bundle.manifest.scenario);
     let scenario = folder.path().join(scenario);
     let scenario = Scenario::read_among(&scenario, &board, Some(&others))?;
+    let scenario = bundle.manifest.with_faults_of(scenario);
     others.retain(|other| other.name != board.name);
     Ok(Definitions {
         scenario,

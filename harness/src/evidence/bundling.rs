@@ -17,6 +17,8 @@ pub(crate) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleEr
         scenario: job.scenario.name.clone(),
         board: job.board.name.clone(),
         mac,
+        seed: job.scenario.seed_of_faults(),
+        is_chaos: job.scenario.is_chaos,
         image: Item::of(&parts.image, &*parts.image_source)?,
         image_included: false,
         kernel: Item::of(&parts.kernel, "`cargo xtask fixtures fetch`")?,

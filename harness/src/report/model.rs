@@ -50,6 +50,9 @@ pub struct Report {
     /// What was done to the board on purpose.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What chance was made of in a run with faults: the same seed does the same to the same frames, requests and sectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Every stage that was reached, in order.
     pub stages: Vec<StageTime>,
     /// Every boot that began, of a run that has several.

@@ -29,6 +29,7 @@ pub(crate) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         restored_from: None,
         chain: Vec::new(),
         faults: Vec::new(),
+        seed: None,
         stages: stages.collect(),
         boots: Vec::new(),
         failure: None,

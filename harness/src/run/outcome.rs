@@ -28,6 +28,7 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         restored_from: None,
         chain: job.labels(),
         faults: faults(job.scenario),
+        seed: job.scenario.seed_of_faults(),
         stages: Vec::new(),
         boots: Vec::new(),
         failure: None,

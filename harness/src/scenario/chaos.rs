@@ -29,6 +29,7 @@ impl Scenario {
     pub fn with_chaos(&self, seed: u64) -> Self {
         let mut scenario = self.clone();
         scenario.seed = seed;
+        scenario.is_chaos = true;
         scenario.faults = plan(seed)
             .into_iter()
             .map(|fault| PlannedFault::Running {

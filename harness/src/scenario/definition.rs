@@ -71,6 +71,8 @@ pub struct Scenario {
     pub faults: Vec<PlannedFault>,
     /// What chance is made of where a fault has a share. The same seed does the same again.
     pub seed: u64,
+    /// Chance has made the faults, too, of the seed.
+    pub is_chaos: bool,
     /// What the servers must have seen when the run has ended.
     pub journal: Vec<Assertion>,
     /// Lines on the console that look like an alarm and belong to this scenario.
@@ -425,6 +427,7 @@ impl Scenario {
             services,
             faults,
             seed: file.seed,
+            is_chaos: false,
             journal: Assertion::read_all(file.journal, &boots, document)?,
             harmless: file.harmless,
             pipeline_status: file.pipeline_status.map_or(0, Span::into_inner),
@@ -581,6 +584,12 @@ impl Scenario {
     fn one_of(&self, board: Option<&BoardId>) -> Option<&NamedBoard> {
         let mut several = self.several.iter();
         several.find(|named| Some(&named.id) == board)
+    }
+
+    /// What chance is made of, if the scenario has faults.
+    #[must_use]
+    pub fn seed_of_faults(&self) -> Option<u64> {
+        (!self.faults.is_empty()).then_some(self.seed)
     }
 
     /// How many boots a board of a run has.

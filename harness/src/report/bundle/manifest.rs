@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::BundleError;
 use crate::input::{BoardName, ScenarioName};
 use crate::mac::Mac;
+use crate::scenario::Scenario;
 
 /// What a failed run was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,12 @@ pub struct Manifest {
     /// The board's hardware address: of all that chance decides in a run the one thing that the board goes by.
     #[serde(default)]
     pub mac: Option<Mac>,
+    /// What chance was made of, if the scenario has faults.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Chance has made the faults, too, of the seed: `e2e --chaos SEED`.
+    #[serde(default)]
+    pub is_chaos: bool,
     /// The disk image.
     pub image: Item,
     /// The image is in the bundle.
@@ -68,6 +75,15 @@ pub struct ContainerItem {
 impl Manifest {
     /// The format that this harness writes, and the newest that it reads.
     pub const FORMAT: u32 = 1;
+
+    /// The scenario with the faults that chance made of the run's seed, if it did: they stand in no file.
+    #[must_use]
+    pub fn with_faults_of(&self, scenario: Scenario) -> Scenario {
+        match self.seed.filter(|_| self.is_chaos) {
+            Some(seed) => scenario.with_chaos(seed),
+            None => scenario,
+        }
+    }
 }
 
 impl Item {

@@ -135,6 +135,7 @@ impl Bundle {
 
 #[cfg(test)]
 mod tests {
+    use crate::scenario::Scenario;
     use std::fs;
 
     use proptest::prelude::*;
@@ -158,6 +159,8 @@ mod tests {
             scenario: "s".parse().unwrap(),
             board: "b".parse().unwrap(),
             mac: None,
+            seed: Some(7),
+            is_chaos: true,
             image: item(),
             image_included: false,
             kernel: item(),
@@ -242,6 +245,21 @@ mod tests {
         let bundle = bundled(folder.path(), Some(image.path()));
         assert!(!bundle.manifest.image_included);
         assert_eq!(bundle.manifest.left_out, [IMAGE]);
+    }
+
+    #[test]
+    fn a_plan_of_chance_is_made_again_and_bundles_of_before_have_none() {
+        let scenario = crate::scenario::testing::extended("alpine-http", "").unwrap();
+        let faults = |scenario: &Scenario| format!("{:?}", scenario.faults);
+        let manifest = manifest();
+        let again = manifest.with_faults_of(scenario.clone());
+        assert_eq!(faults(&again), faults(&scenario.with_chaos(7)));
+        let mut before = serde_json::to_value(&manifest).unwrap();
+        for key in ["seed", "is_chaos"] {
+            before.as_object_mut().unwrap().remove(key).unwrap();
+        }
+        let before: Manifest = serde_json::from_value(before).unwrap();
+        assert!(before.with_faults_of(scenario).faults.is_empty());
     }
 
     /// An archive with these entries: header type, name, size that the header says, content.
