@@ -24,6 +24,8 @@ pub struct Due {
     pub deploy: Option<DeploymentName>,
     /// What is done with its power.
     pub power: Option<PowerStep>,
+    /// How long its power is away in a brown cycle.
+    pub off: Duration,
     /// How it is connected to its network from then on.
     pub link: Option<LinkState>,
     /// What is typed.
@@ -156,6 +158,7 @@ impl StepsProgress {
             board: step.board.clone(),
             deploy: step.deploy.clone(),
             power: step.power,
+            off: step.off,
             link: step.link,
             keys,
         })
@@ -422,7 +425,7 @@ fn is_done(planned: &Planned, record: &Record) -> bool {
     match (step.power, &record.event) {
         (Some(PowerStep::On | PowerStep::Cycle), Event::Power { action: Power::On })
         | (
-            Some(PowerStep::Reset),
+            Some(PowerStep::Reset | PowerStep::Brown),
             Event::Power {
                 action: Power::Reset,
             },

@@ -86,6 +86,14 @@ impl Adapter {
         }
     }
 
+    /// The chip has lost its power for a moment. One of QEMU's own starts again with the machine.
+    pub(super) fn starts_again(&self) {
+        match self {
+            Self::Usb(control) => control.replug(),
+            Self::Stream(..) => {}
+        }
+    }
+
     /// Changes how the board is connected. An interface that is no USB adapter stays in the board.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What lasts for the whole run: the network, the boards with their cards, and the working files. Boards are switched on and off in it.
 
 use std::fs;
+use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -227,6 +228,19 @@ impl Around {
     pub(super) async fn start_again(&mut self, place: usize, button: bool) -> Result<(), RunError> {
         let board = self.boards.get_mut(place).ok_or(RunError::Plug)?;
         Ok(board.start_again(button).await?)
+    }
+
+    /// A board's power is away for a moment.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn brown_cycle(
+        &mut self,
+        place: usize,
+        off: Duration,
+    ) -> Result<(), RunError> {
+        let board = self.boards.get_mut(place).ok_or(RunError::Plug)?;
+        Ok(board.brown_cycle(off).await?)
     }
 
     /// Takes a board's power away; everything around it stays. `mains`: without the power distribution unit.

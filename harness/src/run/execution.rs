@@ -229,6 +229,10 @@ impl Run<'_> {
         match due.power {
             None => {}
             Some(PowerStep::Reset) => self.begin_boot(due.board.as_ref(), true).await?,
+            Some(PowerStep::Brown) => {
+                self.around.brown_cycle(place, due.off).await?;
+                self.script.started_again(due.board.as_ref());
+            }
             Some(PowerStep::Cut) => self.cut(place, true).await,
             Some(PowerStep::On) if self.was_cut(place) => self.switch_on(place).await?,
             Some(power) => {

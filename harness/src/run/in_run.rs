@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -165,6 +166,30 @@ impl BoardInRun {
         match &self.on {
             Some(on) if button => on.machine.reset().await,
             _ => Ok(()),
+        }
+    }
+
+    /// Its power is away for a moment, too short for memory and card to forget what they hold: it stands still, its SoC starts again, and its USB
+    /// adapter too. A new boot begins.
+    ///
+    /// # Errors
+    /// QEMU refuses.
+    pub(super) async fn brown_cycle(&mut self, off: Duration) -> Result<(), MachineError> {
+        let Some(on) = &self.on else {
+            return Ok(());
+        };
+        on.machine.pause().await?;
+        let text = format!(
+            "the power is away for {} ms: memory and card keep what they hold",
+            off.as_millis()
+        );
+        self.timeline.note("power", text);
+        tokio::time::sleep(off).await;
+        on.nic.starts_again();
+        self.start_again(true).await?;
+        match &self.on {
+            Some(on) => on.machine.resume().await,
+            None => Ok(()),
         }
     }
 

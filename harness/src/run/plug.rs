@@ -1,17 +1,13 @@
 //! The boards' plugs: ports of the run's power distribution unit.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::scenario::PowerStep;
+use crate::scenario::{LEAST_OFF, PowerStep};
 use crate::services::{PowerUnit, Switching};
 use crate::timeline::{SwitchedBy, Timeline};
-
-/// The least time for which a board is off: what gateways leave to a port of a real unit.
-const LEAST_OFF: Duration = Duration::from_secs(5);
 
 /// The boards' plugs. Orders of the scenario's steps go to the unit like those of anybody on the LAN.
 pub(super) struct Plugs {
@@ -49,7 +45,7 @@ impl Plugs {
                 PowerStep::Cycle => unit.cycle(port, by).await,
                 PowerStep::Off => unit.switch(port, false, by).await,
                 // The unit has no part in these.
-                PowerStep::Cut | PowerStep::Reset => Ok(()),
+                PowerStep::Cut | PowerStep::Reset | PowerStep::Brown => Ok(()),
             };
             if let Err(error) = done {
                 timeline.note(

@@ -43,7 +43,7 @@ pub use journal::Assertion;
 pub use named::NamedBoard;
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry, RegistryCertificate};
 pub use services::{Forward, ServiceMode, Services};
-pub use step::{PowerStep, Step, WITHIN};
+pub use step::{BROWN, LEAST_OFF, PowerStep, Step, WITHIN};
 pub use tls::{ClientCertificate, Refusal, ServerCertificate, ServerChain, ServerKey, Tls};
 pub use trigger::{FrameTrigger, RequestTrigger, Trigger, TriggerTable, TriggerWatch, fired};
 pub use typing::{Bracketed, Typing, bracketed};

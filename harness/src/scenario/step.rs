@@ -17,6 +17,12 @@ use crate::timeline::{BoardId, LinkState, Power};
 /// host.
 pub const WITHIN: Duration = Duration::from_secs(60);
 
+/// The least time for which the power distribution unit leaves a board off: what gateways leave to a port of a real unit.
+pub const LEAST_OFF: Duration = Duration::from_secs(5);
+
+/// How long the power is away in a brown cycle, unless the step says otherwise.
+pub const BROWN: Duration = Duration::from_millis(10);
+
 /// A step.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -32,6 +38,8 @@ pub struct Step {
     pub deploy: Option<DeploymentName>,
     /// What is done with the board's power.
     pub power: Option<PowerStep>,
+    /// How long the power is away in a brown cycle.
+    pub off: Duration,
     /// How the board is connected to its network from then on.
     pub link: Option<LinkState>,
     /// What is typed.
@@ -55,6 +63,7 @@ impl Step {
             after: None,
             deploy: None,
             power: Some(PowerStep::On),
+            off: BROWN,
             link: None,
             send: None,
             wait: None,
@@ -168,13 +177,16 @@ pub enum PowerStep {
     Cycle,
     /// The reset button is pressed: the board starts again without its power having been away.
     Reset,
+    /// The power is away for a moment, `off`, which is too short for memory and card to forget what they hold: the SoC starts again, and so do the
+    /// devices on its buses.
+    Brown,
 }
 
 impl PowerStep {
     /// A boot begins with it.
     #[must_use]
     pub fn begins_boot(self) -> bool {
-        matches!(self, Self::On | Self::Cycle | Self::Reset)
+        matches!(self, Self::On | Self::Cycle | Self::Reset | Self::Brown)
     }
 
     /// A boot ends with it.
@@ -192,6 +204,7 @@ impl fmt::Display for PowerStep {
             Self::Cut => "cut",
             Self::Cycle => "cycle",
             Self::Reset => "reset",
+            Self::Brown => "brown",
         })
     }
 }

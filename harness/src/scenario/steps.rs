@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::awaited::{Await, AwaitTable};
 use super::boot_end::{BootEnd, end_of};
-use super::step::{PowerStep, Step};
+use super::step::{BROWN, LEAST_OFF, PowerStep, Step};
 use super::trigger::TriggerTable;
 use super::typing::Typing;
 use crate::board::{Board, Stage};
@@ -37,6 +37,9 @@ pub(super) struct StepTable {
     /// step awaits, or through the whole chain.
     #[schemars(with = "Option<PowerStep>")]
     power: Option<Span<PowerStep>>,
+    /// How long the power is away in a brown cycle, less than the 5 s for which the power distribution unit leaves a board off; 10 ms by default.
+    #[schemars(with = "Option<duration::Text>")]
+    off: Option<Span<OffTime>>,
     /// How the board is connected to its network from then on, over power cycles too: the cable is out (`down`) or in (`up`), the USB adapter is out
     /// of the board's port (`unplugged`) or in it (`plugged`).
     #[schemars(with = "Option<LinkState>")]
@@ -63,6 +66,10 @@ pub(super) struct StepTable {
     #[schemars(with = "Option<u32>", range(min = 1, max = 1000))]
     times: Option<Span<u32>>,
 }
+
+/// How long the power is away.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct OffTime(#[serde(deserialize_with = "duration::deserialize")] Duration);
 
 impl StepTable {
     fn optional<'de, D: serde::Deserializer<'de>>(
@@ -266,6 +273,7 @@ fn read_one(
         after,
         deploy,
         power,
+        off,
         link,
         send,
         r#await,
@@ -310,6 +318,9 @@ fn read_one(
             second,
             "a step does one thing with the board: switch its power, its link, or type. Make two of it",
         );
+    }
+    if let Some(off) = &off {
+        check_off(off, power.as_ref().map(|power| *power.get_ref()), document)?;
     }
     if let Some(link) = &link {
         check_link(link, candidates, document)?;
@@ -362,6 +373,7 @@ fn read_one(
         after: after.transpose()?,
         deploy: deploy.map(Span::into_inner),
         power: power.map(Span::into_inner),
+        off: off.map_or(BROWN, |off| off.get_ref().0),
         link: link.map(Span::into_inner),
         send: send.map(Span::into_inner),
         wait,
@@ -386,6 +398,25 @@ fn read_one(
     Ok((step, power_at))
 }
 
+/// Only a brown cycle says how long, and it is shorter than any that the power distribution unit makes.
+fn check_off(
+    off: &Span<OffTime>,
+    power: Option<PowerStep>,
+    document: &Document,
+) -> Result<(), InputError> {
+    let message = match (power, off.get_ref().0) {
+        (Some(PowerStep::Brown), Duration::ZERO) => "the power is away for no time: say \"10ms\"",
+        (Some(PowerStep::Brown), time) if time < LEAST_OFF => return Ok(()),
+        (Some(PowerStep::Brown), _) => {
+            "the power distribution unit can do this, it leaves a board off for 5 s: say power = \"cycle\""
+        }
+        _ => {
+            "only a brown cycle says how long the power is away: say power = \"brown\", or leave `off` out"
+        }
+    };
+    Err(document.error_at(off.span(), message))
+}
+
 /// An adapter that is soldered to the board stays there.
 fn check_link(
     link: &Span<LinkState>,
@@ -408,7 +439,35 @@ fn check_link(
 
 #[cfg(test)]
 mod tests {
-    use crate::scenario::testing::{board, extended_on};
+    use std::time::Duration;
+
+    use crate::scenario::testing::{board, extended, extended_on};
+
+    #[test]
+    fn a_brown_cycle_says_how_long() {
+        let read = |second: &str| {
+            let more = format!(
+                "[[step]]\npower = \"on\"\nawait = \"Linux\"\n[[step]]\n{second}\n[[step]]\npower = \"cycle\"\n"
+            );
+            extended("alpine-http", &more).map(|scenario| scenario.steps[1].off)
+        };
+        assert_eq!(read("power = \"brown\""), Ok(Duration::from_millis(10)));
+        assert_eq!(
+            read("power = \"brown\"\noff = \"2s\""),
+            Ok(Duration::from_secs(2))
+        );
+        for (wrong, why) in [
+            ("power = \"brown\"\noff = \"5s\"", "say power = \"cycle\""),
+            ("power = \"brown\"\noff = \"0s\"", "for no time"),
+            ("power = \"cycle\"\noff = \"1s\"", "say power = \"brown\""),
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(
+                error.starts_with("s.toml:7:7: ") && error.contains(why),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn an_interface_that_is_no_usb_adapter_stays_in() {
