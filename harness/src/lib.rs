@@ -3,6 +3,9 @@
 //!
 //! The leaf rooms are crates of their own, which the compiler keeps apart; they are re-exported here under their names.
 
+// They panic when standard output is closed: see `shakedown_common::outln`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod alarm;
 pub mod board;
 mod checkpoint;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::CommandFactory;
 use clap_complete::Shell;
+use shakedown_common::errln;
 use shakedown_harness::shell::program;
 
 /// The name that is completed.
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut command = crate::Cli::command().bin_name(NAME);
     clap_complete::generate(args.shell, &mut command, NAME, &mut std::io::stdout());
     if program() != NAME {
-        eprintln!("note: these are for `{NAME}`: alias {NAME}='{}'", program());
+        errln!("note: these are for `{NAME}`: alias {NAME}='{}'", program());
     }
     Ok(ExitCode::SUCCESS)
 }

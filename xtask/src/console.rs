@@ -22,7 +22,7 @@ use tokio_util::io::ReaderStream;
 use crate::globals::Globals;
 use crate::recording::RecordFile;
 use crate::terminal::Terminal;
-use shakedown_common::PartsArgs;
+use shakedown_common::{PartsArgs, outln};
 
 /// Arguments of `console`.
 #[derive(clap::Args)]
@@ -103,19 +103,20 @@ fn start(args: &Args, globals: &Globals) -> Result<()> {
             args.parts.words()
         ),
     };
-    println!(
+    outln!(
         "{} on {}; Ctrl-] pulls the plug",
-        scenario.name, board.title
+        scenario.name,
+        board.title
     );
     let scenario = on_own_core(async |_| {
         let session = sit_at(&job, args.until.as_deref(), file.is_some()).await?;
         let text = file.is_some().then(|| session.as_scenario(&job));
         anyhow::Ok(text.transpose()?)
     })??;
-    println!("\nrecord: {}", job.folder.display());
+    outln!("\nrecord: {}", job.folder.display());
     if let (Some(text), Some(file)) = (scenario, file) {
         file.write(&text, project.scenario_library(), board)?;
-        println!("scenario: {}", file.path().display());
+        outln!("scenario: {}", file.path().display());
     }
     Ok(())
 }
@@ -144,10 +145,10 @@ impl Ended {
 async fn sit_at(job: &Job<'_>, until: Option<&str>, records: bool) -> Result<Ended> {
     let timeline = Timeline::start();
     let (live, expectations) = Live::start(job, &timeline).await?;
-    println!("QMP: {}", live.machine().user_monitor().display());
+    outln!("QMP: {}", live.machine().user_monitor().display());
     if job.extras.gdb {
-        println!("the board waits for a debugger; start it by `continue`:");
-        println!(
+        outln!("the board waits for a debugger; start it by `continue`:");
+        outln!(
             "  gdb-multiarch -ex 'target remote {}'",
             live.machine().gdb().display()
         );
@@ -261,7 +262,7 @@ async fn attach(folder: &Path) -> Result<()> {
         writers.push(writer);
         from_board.push(ReaderStream::new(reader).map(move |bytes| (uart, bytes)));
     }
-    println!("Ctrl-] leaves the board on; QMP: {}", attach.qmp.display());
+    outln!("Ctrl-] leaves the board on; QMP: {}", attach.qmp.display());
     let mut terminal = Terminal::take();
     let mut speaking = usize::from(attach.speaking);
     terminal.show(&attach.backlog(folder)?)?;

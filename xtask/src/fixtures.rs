@@ -1,18 +1,20 @@
 //! `cargo xtask fixtures`: fetch, list and check the foreign parts; fill the cache with the real container image.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 use shakedown_fixtures::gateway::{self, Arch, Gateway};
+use shakedown_fixtures::initramfs::Contents;
 use shakedown_fixtures::{FETCH_COMMAND, Fixtures, Kit, KitOptions, Options, alpine};
 use shakedown_harness::architecture::Architecture;
 use shakedown_harness::board::Board;
 use shakedown_harness::scenario::Tier;
 
 use crate::globals::Globals;
-use shakedown_common::PartsArgs;
+use shakedown_common::{PartsArgs, out, outln};
 
 /// Arguments of `fixtures`.
 #[derive(clap::Args)]
@@ -121,7 +123,7 @@ fn fetch(kit: &shakedown_fixtures::Kit, board: &Board, list: bool) -> Result<()>
     let parts = kit.parts(board)?;
     if list {
         for part in &parts.versions {
-            println!(
+            outln!(
                 "{:12} {:28} {}",
                 &part.sha256[..12],
                 part.name,
@@ -129,13 +131,31 @@ fn fetch(kit: &shakedown_fixtures::Kit, board: &Board, list: bool) -> Result<()>
             );
         }
     }
-    println!(
+    outln!(
         "{}: {} parts; container image: {}",
         board.name,
         parts.versions.len(),
         parts.container.source
     );
+    if list && let Some(contents) = Contents::of(&parts.initramfs) {
+        out!("{}", sizes(&contents));
+    }
     Ok(())
+}
+
+/// What an initramfs is made of, for people.
+fn sizes(contents: &Contents) -> String {
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let mut text = format!(
+        "  initramfs: {:.1} MiB, {:.1} MiB unpacked\n",
+        mebibytes(contents.size),
+        mebibytes(contents.unpacked)
+    );
+    for (part, bytes) in &contents.parts {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {:9.2} MiB  {part}", mebibytes(*bytes));
+    }
+    text
 }
 
 /// Writes the lock and shows what changes.
@@ -154,11 +174,11 @@ fn update(args: &UpdateArgs, globals: &Globals) -> Result<ExitCode> {
     let (text, changes) = Fixtures::open(Options::default())?.update_lock(&now, &args.sets)?;
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     for change in &changes {
-        println!("{change}");
+        outln!("{change}");
     }
     match changes.len() {
-        0 => println!("{} was up to date", file.display()),
-        some => println!(
+        0 => outln!("{} was up to date", file.display()),
+        some => outln!(
             "{}: {some} changes; build again, run the trials, commit it",
             file.display()
         ),
@@ -170,13 +190,13 @@ fn update(args: &UpdateArgs, globals: &Globals) -> Result<ExitCode> {
 fn verify() -> Result<ExitCode> {
     let damaged = Fixtures::open(Options::default())?.store().verify()?;
     for damage in &damaged {
-        println!("removed {}: {}", damage.path.display(), damage.detail);
+        outln!("removed {}: {}", damage.path.display(), damage.detail);
     }
     if damaged.is_empty() {
-        println!("everything in the cache is as it was stored");
+        outln!("everything in the cache is as it was stored");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("`{FETCH_COMMAND}` brings it back");
+    outln!("`{FETCH_COMMAND}` brings it back");
     Ok(ExitCode::FAILURE)
 }
 
@@ -188,7 +208,7 @@ fn alpine(args: &AlpineArgs) -> Result<ExitCode> {
     })?;
     if args.pull {
         let pulled = fixtures.pull_alpine()?;
-        println!(
+        outln!(
             "alpine:latest for linux/arm64 is in the cache, manifest sha256:{}",
             pulled.manifest
         );
@@ -198,8 +218,8 @@ fn alpine(args: &AlpineArgs) -> Result<ExitCode> {
         args.container.as_deref(),
         Architecture::default(),
     )? {
-        Some(rootfs) => println!("container image: {}", rootfs.source),
-        None => println!(
+        Some(rootfs) => outln!("container image: {}", rootfs.source),
+        None => outln!(
             "container image: a stand-in, not Alpine; {}",
             alpine::how_to_get_real()
         ),
@@ -220,11 +240,11 @@ fn gateway(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
             .join("fixtures/gateway/wheels.lock");
         let text = fixtures.newest_wheels()?.text()?;
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        println!("{}: written; build again, commit it", file.display());
+        outln!("{}: written; build again, commit it", file.display());
         return Ok(ExitCode::SUCCESS);
     }
     let gateway = gateway::build(&fixtures, args.arch)?;
-    println!(
+    outln!(
         "the gateway for linux/{}: manifest {}, {:.1} MB compressed",
         args.arch,
         gateway.image.digest(),
@@ -232,9 +252,11 @@ fn gateway(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
     );
     if args.licences {
         for licence in Gateway::licences(&fixtures, args.arch)? {
-            println!(
+            outln!(
                 "{:40} {:36} {}",
-                licence.part, licence.version, licence.licence
+                licence.part,
+                licence.version,
+                licence.licence
             );
         }
     }
@@ -246,9 +268,9 @@ fn gateway(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
                 folder.display()
             );
             gateway.image.write_layout(folder, "gateway")?;
-            println!("{}", folder.display());
+            outln!("{}", folder.display());
         }
-        None => println!("{}", gateway.layout.display()),
+        None => outln!("{}", gateway.layout.display()),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use shakedown_common::{errln, outln};
 use shakedown_harness::untrusted;
 
 use crate::globals::Globals;
@@ -52,12 +53,12 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     );
     let all = targets(&folder)?;
     if args.list {
-        println!("{}", all.join("\n"));
+        outln!("{}", all.join("\n"));
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = chosen(&all, &args.targets)?;
     let programs = build(&folder)?;
-    println!("{:16} {:>12} {:>9}", "target", "runs", "coverage");
+    outln!("{:16} {:>12} {:>9}", "target", "runs", "coverage");
     let mut findings = 0;
     for target in chosen {
         let outcome = fuzz(&folder, &programs, target, args.seconds)?;
@@ -66,7 +67,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             true => format!("  a finding: harness/fuzz/artifacts/{target}"),
             false => String::new(),
         };
-        println!(
+        outln!(
             "{target:16} {:>12} {:>9}{finding}",
             shown(outcome.runs),
             shown(outcome.coverage)
@@ -170,7 +171,7 @@ fn fuzz(folder: &Path, programs: &Path, target: &str, seconds: u32) -> Result<Ou
     if outcome.is_finding {
         let panic = said.lines().find(|line| line.contains("panicked at"));
         let last = said.lines().rev().find(|line| !line.trim().is_empty());
-        eprintln!(
+        errln!(
             "{target}: {}",
             untrusted(panic.or(last).unwrap_or_default())
         );

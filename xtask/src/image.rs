@@ -16,6 +16,7 @@ use shakedown_harness::image::script::{BootSource, CustomScript, Server};
 use shakedown_harness::image::{credentials, provision, source};
 use shakedown_harness::survey::{ImageKind, Level, Verification, VerifyOptions, inspect, verify};
 
+use shakedown_common::{errln, out, outln};
 use shakedown_harness::{untrusted, untrusted_json};
 
 use crate::globals::Globals;
@@ -149,12 +150,12 @@ fn build(args: &BuildArgs, globals: &Globals) -> Result<ExitCode> {
     let image = kit.prebuilt(board, scheme, cache)?;
     source::open(&image)?.save(&args.output, PUBLIC)?;
     if board.image.rom_reads_mbr_only && scheme == Scheme::Gpt {
-        eprintln!(
+        errln!(
             "note: the ROM of a {} reads an MBR only and will not find this image; --table hybrid makes one that it finds",
             board.title
         );
     }
-    println!(
+    outln!(
         "{}: a prebuilt image for {}, {}",
         args.output.display(),
         board.title,
@@ -166,8 +167,8 @@ fn build(args: &BuildArgs, globals: &Globals) -> Result<ExitCode> {
 fn show(args: &InspectArgs) -> Result<ExitCode> {
     let found = inspect::inspect(&source::open(&args.image)?)?;
     match args.json {
-        true => println!("{}", untrusted_json(&serde_json::to_string_pretty(&found)?)),
-        false => print!("{found}"),
+        true => outln!("{}", untrusted_json(&serde_json::to_string_pretty(&found)?)),
+        false => out!("{found}"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -201,9 +202,9 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
     let image = source::open(&args.image)?;
     provision::provision(&image, &boot, script.as_ref(), &args.output)?;
     for note in doubts(&args.output)? {
-        eprintln!("note: {}", untrusted(&note));
+        errln!("note: {}", untrusted(&note));
     }
-    println!(
+    outln!(
         "{}: a netboot image that boots from {}; it holds a private key",
         args.output.display(),
         args.server
@@ -244,7 +245,7 @@ fn check(args: &VerifyArgs, globals: &Globals) -> Result<ExitCode> {
     };
     let found = verify(&source::open(&args.image)?, &options)?;
     match args.json {
-        true => println!("{}", untrusted_json(&serde_json::to_string_pretty(&found)?)),
+        true => outln!("{}", untrusted_json(&serde_json::to_string_pretty(&found)?)),
         false => print_verification(&found, board, &args.image),
     }
     Ok(match found.conforms() {
@@ -259,12 +260,12 @@ fn print_verification(found: &Verification, board: Option<&Board>, image: &Path)
             Level::Must => "",
             Level::Should => " (advice)",
         };
-        println!("{:10} {}{level}", violation.rule, violation.place);
-        println!("           {}", violation.what);
-        println!("           -> {}", violation.remedy);
+        outln!("{:10} {}{level}", violation.rule, violation.place);
+        outln!("           {}", violation.what);
+        outln!("           -> {}", violation.remedy);
     }
     for note in &found.notes {
-        println!("note       {}", untrusted(note));
+        outln!("note       {}", untrusted(note));
     }
     let kind = match found.kind {
         Some(ImageKind::Prebuilt) => "a prebuilt image",
@@ -276,7 +277,7 @@ fn print_verification(found: &Verification, board: Option<&Board>, image: &Path)
         false => "breaks",
     };
     let whose = board.map_or_else(String::new, |board| format!(" for {}", board.title));
-    println!(
+    outln!(
         "{}: {kind}, which {verdict} version 1 of the specification{whose}",
         image.display()
     );

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use anyhow::Result;
 use serde::Serialize;
+use shakedown_common::{out, outln};
 use shakedown_harness::board::{Board, Capability};
 use shakedown_harness::project::Project;
 use shakedown_harness::scenario::{Lacking, Scenario, Tier};
@@ -44,7 +45,7 @@ pub(crate) fn run(
         .filter(|(_, lacking)| board.is_none_or(|name| lacking.board == name))
         .collect();
     if !json {
-        print!("{}", matrix(selected, &lacking));
+        out!("{}", matrix(selected, &lacking));
         return Ok(());
     }
     let entry = |scenario: &'_ Scenario, tier: Tier| {
@@ -78,7 +79,7 @@ pub(crate) fn run(
         }
     });
     let entries: Vec<_> = runs.chain(others).collect();
-    println!("{}", serde_json::to_string_pretty(&entries)?);
+    outln!("{}", serde_json::to_string_pretty(&entries)?);
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! The commands, one file each: `shakedown e2e`, `console`, `serve`, `report`, `bench`, `image`, `fixtures` and more, as an installed program or as
 //! `cargo xtask …` in a clone. The work is done by `harness`, `fixtures` and `bench`.
 
+// They panic when standard output is closed: see `shakedown_common::outln`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 #[cfg(test)]
 mod book;
 mod completions;
@@ -29,7 +32,7 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shakedown_common::COULD_NOT_RUN;
+use shakedown_common::{COULD_NOT_RUN, errln};
 use shakedown_harness::{shell, untrusted_lines};
 
 /// Boots netboot images of single-board computers in emulation and proves that they reach their container.
@@ -82,7 +85,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.globals.color.apply();
     execute(&cli).unwrap_or_else(|error| {
-        eprintln!("error: {}", explained(&error));
+        errln!("error: {}", explained(&error));
         ExitCode::from(COULD_NOT_RUN)
     })
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
+use shakedown_common::outln;
 
 /// Arguments of `manual`.
 #[derive(clap::Args)]
@@ -21,6 +22,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     fs::create_dir_all(folder).with_context(failed)?;
     let command = crate::Cli::command().bin_name("shakedown");
     clap_mangen::generate_to(command, folder).with_context(failed)?;
-    println!("wrote the pages into {}", folder.display());
+    outln!("wrote the pages into {}", folder.display());
     Ok(ExitCode::SUCCESS)
 }

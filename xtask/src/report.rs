@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use shakedown_common::say;
+use shakedown_common::{errln, outln, say};
 use shakedown_harness::report::html::{write_index, write_page};
 use shakedown_harness::report::{
     OnFlaky, exit_status, failure_text, junit, merge, statistics_table, summary_table,
@@ -49,10 +49,10 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let mut failed = false;
     for folder in &args.folders {
         match write_page(folder) {
-            Ok(page) => println!("{}", page.display()),
+            Ok(page) => outln!("{}", page.display()),
             Err(e) => {
                 failed = true;
-                eprintln!("error: {e}");
+                errln!("error: {e}");
             }
         }
     }
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         Some(folder) => folder.clone(),
         None => globals.project()?.runs_folder().to_path_buf(),
     };
-    println!("{}", write_index(&index)?.display());
+    outln!("{}", write_index(&index)?.display());
     Ok(match failed {
         false => ExitCode::SUCCESS,
         true => ExitCode::FAILURE,

@@ -17,7 +17,7 @@ use shakedown_harness::{shell, untrusted};
 use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
 use crate::replay::{Definitions, definitions};
-use shakedown_common::PartsArgs;
+use shakedown_common::{PartsArgs, err};
 
 /// Arguments of `e2e repro`.
 #[derive(clap::Args)]
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             args.parts.words()
         ),
     };
-    eprint!("{}", differences(manifest, &planned.parts)?);
+    err!("{}", differences(manifest, &planned.parts)?);
     let runs = e2e::carry_out(&project, &[planned], &args.run, Execution::plain())?;
     if let Some(report) = runs.first().map(|run| &run.last) {
         // Judged by today's rules, as this run was.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use shakedown_common::{out, outln};
 use shakedown_harness::project::Project;
 use shakedown_harness::scenario::draft;
 use shakedown_harness::schema;
@@ -54,7 +55,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     match &args.command {
         Command::New(args) => new(args, globals)?,
         Command::Check => check(globals)?,
-        Command::List => print!("{}", list(&globals.project()?)),
+        Command::List => out!("{}", list(&globals.project()?)),
         Command::Schema => write_schemas(globals.project()?.root())?,
     }
     Ok(ExitCode::SUCCESS)
@@ -77,16 +78,16 @@ fn new(args: &NewArgs, globals: &Globals) -> Result<()> {
         fs::File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
     file.write_all(draft(&from.source.text, &args.name).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("made {}, which is {} so far", path.display(), from.name);
-    println!("next: say in it what it shows, then");
-    println!("  {}", OurCommand("scenario check"));
-    println!("  {} {}", OurCommand("e2e"), args.name);
+    outln!("made {}, which is {} so far", path.display(), from.name);
+    outln!("next: say in it what it shows, then");
+    outln!("  {}", OurCommand("scenario check"));
+    outln!("  {} {}", OurCommand("e2e"), args.name);
     Ok(())
 }
 
 fn check(globals: &Globals) -> Result<()> {
     let project = globals.project()?;
-    println!(
+    outln!(
         "all are right; boards: {}, scenarios: {}",
         project.boards().len(),
         project.scenarios().len()
@@ -126,7 +127,7 @@ fn write_schemas(root: &Path) -> Result<()> {
     for (file, text) in schema::all() {
         let path = folder.join(file);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-        println!("wrote {}/{file}", schema::FOLDER);
+        outln!("wrote {}/{file}", schema::FOLDER);
     }
     Ok(())
 }

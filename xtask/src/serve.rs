@@ -18,7 +18,7 @@ use shakedown_harness::world::{ServedBoard, ServerConfig, Servers, Trust};
 use tokio::net::TcpListener;
 
 use crate::globals::Globals;
-use shakedown_common::PartsArgs;
+use shakedown_common::{PartsArgs, errln, outln};
 use usage::Usage;
 
 /// How long requests may go on after Ctrl-C.
@@ -132,10 +132,10 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             servers: &servers,
             has_identity: trust.client(0).is_some(),
         };
-        println!("{usage}");
+        outln!("{usage}");
         serve(&servers, listeners, &timeline).await
     })?;
-    println!("stopped");
+    outln!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -157,7 +157,7 @@ async fn serve(
         () = show(timeline) => {}
         stop = tokio::signal::ctrl_c() => stop.context("cannot wait for Ctrl-C")?,
     }
-    eprintln!("stopping when the requests in progress have ended; Ctrl-C again breaks them off");
+    errln!("stopping when the requests in progress have ended; Ctrl-C again breaks them off");
     let stopped =
         futures_util::future::join_all(running.into_iter().map(|s| s.shut_down(PATIENCE)));
     tokio::select! {
@@ -325,14 +325,14 @@ async fn show(timeline: &Timeline) {
         match &record.event {
             Event::Request(request) => {
                 let line = access_line(request, started + record.at);
-                println!("{:9} {line}", request.service);
+                outln!("{:9} {line}", request.service);
             }
             Event::Tls(tls) => {
                 if let Some(error) = &tls.error {
-                    println!("{:9} TLS handshake failed: {error}", tls.service);
+                    outln!("{:9} TLS handshake failed: {error}", tls.service);
                 }
             }
-            Event::Note { room, text } => println!("{room:9} {text}"),
+            Event::Note { room, text } => outln!("{room:9} {text}"),
             _ => {}
         }
     }

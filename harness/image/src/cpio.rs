@@ -1,4 +1,4 @@
-//! Writes "newc" cpio archives, the format in which the kernel takes its initial file system.
+//! Writes "newc" cpio archives, and says what is in one: the format in which the kernel takes its initial file system.
 //!
 //! An [`Archive`] collects entries in any order and turns them into bytes once, with [`Archive::to_bytes`]. Entries come out
 //! sorted by path, every missing parent directory is added, owner and time are fixed and inode numbers count up, so the same
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// The magic of a header without checksum.
 const MAGIC: &str = "070701";
+/// Bytes of a header: the magic, and 13 fields of 8 digits.
+const HEADER: usize = 6 + 13 * 8;
 /// Name of the entry that ends an archive.
 const TRAILER: &str = "TRAILER!!!";
 /// Headers and data both start at multiples of this many bytes.
@@ -179,6 +181,36 @@ fn write_entry(out: &mut Vec<u8>, inode: u32, path: &str, entry: &Entry) {
     pad(out);
 }
 
+/// The files of an archive with their sizes in bytes, as they come, or `None` if this is no archive of this format. Directories and links are left
+/// out, and so is what follows the first archive's end.
+#[must_use]
+pub fn files(archive: &[u8]) -> Option<Vec<(String, u64)>> {
+    let mut files = Vec::new();
+    let mut at = 0_usize;
+    loop {
+        let header = archive.get(at..at.checked_add(HEADER)?)?;
+        if !header.starts_with(MAGIC.as_bytes()) {
+            return None;
+        }
+        let field = |number: usize| {
+            let digits = header.get(MAGIC.len() + number * 8..)?.get(..8)?;
+            u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+        };
+        let (mode, size, name) = (field(1)?, field(6)? as usize, field(11)? as usize);
+        let begin = at + HEADER;
+        let path = archive.get(begin..begin.checked_add(name)?)?;
+        let path = String::from_utf8_lossy(path.strip_suffix(b"\0")?);
+        if path == TRAILER {
+            return Some(files);
+        }
+        if mode & S_IFMT == S_IFREG {
+            files.push((path.into_owned(), size as u64));
+        }
+        let data = (begin + name).next_multiple_of(ALIGNMENT);
+        at = data.checked_add(size)?.next_multiple_of(ALIGNMENT);
+    }
+}
+
 fn pad(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
 }
@@ -284,6 +316,23 @@ mod tests {
             archive.symlink("a", "b").unwrap_err(),
             CpioError::Taken("a".into())
         );
+    }
+
+    #[test]
+    fn the_files_of_an_archive_are_listed() {
+        let mut archive = Archive::new();
+        archive.file("usr/bin/a", 0o755, vec![1; 5]).unwrap();
+        archive.file("b", 0o644, Vec::new()).unwrap();
+        archive.symlink("c", "b").unwrap();
+        let bytes = archive.to_bytes();
+        let listed = [("b".into(), 0), ("usr/bin/a".into(), 5)];
+        assert_eq!(files(&bytes).unwrap(), listed);
+        // What is cut off, or something else, is no archive.
+        for end in 0..bytes.len() - 16 {
+            assert_eq!(files(&bytes[..end]), None, "{end}");
+        }
+        assert_eq!(files(&[0xff; 4096]), None);
+        assert_eq!(files(&[b'F'; 200]), None);
     }
 
     proptest! {

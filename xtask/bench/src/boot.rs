@@ -17,9 +17,9 @@ use super::figures::{Better, Figure, Measured, median};
 use super::host::Observation;
 use super::kernel_line;
 use super::page_cache::drop_cached;
-use shakedown_common::COULD_NOT_RUN;
 use shakedown_common::PartsArgs;
 use shakedown_common::view::{Show, View};
+use shakedown_common::{COULD_NOT_RUN, outln};
 use shakedown_harness::project::Project;
 
 /// Arguments of `bench boot`.
@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
             let report = on_own_core(async |_| measure(&job, &view, &label).await)?;
             let whole = begun.elapsed();
             if let Some(failure) = &report.failure {
-                println!("{}", failure_text(&report, failure));
+                outln!("{}", failure_text(&report, failure));
             }
             match report.verdict {
                 Verdict::Passed => runs.push(Run::new(kind, cold, whole, report)),
@@ -120,12 +120,12 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     }
     let host = observation.end()?;
     let peak_memory = peak_memory(std::process::id()).unwrap_or_default();
-    println!("\n{}", table(&runs));
-    println!(
+    outln!("\n{}", table(&runs));
+    outln!(
         "harness: at most {:.0} MB of memory",
         peak_memory as f64 / 1e6
     );
-    println!("{host}");
+    outln!("{host}");
     if let Some(path) = &args.json {
         let measured = Measured {
             bench: "boot".into(),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
+use shakedown_common::out;
 
 use super::figures::{Better, Figure, Measured};
 
@@ -29,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         after.bench,
         after.subject,
     );
-    print!("{}", table(&before, &after));
+    out!("{}", table(&before, &after));
     Ok(())
 }
 

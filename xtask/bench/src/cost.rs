@@ -10,6 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
+use shakedown_common::outln;
 use shakedown_harness::host::peak_memory;
 
 use super::figures::{Better, Figure, Measured, median};
@@ -56,7 +57,7 @@ impl Args {
         others: &[Costs],
         host: Conditions,
     ) -> Result<()> {
-        println!("\n{}{host}", table(yardstick, others));
+        outln!("\n{}{host}", table(yardstick, others));
         let Some(path) = &self.json else {
             return Ok(());
         };

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::cost::{Args, Cost, Costs};
 use super::host::Observation;
+use shakedown_common::outln;
 use shakedown_harness::project::Project;
 
 /// Folders of a cache that do not hold downloads.
@@ -49,7 +50,7 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
     }
     let host = observation.end()?;
     let others: Vec<_> = std::iter::once(warm).chain(made).collect();
-    println!(
+    outln!(
         "\ncold: from downloads alone; warm: everything is there; else: everything but this is there"
     );
     let subject = format!("the parts of {}", board.name);

@@ -4,6 +4,9 @@
 //! whatever is compared is measured side by side in one invocation, ratios come first, and no absolute time is ever asserted. What the
 //! host did meanwhile is printed with the figures.
 
+// They panic when standard output is closed: see `shakedown_common::outln`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 mod boot;
 mod compare;
 mod cost;

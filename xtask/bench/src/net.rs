@@ -28,7 +28,7 @@ use super::host::Observation;
 use super::rates::{Rates, Ratios, Setup, figures, rate, table};
 use super::target::{self, SERVICE};
 use super::transfers::{Course, Transfer};
-use shakedown_common::PartsArgs;
+use shakedown_common::{PartsArgs, outln};
 use shakedown_harness::project::Project;
 
 /// The scenario whose network and card the boots use: its iPXE has an identity.
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, project: &Project) -> Result<ExitCode> {
         }
     })??;
     let (ratios, host) = (Ratios::new(&rates), observation.end()?);
-    println!("\n{}{host}", table(&rates, &ratios));
+    outln!("\n{}{host}", table(&rates, &ratios));
     if let Some(path) = &args.json {
         let measured = Measured {
             bench: "net".into(),
@@ -184,7 +184,7 @@ impl Bench<'_> {
         loopback: Option<TcpListener>,
     ) -> Result<Vec<Rates>> {
         let (name, bytes) = (setup.name(), data.len() as u64);
-        println!("{name}: booting, record in {}", job.folder.display());
+        outln!("{name}: booting, record in {}", job.folder.display());
         let timeline = Timeline::start();
         let (live, _expectations) = Live::start(job, &timeline).await?;
         let journal = Journal::new(SERVICE, timeline.clone());
@@ -199,7 +199,7 @@ impl Bench<'_> {
         live.machine().power_on().await?;
         let report = |transfer: &Transfer| {
             let rate = rate(bytes, transfer);
-            println!("{name}: {}: {rate:.2} MB/s", transfer.kind.name());
+            outln!("{name}: {}: {rate:.2} MB/s", transfer.kind.name());
         };
         let transfers = tokio::select! {
             transfers = self.transfers(&timeline, report) => transfers,

@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
+use shakedown_common::{errln, outln};
 use shakedown_harness::input::ByteSize;
 use shakedown_harness::services::{Blob, Layer};
 
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     match nginx::start(folder.path(), &file)? {
         Some(nginx) => servers.push(nginx),
         None => {
-            eprintln!("note: there is no nginx here to compare with: apt-get install nginx-light")
+            errln!("note: there is no nginx here to compare with: apt-get install nginx-light")
         }
     }
     let observation = Observation::begin()?;
@@ -84,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     for _ in 0..args.rounds {
         for (server, rounds) in servers.iter().zip(&mut rounds) {
             let round = server.round(args.clients, bytes)?;
-            println!("{}: {:.0} MB/s", server.name, round.rate);
+            outln!("{}: {:.0} MB/s", server.name, round.rate);
             rounds.push(round);
         }
     }
@@ -97,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         })
     });
     let served: Vec<_> = served.collect::<Result<_>>()?;
-    println!("\n{}{host}", table(&served));
+    outln!("\n{}{host}", table(&served));
     if let Some(path) = &args.json {
         let measured = Measured {
             bench: "serve".into(),

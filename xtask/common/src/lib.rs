@@ -1,6 +1,10 @@
 //! What the commands share: the options that name parts, and what the terminal shows while runs go on.
 
-mod output;
+// They panic when standard output is closed: see `shakedown_common::outln`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
+#[doc(hidden)]
+pub mod output;
 mod parts;
 pub mod view;
 

@@ -7,6 +7,9 @@
 //! What is real: every program in the image, the wire, the plug's protocol, the client that submits jobs. What is a stand-in: the board
 //! ([`world::Machine`] speaks DHCP, HTTP and the console as a board would, and runs nothing), and boot2container around the gateway.
 
+// They panic when standard output is closed: see `shakedown_common::outln`.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod checks;
 pub mod namespace;
 mod outcome;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use shakedown_common::outln;
 use shakedown_harness::folder::RunFolder;
 use shakedown_harness::schema;
 use shakedown_harness::shell::OurCommand;
@@ -47,16 +48,16 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
                 fs::create_dir_all(folder)?;
             }
             fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-            println!("wrote {}", path.display());
+            outln!("wrote {}", path.display());
         }
         stale.push(path);
     }
     if !args.check || stale.is_empty() {
-        println!("the reference pages and schemas are those of the code");
+        outln!("the reference pages and schemas are those of the code");
         return Ok(ExitCode::SUCCESS);
     }
     for path in stale {
-        println!(
+        outln!(
             "{} is out of step: run `{}`",
             path.display(),
             OurCommand("docs")

@@ -6,6 +6,7 @@ mod finding;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use shakedown_common::out;
 
 use crate::globals::Globals;
 use finding::{State, text};
@@ -17,7 +18,7 @@ pub(crate) struct Args {}
 /// Runs the command; the exit status is 1 when something is missing without which nothing runs.
 pub(crate) fn run(_: &Args, globals: &Globals) -> Result<ExitCode> {
     let findings = checks::all(&globals.project()?)?;
-    print!("{}", text(&findings));
+    out!("{}", text(&findings));
     Ok(if findings.iter().any(|f| f.state == State::Missing) {
         ExitCode::FAILURE
     } else {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use shakedown_common::COULD_NOT_RUN;
+use shakedown_common::{COULD_NOT_RUN, err, errln};
 use shakedown_harness::host::runs_at_a_time;
 use shakedown_harness::plan::Lab;
 use shakedown_harness::project::{Runs, affected, fitting};
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let status = match select_and_run(args, globals) {
         // A commit that has no such scenario cannot be tested.
         Err(error) if args.series.bisect => {
-            eprintln!("error: {error:#}");
+            errln!("error: {error:#}");
             COULD_NOT_RUN
         }
         status => status?,
@@ -61,7 +61,7 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     let selected = match &args.changed {
         Some(base) => {
             let (affected, why) = affected(selected, project.root(), base.as_deref())?;
-            eprint!("{why}");
+            err!("{why}");
             affected
         }
         None => selected,
@@ -89,13 +89,13 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     }
     let kit = args.parts.kit(project.defaults())?;
     if let Some(warning) = kit.warning() {
-        eprintln!("note: {warning}");
+        errln!("note: {warning}");
     }
     let selected = match kit.provisioned() {
         Some(given) => {
             let (fitting, notes) = fitting(selected, given, args.servers.has_boot_server())?;
             for note in notes {
-                eprintln!("note: {note}");
+                errln!("note: {note}");
             }
             fitting
         }
@@ -160,7 +160,7 @@ fn on_desk(selected: Runs<'_>) -> Runs<'_> {
     for (scenario, board) in selected {
         match Lab::cannot(scenario) {
             None => possible.push((scenario, board)),
-            Some(reason) => eprintln!("note: {} is left out: {reason}", scenario.name),
+            Some(reason) => errln!("note: {} is left out: {reason}", scenario.name),
         }
     }
     possible

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result};
+use shakedown_common::errln;
 use shakedown_harness::folder::RunFolder;
 use shakedown_harness::project::{Date, Project};
 use shakedown_harness::report::html::write_index;
@@ -25,12 +26,12 @@ pub(crate) fn carry_out(
 ) -> Result<Vec<Attempts>> {
     let known = project.known_failures()?;
     if let Some(planned) = planned.iter().find(|p| p.serves_stand_in()) {
-        eprintln!("note: {}", planned.parts.container.source);
+        errln!("note: {}", planned.parts.container.source);
     }
     if let Err(e) = RunFolder::prune(project.runs_folder(), SystemTime::now())
         && e.kind() != std::io::ErrorKind::NotFound
     {
-        eprintln!("note: old runs cannot be removed: {e}");
+        errln!("note: old runs cannot be removed: {e}");
     }
     let begun = Instant::now();
     let (mut runs, failed) = run_all(project, planned, args, execution)?;
@@ -114,7 +115,7 @@ fn annotate(project: &Project, runs: &[Attempts]) -> Result<()> {
                 .join(format!("{}.toml", run.last.scenario));
             let relative = file.strip_prefix(project.root()).unwrap_or(&file);
             if let Some(line) = github::annotation(run, relative) {
-                eprintln!("{line}");
+                errln!("{line}");
             }
         }
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use shakedown_common::outln;
 use shakedown_harness::project::{PROJECT_FILE, Project};
 use shakedown_harness::shell::OurCommand;
 
@@ -43,16 +44,16 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     let pipeline = args.ci.unwrap_or_else(|| Pipeline::of(folder));
     for (path, text) in files(pipeline) {
         let written = write_new(&folder.join(path), text)?;
-        println!("{} {path}", if written { "wrote" } else { "kept " });
+        outln!("{} {path}", if written { "wrote" } else { "kept " });
     }
     let ignored = ignore_runs(&folder.join(".gitignore"))?;
-    println!("{} .gitignore", if ignored { "wrote" } else { "kept " });
+    outln!("{} .gitignore", if ignored { "wrote" } else { "kept " });
     // What was written, or was there, must be right.
     Project::open(Some(folder), BUILTIN)?;
     if pipeline == Pipeline::Gitlab {
-        println!("next: include .gitlab/shakedown.yml in .gitlab-ci.yml; its head says how");
+        outln!("next: include .gitlab/shakedown.yml in .gitlab-ci.yml; its head says how");
     }
-    println!("next: {}", OurCommand("e2e"));
+    outln!("next: {}", OurCommand("e2e"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -32,7 +32,11 @@ fn scenarios(folder: &str, boards: &[Board]) -> Vec<Scenario> {
 fn trust_of(scenario: &Scenario) -> Arc<Trust> {
     static ISSUED: Mutex<BTreeMap<String, Arc<Trust>>> = Mutex::new(BTreeMap::new());
     let boards = scenario.board_ids();
-    let (tls, server, mirror) = (&scenario.tls, &scenario.boot.server, &scenario.registry.mirror);
+    let (tls, server, mirror) = (
+        &scenario.tls,
+        &scenario.boot.server,
+        &scenario.registry.mirror,
+    );
     let key = format!("{tls:?} {server} {mirror:?} {boards:?}");
     let mut issued = ISSUED.lock().unwrap();
     let trust = issued

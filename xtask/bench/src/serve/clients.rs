@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
+use shakedown_common::outln;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &ClientsArgs) -> Result<ExitCode> {
     raise_file_limit(u64::from(args.clients) + 64)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let fetched = runtime.block_on(fetch_all(args))?;
-    println!("{}", serde_json::to_string(&fetched)?);
+    outln!("{}", serde_json::to_string(&fetched)?);
     Ok(ExitCode::SUCCESS)
 }
 

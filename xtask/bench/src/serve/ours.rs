@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use shakedown_common::outln;
 use shakedown_harness::services::{ConfigSpec, Journal, OciImage, Platform, Registry, serve};
 use shakedown_harness::timeline::{ServiceId, Timeline};
 use tokio::net::TcpListener;
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &ServerArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let _server = runtime.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        println!("{}", listener.local_addr()?);
+        outln!("{}", listener.local_addr()?);
         let journal = Journal::new(ServiceId::Bench, Timeline::start());
         anyhow::Ok(serve(listener, registry.router(), journal))
     })?;
