@@ -1,5 +1,7 @@
 //! Connections segment by segment: what a well-behaved stack on the other end would never do, or does too rarely.
 
+use std::time::Duration;
+
 use smoltcp::wire::{
     ArpOperation, EthernetFrame, EthernetProtocol, Ipv4Packet, TcpControl, TcpPacket,
 };
@@ -43,6 +45,26 @@ async fn a_restarted_guest_may_use_its_port_again() {
         (theirs + 1, TcpControl::Psh, b"to the new one".to_vec())
     );
     assert_eq!(lan.statistics().connections, 2);
+}
+
+/// iPXE on U-Boot draws the port and the first sequence number of before, where nothing is random.
+#[tokio::test(start_paused = true)]
+async fn a_restarted_guest_may_use_its_sequence_number_again() {
+    let (lan, mut cable, mut listener) = start();
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        cable.send(tcp(TcpControl::Syn, 1000, None, b""));
+        let (theirs, control, _) = segment(&mut cable).await;
+        assert_eq!(control, TcpControl::Syn);
+        cable.send(tcp(TcpControl::None, 1001, Some(theirs + 1), b""));
+        streams.push(accept(&mut listener).await);
+        // A copy that was late is no request.
+        cable.send(tcp(TcpControl::Syn, 1000, None, b""));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    assert_eq!(lan.statistics().connections, 2);
+    let mut old = streams.swap_remove(0);
+    assert!(old.read_u8().await.is_err());
 }
 
 #[tokio::test(start_paused = true)]

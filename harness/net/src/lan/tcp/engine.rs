@@ -36,6 +36,9 @@ const SILENCE: SmolDuration = SmolDuration::from_secs(120);
 /// How long a closed connection waits for the peer's FIN, and for a repetition of it.
 const FIN_WAIT: Duration = Duration::from_secs(30);
 const TIME_WAIT: Duration = Duration::from_secs(1);
+/// A request that comes again on a connection that has been silent for so long is a new one, of a guest that was restarted and draws the same
+/// numbers again, as iPXE does where nothing is random. Sooner it is a copy that was late.
+const RESTARTED: Duration = Duration::from_secs(1);
 /// The ports that connections to guests are made from (RFC 6335, section 6).
 const DIALLING: std::ops::RangeInclusive<u16> = 49152..=65535;
 /// Most addresses that are remembered as refused.
@@ -48,6 +51,8 @@ pub(super) struct Conn {
     tuple: Tuple,
     /// Sequence number of the guest's request, which tells its repetition from another request.
     sequence: Option<TcpSeqNumber>,
+    /// When the guest was heard last, once the handshake was over.
+    heard: Option<Duration>,
     /// Who waits for the end of the handshake, until it is over.
     whom: Option<Waiting>,
     /// The stream was dropped.
@@ -122,7 +127,7 @@ impl Engine {
             count(&self.counters.malformed, 1);
             return;
         };
-        if segment.opens && !self.is_repetition(&segment) {
+        if segment.opens && !self.is_repetition(&segment, now) {
             match self.registry.admit(segment.tuple.local) {
                 Admission::Place(place) if self.conns.len() < MAX_CONNECTIONS => {
                     self.open(&segment, place, turn)
@@ -146,10 +151,16 @@ impl Engine {
                 .neighbours
                 .insert(*segment.tuple.peer.ip(), from);
             self.follow_up(id, &segment, turn);
+            if let Some(conn) = self.conns.get_mut(&id)
+                && conn.whom.is_none()
+                && !segment.opens
+            {
+                conn.heard = Some(now);
+            }
         }
     }
 
-    fn is_repetition(&self, segment: &Segment) -> bool {
+    fn is_repetition(&self, segment: &Segment, now: Duration) -> bool {
         let conn = self
             .by_tuple
             .get(&segment.tuple)
@@ -158,6 +169,7 @@ impl Engine {
             let state = self.sockets.get::<Socket<'_>>(conn.handle).state();
             conn.sequence == Some(segment.sequence)
                 && !matches!(state, State::Closed | State::TimeWait)
+                && conn.heard.is_none_or(|heard| now < heard + RESTARTED)
         })
     }
 
@@ -231,6 +243,7 @@ impl Engine {
             handle: self.sockets.add(socket),
             tuple,
             sequence,
+            heard: None,
             whom: Some(whom),
             is_orphan: false,
             is_reset: false,
