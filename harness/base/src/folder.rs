@@ -55,6 +55,8 @@ impl RunFolder {
     pub const GUEST: &str = "guest";
     /// Folder of the pictures of the screen.
     pub const SCREENS: &str = "screens";
+    /// What was in the board's memory.
+    pub const MEMORY: &str = "memory.elf";
     /// Folder of the working files: the card, which holds a private key.
     pub const WORK: &str = "work";
 
@@ -85,6 +87,10 @@ impl RunFolder {
         (
             Self::CONTAINER_LOG,
             "what the containers said on the console",
+        ),
+        (
+            Self::MEMORY,
+            "what was in the board's memory, for gdb; of a failed run with `--dump-memory`",
         ),
         (
             "guest/",

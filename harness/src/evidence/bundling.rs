@@ -42,7 +42,7 @@ pub(crate) fn write(job: &Job<'_>, mac: Option<Mac>) -> Result<PathBuf, BundleEr
         boards: &sources,
         scenario: &job.scenario.source,
         folder: &job.folder,
-        without: &[RunFolder::WORK],
+        without: &[RunFolder::WORK, RunFolder::MEMORY],
         image: job.extras.bundle_image.then_some(&*parts.image),
     })
 }

@@ -1,8 +1,12 @@
 //! What a board did when it hung: asked of the emulator before the plug is pulled, and put onto the timeline, which the page and the bundle have.
 
+use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::sleep;
+
+use crate::folder::RunFolder;
 
 use crate::machine::Monitor;
 use crate::timeline::Timeline;
@@ -29,6 +33,19 @@ pub(crate) async fn note_hang(monitor: &Monitor, timeline: &Timeline) {
     for line in last.lines().map(str::trim).filter(|line| is_general(line)) {
         timeline.note(ROOM, line);
     }
+}
+
+/// Keeps what is in the board's memory, in `folder`, as an ELF file of its physical addresses; whether it could be is on the timeline. It holds the
+/// run's keys.
+pub(crate) async fn dump_memory(monitor: &Monitor, folder: &Path, timeline: &Timeline) {
+    let file = folder.join(RunFolder::MEMORY);
+    let protocol = format!("file:{}", file.display());
+    let arguments = json!({ "paging": false, "protocol": protocol });
+    let told = match monitor.execute("dump-guest-memory", arguments).await {
+        Ok(_) => format!("what was in the board's memory is in {}", RunFolder::MEMORY),
+        Err(error) => format!("the board's memory could not be kept: {error}"),
+    };
+    timeline.note(ROOM, told);
 }
 
 /// The program counter in the monitor's text, ` PC=…` on 64-bit ARM and `R15=…` on 32-bit ARM.

@@ -12,7 +12,7 @@ mod traffic;
 
 pub use capture::{CAPTURE_FILE, Capture};
 pub(crate) use guest_files::keep_bucket;
-pub(crate) use hang::note_hang;
+pub(crate) use hang::{dump_memory, note_hang};
 pub use hold::Attach;
 pub(crate) use hold::hold;
 pub(crate) use recording::Recording;

@@ -55,6 +55,8 @@ pub struct Extras {
     pub gdb: bool,
     /// Put the disk image into the bundle of a failed run.
     pub bundle_image: bool,
+    /// Keep what is in the memory of a board whose run has failed.
+    pub dump_memory: bool,
     /// Whether the image is held to the specification before it is booted.
     pub image_check: ImageCheck,
     /// Which of several runs of the same it is.

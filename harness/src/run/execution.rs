@@ -10,7 +10,7 @@ use super::outcome::{identity, os_release};
 use super::plug::Plugs;
 use crate::console::Expectations;
 use crate::error::RunError;
-use crate::evidence::{Recording, hold, keep_evidence, note_hang};
+use crate::evidence::{Recording, dump_memory, hold, keep_evidence, note_hang};
 use crate::host::{cpu_seconds, host_scale};
 use crate::judge::Due;
 use crate::plan::Job;
@@ -115,6 +115,12 @@ async fn go(
         for board in &around.boards {
             if let Some(on) = &board.on {
                 note_hang(on.machine.monitor(), &board.timeline).await;
+                if job.extras.dump_memory {
+                    let id = board.id();
+                    let folder =
+                        id.map_or_else(|| job.folder.clone(), |id| job.folder.join(id.to_string()));
+                    dump_memory(on.machine.monitor(), &folder, &board.timeline).await;
+                }
             }
         }
     }

@@ -132,6 +132,10 @@ pub(crate) struct RunArgs {
     /// Put the disk image into the bundle of each failed run.
     #[arg(long)]
     pub(super) bundle_image: bool,
+    /// Keep what is in the memory of each board whose run has failed, in the run's folder: `memory.elf`, as large as the board's memory. It holds the
+    /// run's keys, and is in no bundle.
+    #[arg(long)]
+    pub(super) dump_memory: bool,
     /// Boot an image given by --image although it breaks the specification.
     #[arg(long)]
     pub(super) boot_anyway: bool,

@@ -162,6 +162,7 @@ async fn run_one(
         checkpoints: checkpoints.clone(),
         extras: Extras {
             bundle_image: args.bundle_image,
+            dump_memory: args.dump_memory,
             image_check: match (planned.is_given, args.boot_anyway) {
                 (false, _) => ImageCheck::None,
                 (true, true) => ImageCheck::BootAnyway,

@@ -187,7 +187,7 @@ mod tests {
             boards: &[source("b.toml"), source("c.chain.toml")],
             scenario: &source("s.toml"),
             folder,
-            without: &["work"],
+            without: &["work", "memory.elf"],
             image,
         };
         Bundle::read(&write(contents).unwrap()).unwrap()
@@ -203,6 +203,7 @@ mod tests {
         fs::write(at("screens/1.png"), "png").unwrap();
         fs::write(at("transcript.log"), "U-Boot").unwrap();
         fs::write(at("leak.pem"), "-----BEGIN PRIVATE KEY-----").unwrap();
+        fs::write(at("screens/memory.elf"), "somebody's").unwrap();
         fs::write(at(FILE_NAME), "the last one").unwrap();
         let bundle = bundled(folder.path(), None);
         let names: Vec<_> = bundle.files().map(|(name, _)| name).collect();

@@ -132,7 +132,7 @@ fn files(folder: &Path, without: &[&str]) -> Result<Vec<(String, PathBuf)>, Bund
             continue;
         }
         if path.is_dir() {
-            let inner = files(&path, &[])?;
+            let inner = files(&path, without)?;
             found.extend(inner.into_iter().map(|(n, p)| (format!("{name}/{n}"), p)));
         } else if path.is_file() {
             found.push((name, path));
