@@ -7,8 +7,10 @@ use anyhow::{Context, Result};
 use shakedown_common::{errln, outln, say};
 use shakedown_harness::report::html::{write_index, write_page};
 use shakedown_harness::report::{
-    OnFlaky, exit_status, failure_text, junit, merge, statistics_table, summary_table,
+    Events, OnFlaky, Recorded, exit_status, failure_text, junit, merge, statistics_table,
+    summary_table,
 };
+use shakedown_harness::untrusted_lines;
 
 use crate::globals::Globals;
 
@@ -29,6 +31,18 @@ pub(crate) struct Args {
 enum Command {
     /// Make one folder of the runs of several, with one index and one JUnit file, and exit as the run of all of them would.
     Merge(MergeArgs),
+    /// Say what happened in a run, without times; or of two runs where they differ, exit status 1 then. Two runs of one seed have the same events.
+    Events(EventsArgs),
+}
+
+#[derive(clap::Args)]
+struct EventsArgs {
+    /// A run's folder.
+    #[arg(value_name = "FOLDER")]
+    run: PathBuf,
+    /// The folder of the run to compare it with.
+    #[arg(value_name = "OTHER")]
+    other: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -43,8 +57,10 @@ struct MergeArgs {
 
 /// Runs the command and says where the pages are; the exit status is 1 when one could not be made.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
-    if let Some(Command::Merge(args)) = &args.command {
-        return merge_all(args);
+    match &args.command {
+        Some(Command::Merge(args)) => return merge_all(args),
+        Some(Command::Events(args)) => return tell_events(args),
+        None => {}
     }
     let mut failed = false;
     for folder in &args.folders {
@@ -65,6 +81,28 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         false => ExitCode::SUCCESS,
         true => ExitCode::FAILURE,
     })
+}
+
+/// Says what happened in a run, or where two differ.
+fn tell_events(args: &EventsArgs) -> Result<ExitCode> {
+    let events = |folder: &Path| -> Result<Events> {
+        let recorded = Recorded::read(folder)?;
+        Ok(Events::of(&recorded.records))
+    };
+    let run = events(&args.run)?;
+    let (lines, code) = match &args.other {
+        None => (run.lines().collect(), ExitCode::SUCCESS),
+        Some(other) => match run.differences(&events(other)?) {
+            same if same.is_empty() => {
+                let count = run.lines().count();
+                let line = format!("the same {count} events in both runs");
+                (vec![line], ExitCode::SUCCESS)
+            }
+            differences => (differences, ExitCode::FAILURE),
+        },
+    };
+    say(false, &untrusted_lines(&lines.join("\n")));
+    Ok(code)
 }
 
 /// Copies the runs and shows them as if one command had made them.
