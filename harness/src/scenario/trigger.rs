@@ -26,7 +26,7 @@ pub enum Trigger {
     Frames(FrameTrigger),
     /// The board has written so many bytes to new places of its card ([`Event::Written`]).
     Written(ByteSize),
-    /// So much time has passed since the board was switched on. How far it has come by then depends on the host: prefer another trigger.
+    /// So much time has passed since the board was switched on, or was reset. How far it has come by then depends on the host: prefer another trigger.
     Elapsed(Duration),
 }
 
@@ -74,7 +74,7 @@ pub struct TriggerTable {
     /// How many bytes the board has written to places of its card that it had not written before, since it was switched on; counted in clusters of 64 KiB.
     #[schemars(with = "Option<ByteSize>")]
     written: Option<Span<ByteSize>>,
-    /// The time since the board was switched on. How far a board has come by then depends on the host: prefer another trigger.
+    /// The time since the board was switched on, or was reset. How far a board has come by then depends on the host: prefer another trigger.
     #[serde(default, deserialize_with = "optional_duration")]
     #[schemars(with = "Option<duration::Text>")]
     elapsed: Option<Duration>,
@@ -176,7 +176,7 @@ pub struct TriggerWatch {
     trigger: Trigger,
     /// Requests that have counted so far.
     requests: u64,
-    power_on: Option<Duration>,
+    begun: Option<Duration>,
     has_fired: bool,
 }
 
@@ -187,16 +187,21 @@ impl TriggerWatch {
         Self {
             trigger,
             requests: 0,
-            power_on: None,
+            begun: None,
             has_fired: false,
         }
     }
 
     /// Takes the next record of the boot; says whether the trigger fires at it, which it does once.
     pub fn take(&mut self, record: &Record) -> bool {
-        let power_on = matches!(record.event, Event::Power { action: Power::On });
-        if power_on {
-            self.power_on.get_or_insert(record.at);
+        let begins = matches!(
+            record.event,
+            Event::Power {
+                action: Power::On | Power::Reset
+            }
+        );
+        if begins {
+            self.begun.get_or_insert(record.at);
         }
         let fires = !self.has_fired && self.is_it(record);
         self.has_fired |= fires;
@@ -212,8 +217,8 @@ impl TriggerWatch {
     /// When it fires by the timeline's clock alone. A live run puts a record onto the timeline then.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
-        match (&self.trigger, self.power_on) {
-            (Trigger::Elapsed(elapsed), Some(on)) if !self.has_fired => Some(on + *elapsed),
+        match (&self.trigger, self.begun) {
+            (Trigger::Elapsed(elapsed), Some(begun)) if !self.has_fired => Some(begun + *elapsed),
             _ => None,
         }
     }
@@ -244,9 +249,9 @@ impl TriggerWatch {
                 wanted.of == *of && *count >= wanted.nth
             }
             (Trigger::Written(wanted), Event::Written { bytes }) => *bytes >= wanted.0,
-            (Trigger::Elapsed(elapsed), _) => {
-                self.power_on.is_some_and(|on| record.at >= on + *elapsed)
-            }
+            (Trigger::Elapsed(elapsed), _) => self
+                .begun
+                .is_some_and(|begun| record.at >= begun + *elapsed),
             _ => false,
         }
     }
@@ -275,7 +280,7 @@ impl fmt::Display for Trigger {
             Self::Written(bytes) => write!(f, "the board has written {bytes} to its card"),
             Self::Elapsed(elapsed) => write!(
                 f,
-                "{} have passed since power-on",
+                "{} have passed since power-on or reset",
                 humantime::format_duration(*elapsed)
             ),
         }
@@ -326,7 +331,7 @@ mod tests {
         the board has sent frame 2 of DHCP
         the board has sent frame 100 of any kind
         the board has written 4 MiB to its card
-        20s have passed since power-on
+        20s have passed since power-on or reset
         "#);
     }
 
@@ -416,15 +421,17 @@ mod tests {
     }
 
     #[test]
-    fn time_counts_from_power_on() {
-        let mut watch = TriggerWatch::new(Trigger::Elapsed(Duration::from_secs(2)));
-        assert_eq!(watch.due(), None);
-        let on = Event::Power { action: Power::On };
-        let fires: Vec<_> = records([note(), on, note(), note(), note()])
-            .iter()
-            .map(|record| watch.take(record))
-            .collect();
-        assert_eq!(fires, [false, false, false, true, false]);
-        assert!(watch.has_fired() && watch.due().is_none());
+    fn time_counts_from_where_the_boot_begins() {
+        for action in [Power::On, Power::Reset] {
+            let mut watch = TriggerWatch::new(Trigger::Elapsed(Duration::from_secs(2)));
+            assert_eq!(watch.due(), None);
+            let begins = Event::Power { action };
+            let fires: Vec<_> = records([note(), begins, note(), note(), note()])
+                .iter()
+                .map(|record| watch.take(record))
+                .collect();
+            assert_eq!(fires, [false, false, false, true, false]);
+            assert!(watch.has_fired() && watch.due().is_none());
+        }
     }
 }
