@@ -183,6 +183,11 @@ fn transcript() {
 }
 
 #[test]
+fn nbd() {
+    replay("nbd", services::nbd);
+}
+
+#[test]
 fn qmp() {
     replay("qmp", services::qmp);
 }

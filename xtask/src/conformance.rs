@@ -17,7 +17,6 @@ use shakedown_harness::conformance::{
     Catalogue, Evidence, Made, Row, Verdict, judge, judge_compat, table,
 };
 use shakedown_harness::folder::{RunFolder, RunName};
-use shakedown_harness::host::runs_at_a_time;
 use shakedown_harness::input::Library;
 use shakedown_harness::project::Project;
 use shakedown_harness::report::Recorded;
@@ -107,7 +106,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         );
     }
     let folder = project.root().join("scenarios").join(name);
-    let known = Scenario::read_all_for(Library::folder(&folder), board)?;
+    let known = Scenario::read_all_for(Library::folder(&folder), board, project.boards())?;
     let is_wanted = |name: &&str| args.only.is_empty() || args.only.iter().any(|o| o == name);
     let scenarios: Vec<Scenario> = needed
         .into_iter()
@@ -195,7 +194,7 @@ fn folders(
             scenario,
             board,
             parts: Arc::new(kit.parts_for(scenario, board)?),
-            others: Vec::new(),
+            others: kit.parts_beside(scenario, board, project.boards())?,
             checkpoints: None,
             lab: None,
             is_given: kit.provisioned().is_some(),
@@ -210,9 +209,8 @@ fn folders(
         })
     };
     let planned: Vec<_> = scenarios.iter().map(plan).collect::<Result<_>>()?;
-    let jobs = args.jobs.or(project.defaults().jobs);
     let execution = Execution {
-        jobs: jobs.unwrap_or_else(runs_at_a_time).max(1),
+        jobs: Execution::jobs(args.jobs, project),
         ..Execution::plain()
     };
     let (runs, unable) = e2e::run_all(project, &planned, &args.run, execution)?;

@@ -76,7 +76,7 @@ fn new(args: &NewArgs, globals: &Globals) -> Result<()> {
     let path = folder.join(format!("{}.toml", args.name));
     let mut file =
         fs::File::create_new(&path).with_context(|| format!("cannot make {}", path.display()))?;
-    file.write_all(draft(&from.source.text, &args.name).as_bytes())
+    file.write_all(draft(from, &args.name).as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     outln!("made {}, which is {} so far", path.display(), from.name);
     outln!("next: say in it what it shows, then");

@@ -11,6 +11,8 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::timeline::BoardId;
+
 pub use crate::run_name::RunName;
 
 /// How many runs are kept below one folder of runs.
@@ -112,6 +114,15 @@ impl RunFolder {
     #[must_use]
     pub fn of(path: &Path) -> Self {
         Self(path.into())
+    }
+
+    /// Where a run in `path` has what is of one of its boards: a folder in its own, or that itself where there is one board.
+    #[must_use]
+    pub fn of_board(path: &Path, board: Option<&BoardId>) -> PathBuf {
+        match board {
+            Some(board) => path.join(board.to_string()),
+            None => path.into(),
+        }
     }
 
     /// Creates the folder, which nobody but its user may enter. One that is there is closed to others.

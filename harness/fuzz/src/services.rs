@@ -1,10 +1,11 @@
-//! The targets of what comes over HTTP, TLS and QEMU's monitor, and of records that somebody sends: bundles and serial logs. Each panics when a
+//! The targets of what comes over HTTP, TLS, QEMU's monitor and its disk connection, and of records that somebody sends: bundles and serial logs. Each panics when a
 //! promise is broken; that it ends is for the fuzzer to watch.
 
 use std::future::{Future, pending};
 use std::io::{self, Cursor, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Component, Path};
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::serve::Listener;
@@ -17,6 +18,7 @@ use shakedown_harness::services::{
 };
 use shakedown_harness::survey::Certificate;
 use shakedown_harness::timeline::{Event, ServiceId, Timeline};
+use shakedown_target::disk::{Answer, Disk, serve as serve_disk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 /// Bytes of an answer that are read.
@@ -203,6 +205,84 @@ pub fn qmp(input: &[u8]) {
         }
         assert!(count <= most, "{count} events");
     });
+}
+
+/// A disk of a few sectors. Slicing it panics where a server does not check what it is asked for.
+struct Memory(Vec<u8>);
+
+impl Memory {
+    /// Bytes of it.
+    const SIZE: usize = 4096;
+
+    fn at(&mut self, at: u64, bytes: usize) -> &mut [u8] {
+        &mut self.0[at as usize..][..bytes]
+    }
+}
+
+impl Disk for Memory {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn is_read_only(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self, bytes: &mut [u8], at: u64) -> Answer {
+        bytes.copy_from_slice(self.at(at, bytes.len()));
+        Answer::DONE
+    }
+
+    fn write(&mut self, bytes: &[u8], at: u64) -> Answer {
+        // Kept, it could look like an answer when it is read.
+        let _ = self.at(at, bytes.len());
+        Answer::DONE
+    }
+
+    fn flush(&mut self) -> Answer {
+        Answer::DONE
+    }
+}
+
+/// What a client of a board's disk says, from its first byte on and once it has agreed with the server. Each answer is one, and data is as long as it
+/// was asked for.
+pub fn nbd(input: &[u8]) {
+    /// Which negotiation the client knows, and `NBD_OPT_GO` of the default export.
+    const AGREED: &[u8] = b"\0\0\0\x01IHAVEOPT\0\0\0\x07\0\0\0\x06\0\0\0\0\0\0";
+    /// Bytes that a server says until then: its greeting and three answers.
+    const GREETING: usize = 18 + 32 + 34 + 20;
+    for begin in [b"".as_slice(), AGREED] {
+        let said = run(async {
+            let (client, server) = duplex(1 << 20);
+            let disk = Arc::new(Mutex::new(Memory(vec![7; Memory::SIZE])));
+            let (mut reader, mut writer) = tokio::io::split(client);
+            let ask = async {
+                // The server may go before it has read all.
+                let _ = writer.write_all(&[begin, input].concat()).await;
+                let _ = writer.shutdown().await;
+            };
+            let read = async {
+                let mut said = Vec::new();
+                let _ = reader.read_to_end(&mut said).await;
+                said
+            };
+            tokio::join!(serve_disk(server, disk), ask, read).2
+        });
+        assert!(said.starts_with(b"NBDMAGICIHAVEOPT"));
+        if begin.is_empty() {
+            continue;
+        }
+        let mut answers = &said[GREETING..];
+        while let Some((head, rest)) = answers.split_first_chunk::<16>() {
+            assert_eq!(head[..4], [0x67, 0x44, 0x66, 0x98]);
+            // Data is all 7.
+            let data = rest.windows(4).position(|four| four == &head[..4]);
+            let data = data.unwrap_or(rest.len());
+            assert!(head[4..8] == [0; 4] || data == 0, "an error with data");
+            answers = &rest[data..];
+        }
+        assert!(answers.is_empty());
+    }
 }
 
 /// What can be seen of a TLS connection: the same, however its bytes come.

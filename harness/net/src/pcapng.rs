@@ -6,6 +6,7 @@
 //! Secrets have to stand before the packets that they decrypt, yet become known while packets come. The file therefore begins with a
 //! block of secrets that is mostly empty lines, and [`Writer::secrets`] fills it from the front: the file is whole at any moment.
 
+use std::collections::HashMap;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::time::Duration;
 
@@ -37,15 +38,19 @@ pub struct Interface<'a> {
     pub segment: &'a str,
     /// The port's number, which no other port has.
     pub port: u32,
+    /// Who is plugged in there; empty if nobody has said. Of each segment this names the interface, else its number does.
+    pub who: &'a str,
 }
 
-/// A capture of switches that is being written. Each of their ports is an interface, so that a frame that it passes on is there once for each
+/// A capture of switches that is being written. Whoever is plugged into them, however often, is an interface, so that a frame that it passes on is there once for each
 /// port: inbound on one, outbound on others.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
-    /// The ports that have been described, in the order of their interfaces.
-    ports: Vec<u32>,
+    /// The interface of each port.
+    ports: HashMap<u32, u32>,
+    /// The names of the interfaces that have been described, in their order.
+    names: Vec<String>,
     /// Where the next secrets go, and how much room they have.
     secrets_at: u64,
     secrets_room: usize,
@@ -73,28 +78,39 @@ impl<W: Write + Seek> Writer<W> {
         write_block(&mut out, 10, &secrets)?;
         Ok(Self {
             out,
-            ports: Vec::new(),
+            ports: HashMap::new(),
+            names: Vec::new(),
             secrets_at,
             secrets_room: SECRETS,
         })
     }
 
-    /// The number of an interface, which is described when it is first seen: by its segment and port.
-    fn interface(&mut self, Interface { segment, port }: Interface<'_>) -> io::Result<u32> {
-        if let Some(known) = self.ports.iter().position(|known| *known == port) {
+    /// The number of an interface, which is described when it is first seen: by its segment, and who or which port it is.
+    fn interface(&mut self, at: Interface<'_>) -> io::Result<u32> {
+        let Interface { segment, port, who } = at;
+        if let Some(known) = self.ports.get(&port) {
+            return Ok(*known);
+        }
+        let name = match who {
+            "" => format!("{segment} {port}"),
+            who => format!("{segment} {who}"),
+        };
+        if let Some(known) = self.names.iter().position(|known| *known == name) {
+            self.ports.insert(port, known as u32);
             return Ok(known as u32);
         }
         let mut description = Vec::new();
         description.extend(u32::from(ETHERNET).to_le_bytes());
         // No limit on a packet's length.
         description.extend(0_u32.to_le_bytes());
-        let name = format!("{segment} {port}");
         option(&mut description, 2, name.as_bytes());
         option(&mut description, OPTION_RESOLUTION, &[NANOSECONDS]);
         option(&mut description, 0, &[]);
         write_block(&mut self.out, 1, &description)?;
-        self.ports.push(port);
-        Ok(self.ports.len() as u32 - 1)
+        let number = self.names.len() as u32;
+        self.names.push(name);
+        self.ports.insert(port, number);
+        Ok(number)
     }
 
     /// Adds a packet that was seen `since_epoch` on a port of a switch.
@@ -188,6 +204,7 @@ mod tests {
         Interface {
             segment: "lan",
             port,
+            who: "",
         }
     }
 
@@ -195,6 +212,7 @@ mod tests {
         Interface {
             segment: "behind gateway",
             port,
+            who: "dut",
         }
     }
 
@@ -233,6 +251,10 @@ mod tests {
         writer
             .packet(at, lan(5), Direction::Outbound, &[3; 64], None)
             .unwrap();
+        // The next boot of the same board has another cable.
+        writer
+            .packet(at, behind(7), Direction::Inbound, &[4; 64], None)
+            .unwrap();
         let (packets, secrets) = read(file.get_ref());
         let nanoseconds = 1_700_000_000_000_000_005;
         assert_eq!(
@@ -241,12 +263,13 @@ mod tests {
                 (0, nanoseconds, vec![1; 61]),
                 (1, nanoseconds, vec![2; 64]),
                 (0, nanoseconds, vec![3; 64]),
+                (1, nanoseconds, vec![4; 64]),
             ]
         );
         assert_eq!(secrets, "CLIENT_RANDOM aa bb");
         let text = String::from_utf8_lossy(file.get_ref());
         assert_eq!(text.matches("lan 5").count(), 1, "described once");
-        assert_eq!(text.matches("behind gateway 0").count(), 1);
+        assert_eq!(text.matches("behind gateway dut").count(), 1);
     }
 
     #[test]

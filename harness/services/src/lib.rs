@@ -39,7 +39,7 @@ mod tls;
 pub use access_log::access_line;
 pub use blob::Blob;
 pub use boot::{BootServer, Client, DataRoot, Folder, SecretsClock, Storage};
-pub use certificates::{Authority, Identity, KeySize, ServerProfile, Validity};
+pub use certificates::{Authority, Chain, Identity, KeySize, ServerProfile, Validity};
 pub use error::Error;
 pub use fault::with_faults;
 pub use forward::{forward, sniffed};

@@ -53,12 +53,13 @@ impl fmt::Display for Made {
 pub fn table(catalogue: &Catalogue, subject: &str, made: Made, rows: &[Row<'_>]) -> String {
     let count = |fits: fn(&Verdict) -> bool| rows.iter().filter(|row| fits(&row.verdict)).count();
     let mut text = format!(
-        "# Conformance: {}\n\nWritten by the suite from what its runs recorded. Not edited by hand.\n\n- contract: {}\n- as the contract: {}, differs: {}, not run: {}\n\
+        "# Conformance: {}\n\nWritten by the suite from what its runs recorded. Not edited by hand.\n\n- contract: {}\n- as the contract: {}, differs on purpose: {}, differs: {}, not run: {}\n\
          - runs: {made}\n\n\
          | check | states | result | shown by | remark | with `B2C_COMPAT=2022` |\n| --- | --- | --- | --- | --- | --- |\n",
         cell(subject),
         catalogue.contract,
         count(|v| *v == Verdict::AsContract),
+        count(|v| matches!(v, Verdict::DiffersOnPurpose(_))),
         count(|v| matches!(v, Verdict::Differs(_))),
         count(|v| matches!(v, Verdict::NotRun(_))),
     );
@@ -96,6 +97,7 @@ pub fn table(catalogue: &Catalogue, subject: &str, made: Made, rows: &[Row<'_>])
 fn result(verdict: &Verdict, good: &str) -> String {
     match verdict {
         Verdict::AsContract => good.to_owned(),
+        Verdict::DiffersOnPurpose(how) => format!("differs on purpose: {how}"),
         Verdict::Differs(missing) => format!("**differs**: {}", missing.join("; ")),
         Verdict::NotRun(why) => format!("not run: {why}"),
     }
@@ -120,6 +122,7 @@ mod tests {
             must: Vec::new(),
             compat: None,
             open: open.map(Into::into),
+            differs: None,
             remark: None,
         };
         let compat = Compat {
@@ -134,6 +137,7 @@ mod tests {
             },
             check("C02", Some("s"), Some("the card is not looked at")),
             check("C03", None, Some("needs two boots")),
+            check("C04", Some("s"), None),
         ];
         let catalogue = Catalogue {
             contract: "of 2022".into(),
@@ -143,6 +147,7 @@ mod tests {
             (Verdict::AsContract, Some(Verdict::AsContract)),
             (Verdict::Differs(vec!["x".into(), "y".into()]), None),
             (Verdict::NotRun("needs two boots".into()), None),
+            (Verdict::DiffersOnPurpose("ours waits".into()), None),
         ];
         let rows: Vec<_> = checks
             .iter()
@@ -164,7 +169,7 @@ mod tests {
         Written by the suite from what its runs recorded. Not edited by hand.
 
         - contract: of 2022
-        - as the contract: 1, differs: 1, not run: 1
+        - as the contract: 1, differs on purpose: 1, differs: 1, not run: 1
         - runs: 2, which lasted 1.5 min one after the other; the suite took 1.0 min on a machine of 2 processors
 
         | check | states | result | shown by | remark | with `B2C_COMPAT=2022` |
@@ -172,6 +177,7 @@ mod tests {
         | C01 | a\|b | as the contract | s |  | shown: it says 0 |
         | C02 | a\|b | **differs**: x; y | s | the card is not looked at |  |
         | C03 | a\|b | not run: needs two boots |  |  |  |
+        | C04 | a\|b | differs on purpose: ours waits | s |  |  |
         ");
     }
 }

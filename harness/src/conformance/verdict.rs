@@ -22,6 +22,8 @@ pub struct Evidence {
 pub enum Verdict {
     /// The run shows what the contract states.
     AsContract,
+    /// The run shows something else that is better; how it differs.
+    DiffersOnPurpose(String),
     /// It does not; each fact that is missing, in words.
     Differs(Vec<String>),
     /// There was no run; why.
@@ -34,7 +36,10 @@ pub fn judge(check: &Check, run: Option<&Evidence>) -> Verdict {
     if check.scenario.is_none() {
         return Verdict::NotRun(check.open.clone().unwrap_or_default());
     }
-    judge_facts(&check.must, run)
+    match (judge_facts(&check.must, run), &check.differs) {
+        (Verdict::AsContract, Some(how)) => Verdict::DiffersOnPurpose(how.clone()),
+        (verdict, _) => verdict,
+    }
 }
 
 /// Judges what the original of 2022 does by the run of its scenario.
@@ -387,6 +392,7 @@ mod tests {
             must: facts("{ console-never = 'x' }"),
             compat: None,
             open: None,
+            differs: None,
             remark: None,
         };
         assert_eq!(
@@ -394,6 +400,13 @@ mod tests {
             Verdict::NotRun("its boot was not made".into())
         );
         assert_eq!(judge(&check, Some(&run())), Verdict::AsContract);
+        let other = Check {
+            differs: Some("ours waits".into()),
+            ..check.clone()
+        };
+        let on_purpose = Verdict::DiffersOnPurpose("ours waits".into());
+        assert_eq!(judge(&other, Some(&run())), on_purpose);
+        assert!(matches!(judge(&other, None), Verdict::NotRun(_)));
         let check = Check {
             must: facts("{ console = 'x' }"),
             ..check

@@ -89,6 +89,7 @@ async fn record(
                 at,
                 segment,
                 port,
+                who,
                 direction,
                 frame,
             }) => {
@@ -106,6 +107,7 @@ async fn record(
                 let interface = Interface {
                     segment: &segment,
                     port,
+                    who: &who,
                 };
                 writer.packet(
                     started + at,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::Symbols;
 use crate::folder::RunFolder;
-
 use crate::machine::Monitor;
 use crate::timeline::Timeline;
 
@@ -17,15 +17,16 @@ const APART: Duration = Duration::from_millis(200);
 /// The room that says it.
 const ROOM: &str = "hang";
 
-/// Notes the program counter, several times, and the registers. An emulator that does not answer has nothing to say.
-pub(crate) async fn note_hang(monitor: &Monitor, timeline: &Timeline) {
+/// Notes the program counter, several times, and the registers; `symbols` name the kernel's functions. An emulator that does not answer has nothing
+/// to say.
+pub(crate) async fn note_hang(monitor: &Monitor, symbols: Option<&Symbols>, timeline: &Timeline) {
     let mut places = Vec::new();
     let mut last = String::new();
     for _ in 0..LOOKS {
         let Ok(registers) = monitor.human("info registers").await else {
             return;
         };
-        places.extend(program_counter(&registers));
+        places.extend(program_counter(&registers).map(|place| named(place, symbols)));
         last = registers;
         sleep(APART).await;
     }
@@ -48,21 +49,34 @@ pub(crate) async fn dump_memory(monitor: &Monitor, folder: &Path, timeline: &Tim
     timeline.note(ROOM, told);
 }
 
-/// The program counter in the monitor's text, ` PC=…` on 64-bit ARM and `R15=…` on 32-bit ARM.
+/// The program counter in the monitor's text: ` PC=…` on 64-bit ARM, `R15=…` on 32-bit ARM, `RIP=…` on x86-64, ` pc       …` on RISC-V.
 fn program_counter(registers: &str) -> Option<String> {
-    let (_, rest) = ["PC=", "R15=", "RIP="]
+    let (_, rest) = [" PC=", "R15=", "RIP=", "\n pc "]
         .iter()
         .find_map(|name| registers.split_once(name))?;
+    let rest = rest.trim_start();
     let digits: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
     (!digits.is_empty()).then_some(digits)
 }
 
-/// Lines of general registers and state; the vector registers say little and are many.
+/// An address, with the kernel's function that it is in.
+fn named(place: String, symbols: Option<&Symbols>) -> String {
+    let address = u64::from_str_radix(&place, 16).ok();
+    match address.and_then(|address| symbols?.place(address)) {
+        Some(function) => format!("{place} ({function})"),
+        None => place,
+    }
+}
+
+/// Lines of general registers and state, of whatever processor; the vector registers say little and are many.
 fn is_general(line: &str) -> bool {
-    let name: String = line.chars().take_while(|c| *c != '=').collect();
+    let name: String = line
+        .chars()
+        .take_while(|c| !matches!(c, '=' | '/' | ' '))
+        .collect();
     matches!(
         name.trim_end_matches(|c: char| c.is_ascii_digit()),
-        "PC" | "X" | "PSTATE" | "R" | "PSR"
+        "PC" | "X" | "PSTATE" | "R" | "PSR" | "RAX" | "RSI" | "RIP" | "CR" | "x" | "pc"
     )
 }
 
@@ -80,6 +94,26 @@ fn summary(places: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_processor_says_where_it_is() {
+        let x86 = "\nCPU#0\nRAX=0000000000000000 RBX=1\nRSI=0\nR8 =0 R9 =0\nRIP=ffffffff81e0d0ab RFL=00000246\nCS =0010\nCR0=80050033\nXMM00=0\n";
+        let riscv = "\nCPU#0\n V      =   0\n pc       ffffffff8000a1b2\n mhartid  0\n x0/zero  0 x1/ra 1\n f0/ft0   0\n";
+        let arm = "\nCPU#0\nR00=00000000 R01=1\nR12=0 R13=0 R14=0 R15=c0108a1c\nPSR=60000093 -ZC- A S svc32\ns00=0\n";
+        for (registers, place, kept) in [
+            (x86, "ffffffff81e0d0ab", 5),
+            (riscv, "ffffffff8000a1b2", 2),
+            (arm, "c0108a1c", 3),
+        ] {
+            assert_eq!(program_counter(registers).as_deref(), Some(place));
+            let lines = registers.lines().map(str::trim);
+            assert_eq!(
+                lines.filter(|line| is_general(line)).count(),
+                kept,
+                "{registers}"
+            );
+        }
+    }
 
     #[test]
     fn a_core_stands_or_runs() {

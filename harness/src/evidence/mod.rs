@@ -8,6 +8,7 @@ mod hold;
 mod recording;
 mod records;
 mod screens;
+mod symbols;
 mod traffic;
 
 pub use capture::{CAPTURE_FILE, Capture};
@@ -17,3 +18,4 @@ pub use hold::Attach;
 pub(crate) use hold::hold;
 pub(crate) use recording::Recording;
 pub(crate) use records::{full_disk, keep_evidence};
+pub use symbols::{Symbols, SymbolsError};

@@ -214,7 +214,7 @@ fn of_named(board: &str, text: &str) -> Vec<Record> {
     records
 }
 
-/// What comes of two boards of a run. At one time the first one's records are before the second one's.
+/// The verdict on two boards of a run. Of records of the same time the first board's are first.
 fn judged_together(plan: &JudgePlan, boards: [&[Record]; 2]) -> Verdict {
     let mut all = boards.concat();
     all.sort_by_key(|record| record.at);

@@ -1,10 +1,12 @@
 //! What a run is made of, and what is wanted of it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{HostForward, Parts};
 use crate::board::{Board, Stage};
 use crate::error::RunError;
+use crate::evidence::Symbols;
 use crate::judge::{JudgePlan, JudgedBoard, Source};
 use crate::mac::Mac;
 use crate::report::Turn;
@@ -57,6 +59,8 @@ pub struct Extras {
     pub bundle_image: bool,
     /// Keep what is in the memory of a board whose run has failed.
     pub dump_memory: bool,
+    /// The names of the kernel's functions, by which it is said where a board hangs.
+    pub symbols: Option<Arc<Symbols>>,
     /// Whether the image is held to the specification before it is booted.
     pub image_check: ImageCheck,
     /// Which of several runs of the same it is.

@@ -47,10 +47,12 @@ pub enum ProjectError {
         message: String,
     },
     /// Only scenarios with similar names exist.
-    #[error("there is no scenario `{name}`, only some like it")]
+    #[error("there is no scenario `{name}`, only: {like}")]
     OnlyLike {
         /// The name.
         name: String,
+        /// Their names.
+        like: String,
     },
     /// There is no such board.
     #[error("there is no board `{name}`; there is: {boards}")]

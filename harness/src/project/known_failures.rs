@@ -9,6 +9,7 @@ use super::date::Date;
 use super::discovery::Project;
 use crate::input::{Document, InputError, Pattern, Span};
 use crate::report::{Attempts, Report, Standing, Verdict};
+use crate::shell::OurCommand;
 
 /// The file in a project's folder.
 pub const KNOWN_FAILURES_FILE: &str = "known-failures.toml";
@@ -71,11 +72,19 @@ impl KnownFailures {
             let (span, known) = (known.span(), known.into_inner());
             let is_there = |names: &[&str], name: &str| names.contains(&name);
             if !is_there(scenarios, &known.scenario) {
-                let message = format!("there is no scenario `{}`", known.scenario);
+                let message = format!(
+                    "there is no scenario `{}`; `{}` names all",
+                    known.scenario,
+                    OurCommand("scenario list")
+                );
                 return Err(document.error_at(span, &message));
             }
             if let Some(board) = known.board.as_ref().filter(|b| !is_there(boards, b)) {
-                return Err(document.error_at(span, &format!("there is no board `{board}`")));
+                let message = format!(
+                    "there is no board `{board}`; there is: {}",
+                    boards.join(", ")
+                );
+                return Err(document.error_at(span, &message));
             }
             all.push(known);
         }

@@ -68,9 +68,14 @@ impl Project {
         board: Option<&str>,
     ) -> Result<(&Scenario, &Board), ProjectError> {
         let pairs = self.select(&[scenario.to_owned()], board, Tier::Full)?;
-        let exact = pairs.into_iter().find(|(s, _)| s.name == scenario);
-        exact.ok_or_else(|| ProjectError::OnlyLike {
-            name: scenario.into(),
+        let exact = pairs.iter().copied().find(|(s, _)| s.name == scenario);
+        exact.ok_or_else(|| {
+            let mut like: Vec<_> = pairs.iter().map(|(s, _)| s.name.as_str()).collect();
+            like.dedup();
+            ProjectError::OnlyLike {
+                name: scenario.into(),
+                like: like.join(", "),
+            }
         })
     }
 

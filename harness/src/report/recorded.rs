@@ -139,10 +139,7 @@ fn ports(records: &[Record]) -> Vec<Port> {
 /// The lines of each of these ports: of its recording, or those of the timeline.
 fn consoles(folder: &Path, ports: &[Port], records: &[Record]) -> Vec<Vec<StyledLine>> {
     let lines = |port: &Port| {
-        let folder = match &port.board {
-            Some(board) => folder.join(board.to_string()),
-            None => folder.into(),
-        };
+        let folder = RunFolder::of_board(folder, port.board.as_ref());
         let cast = RunFolder::of(&folder).cast(port.uart.into());
         if let Ok(cast) = fs::read_to_string(cast) {
             return styled_lines(&read_cast(&cast));

@@ -11,6 +11,7 @@ use crate::checkpoint::Checkpoint;
 use crate::console::Expectations;
 use crate::error::RunError;
 use crate::firmware::{self, Handover};
+use crate::folder::RunFolder;
 use crate::image::boot::HeaderUart;
 use crate::image::provision;
 use crate::image::script::{BootSource, Identity};
@@ -75,8 +76,12 @@ impl BootFiles {
             source,
         };
         let image = parts.provisioned.as_ref();
-        let (card, overlay) = match shares {
-            Some(owner) => (owner.card.clone(), owner.overlay.clone()),
+        let (card, overlay, places) = match shares {
+            Some(owner) => (
+                owner.card.clone(),
+                owner.overlay.clone(),
+                owner.places.clone(),
+            ),
             None => {
                 let (card, overlay) = (work.join("card.img"), work.join("card.qcow2"));
                 provision_card(source, &card)?;
@@ -85,10 +90,10 @@ impl BootFiles {
                     Some(checkpoint) => checkpoint.copy_card(&overlay)?,
                     None => create_overlay(&card, &overlay)?,
                 }
-                (card, overlay)
+                let places = FaultPlaces::find(&card, scenario)?;
+                (card, overlay, places)
             }
         };
-        let places = FaultPlaces::find(&card, scenario)?;
         let faulty = shares.map(|owner| Arc::clone(&owner.faulty));
         let handover = firmware::start(&firmware::Input {
             board,
@@ -155,6 +160,11 @@ impl BootFiles {
         self.starts.started.event()
     }
 
+    /// The card has faults.
+    pub(super) fn has_faulty_card(&self) -> bool {
+        self.faulty.get().is_some()
+    }
+
     /// The power is about to go away.
     pub(super) fn power_fails(&self) {
         self.with_faulty_card(FaultyCard::power_fails);
@@ -203,7 +213,11 @@ impl BootFiles {
         timeline: &Timeline,
     ) -> Result<(PoweredBoard, Expectations), RunError> {
         let faults = network.faults();
-        let mut wires = network.plug_in(timeline.board().as_ref());
+        let id = timeline.board();
+        let who = id
+            .as_ref()
+            .map_or_else(|| board.name.to_string(), ToString::to_string);
+        let mut wires = network.plug_in(id.as_ref(), &who);
         if faults.has_cable() {
             wires.first = impaired(wires.first, faults.clone());
         }
@@ -216,18 +230,16 @@ impl BootFiles {
             start: &job.start,
             card: &self.overlay,
             card_base: &self.card,
+            second_comes_first: wires.second_comes_first,
             gdb: job.extras.gdb,
             faulty,
             checkpoint,
         };
-        let mut folder = job.folder.clone();
-        if let Some(id) = timeline.board() {
-            folder.push(id.to_string());
-            fs::create_dir_all(&folder).map_err(|source| RunError::Folder {
-                path: folder.clone(),
-                source,
-            })?;
-        }
+        let folder = RunFolder::of_board(&job.folder, id.as_ref());
+        fs::create_dir_all(&folder).map_err(|source| RunError::Folder {
+            path: folder.clone(),
+            source,
+        })?;
         PoweredBoard::connect(board, &self.qemu, &boot, mac, wires, &folder, timeline).await
     }
 }

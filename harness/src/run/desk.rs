@@ -78,7 +78,7 @@ async fn go(
     timeline.has_machine(mac);
     let image = job.parts.provisioned.as_ref();
     let network = Network::start(scenario, vec![board], image, &trust, work.path(), timeline)?;
-    let tap = Tap::plug_in(&lab.tap, network.lan.attach())?;
+    let tap = Tap::plug_in(&lab.tap, network.lan.attach_as(&job.board.name))?;
     let secrets = network.secrets.clone();
     let capture_file = job.folder.join(CAPTURE_FILE);
     let capture = Capture::start(&network.lan, secrets, &capture_file, timeline);

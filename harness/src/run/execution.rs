@@ -11,6 +11,7 @@ use super::plug::Plugs;
 use crate::console::Expectations;
 use crate::error::RunError;
 use crate::evidence::{Recording, dump_memory, hold, keep_evidence, note_hang};
+use crate::folder::RunFolder;
 use crate::host::{cpu_seconds, host_scale};
 use crate::judge::Due;
 use crate::plan::Job;
@@ -114,11 +115,10 @@ async fn go(
     if report.failure.as_ref().is_some_and(is_hung) {
         for board in &around.boards {
             if let Some(on) = &board.on {
-                note_hang(on.machine.monitor(), &board.timeline).await;
+                let symbols = job.extras.symbols.as_deref();
+                note_hang(on.machine.monitor(), symbols, &board.timeline).await;
                 if job.extras.dump_memory {
-                    let id = board.id();
-                    let folder =
-                        id.map_or_else(|| job.folder.clone(), |id| job.folder.join(id.to_string()));
+                    let folder = RunFolder::of_board(&job.folder, board.id().as_ref());
                     dump_memory(on.machine.monitor(), &folder, &board.timeline).await;
                 }
             }

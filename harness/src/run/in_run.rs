@@ -105,7 +105,7 @@ impl BoardInRun {
             on.nic.set_link(state).await?;
         }
         self.thresholds = Some(Thresholds::watch(
-            &job.scenario.steps,
+            job.scenario,
             &network.lan,
             self.mac,
             self.files.overlay(),
@@ -163,6 +163,9 @@ impl BoardInRun {
         self.timeline.emit(self.files.firmware());
         let action = Power::Reset;
         self.timeline.emit(Event::Power { action });
+        if let Some(thresholds) = &mut self.thresholds {
+            thresholds.begin_boot();
+        }
         match &self.on {
             Some(on) if button => on.machine.reset().await,
             _ => Ok(()),
@@ -202,7 +205,7 @@ impl BoardInRun {
             // What is still in the sockets belongs to the record. The NIC's port of the switch goes with them.
             on.console.finish().await;
             self.was_cut = mains;
-            if !self.has_shut_down() {
+            if self.files.has_faulty_card() && !self.has_shut_down() {
                 self.files.lose_power();
             }
         }

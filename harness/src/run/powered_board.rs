@@ -34,6 +34,8 @@ pub(super) struct Boot<'a> {
     pub(super) card_base: &'a Path,
     /// What answers for the card in place of the emulator.
     pub(super) faulty: Option<FaultyDisk>,
+    /// Its second network card is the first that guests find.
+    pub(super) second_comes_first: bool,
     /// Listen for a debugger.
     pub(super) gdb: bool,
     /// Where the board goes on from, if it does not boot.
@@ -199,6 +201,7 @@ fn arguments(
             socket,
             device,
             mac: mac.next(),
+            comes_first: boot.second_comes_first,
         }),
         uarts: sockets.uarts(),
         monitor: sockets.monitor(),

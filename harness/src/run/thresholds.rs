@@ -13,50 +13,90 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::lan::{Direction, Lan, Observed, kinds_of};
 use crate::mac::Mac;
-use crate::scenario::{FrameTrigger, Step, Trigger};
+use crate::scenario::{FrameTrigger, PlannedFault, Scenario, Trigger};
 use crate::timeline::{Event, FrameKind, Timeline};
 
 /// How often the overlay's size is read.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// The tasks that count for one boot of one board, until they are dropped.
+/// What is counted for one board while it has power, for steps and for faults.
 #[derive(Debug)]
 pub(super) struct Thresholds {
-    _tasks: Vec<AbortOnDropHandle<()>>,
+    frames: Vec<(BootOf, FrameTrigger)>,
+    written: Vec<(BootOf, u64)>,
+    seen: Receiver<Observed>,
+    mac: Mac,
+    overlay: PathBuf,
+    timeline: Timeline,
+    /// They count for the boot that is under way.
+    tasks: Vec<AbortOnDropHandle<()>>,
 }
 
+/// The boot in which something is awaited; `None` for each.
+type BootOf = Option<u32>;
+
 impl Thresholds {
-    /// Counts what the triggers of these steps wait for in the boot that is under way. Needs a tokio runtime.
+    /// Counts what the triggers of a scenario wait for, from the boot on that is under way. Needs a tokio runtime.
     pub(super) fn watch(
-        steps: &[Step],
+        scenario: &Scenario,
         lan: &Lan,
         mac: Mac,
         overlay: &Path,
         timeline: &Timeline,
     ) -> Self {
-        let (board, boot) = (timeline.board(), timeline.boot());
-        let its = steps
+        let board = timeline.board();
+        let of_steps = scenario
+            .steps
             .iter()
-            .filter(|step| step.board == board && step.begins_in == boot);
+            .filter(|step| step.board == board)
+            .filter_map(|step| Some((Some(step.begins_in), step.after.as_ref()?)));
+        let of_faults = scenario.faults.iter().flat_map(PlannedFault::triggers);
         let (mut frames, mut written) = (Vec::new(), Vec::new());
-        for trigger in its.filter_map(|step| step.after.as_ref()) {
+        for (boot, trigger) in of_steps.chain(of_faults) {
             match trigger {
-                Trigger::Frames(trigger) => frames.push(*trigger),
-                Trigger::Written(bytes) => written.push(bytes.0),
+                Trigger::Frames(trigger) => frames.push((boot, *trigger)),
+                Trigger::Written(bytes) => written.push((boot, bytes.0)),
                 _ => {}
             }
         }
-        let mut tasks = Vec::new();
-        if !frames.is_empty() {
-            let task = count_frames(lan.observe(), mac, frames, timeline.clone());
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
-        }
-        if !written.is_empty() {
-            let task = count_bytes(overlay.into(), size(overlay), written, timeline.clone());
-            tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
-        }
-        Self { _tasks: tasks }
+        let mut thresholds = Self {
+            frames,
+            written,
+            seen: lan.observe(),
+            mac,
+            overlay: overlay.into(),
+            timeline: timeline.clone(),
+            tasks: Vec::new(),
+        };
+        thresholds.begin_boot();
+        thresholds
     }
+
+    /// Begins to count anew: another boot is under way. Needs a tokio runtime.
+    pub(super) fn begin_boot(&mut self) {
+        self.tasks.clear();
+        let now = self.timeline.boot();
+        let frames = awaited(&self.frames, now);
+        if !frames.is_empty() {
+            let seen = self.seen.resubscribe();
+            let task = count_frames(seen, self.mac, frames, self.timeline.clone());
+            self.tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
+        }
+        let written = awaited(&self.written, now);
+        if !written.is_empty() {
+            let (overlay, before) = (self.overlay.clone(), size(&self.overlay));
+            let task = count_bytes(overlay, before, written, self.timeline.clone());
+            self.tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
+        }
+    }
+}
+
+/// What is awaited in a boot.
+fn awaited<T: Copy>(all: &[(BootOf, T)], now: u32) -> Vec<T> {
+    let its = all
+        .iter()
+        .filter(|(boot, _)| boot.is_none_or(|boot| boot == now));
+    its.map(|(_, awaited)| *awaited).collect()
 }
 
 async fn count_frames(
@@ -115,6 +155,32 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
+    async fn each_boot_counts_from_its_beginning_and_faults_wait_in_all() {
+        let text = r#"
+            fault = [
+                { name = "loss", cable = { loss = 1.0 }, after = { frames = 2 }, until = { written = "64KiB" } },
+                { name = "refused", boot = 1, dhcp = "nak", after = { frames = 9 } },
+            ]
+            step = [{ power = "on" }, { after = { frames = 3, of = "dhcp" }, power = "reset" }]
+        "#;
+        let scenario = crate::scenario::testing::extended("alpine-http", text).unwrap();
+        let (timeline, folder) = (Timeline::start(), tempfile::tempdir().unwrap());
+        let lan = Lan::start(crate::lan::Config::default(), timeline.clone()).unwrap();
+        let mut thresholds =
+            Thresholds::watch(&scenario, &lan, Mac([2; 6]), folder.path(), &timeline);
+        let in_boot = |thresholds: &Thresholds, boot| {
+            let counts = awaited(&thresholds.frames, boot).into_iter();
+            counts.map(|frames| frames.nth).collect::<Vec<_>>()
+        };
+        assert_eq!(in_boot(&thresholds, 0), [3, 2, 9]);
+        assert_eq!(in_boot(&thresholds, 1), [2]);
+        assert_eq!(thresholds.tasks.len(), 2);
+        timeline.begin_next_boot();
+        thresholds.begin_boot();
+        assert_eq!(thresholds.tasks.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn bytes_are_counted_from_the_size_at_power_on() {
         let folder = tempfile::tempdir().unwrap();
         let overlay = folder.path().join("card.qcow2");
@@ -150,6 +216,7 @@ mod tests {
                 at: Duration::ZERO,
                 segment: "lan".into(),
                 port: 0,
+                who: "".into(),
                 direction,
                 frame: frame.into(),
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::stages::no_stage;
 use crate::board::{Board, Evidence, Stage};
 use crate::input::Pattern;
 
@@ -58,11 +59,9 @@ impl AwaitTable {
                 )),
             };
         }
-        let has = |stages: &Vec<Stage>| stages.iter().any(|s| s.name == name);
-        if stages_of_boards.iter().all(has) {
-            Ok(Await::Stage(name))
-        } else {
-            Err(format!("this scenario goes through no stage \"{name}\""))
+        match no_stage(&name, stages_of_boards) {
+            None => Ok(Await::Stage(name)),
+            Some(message) => Err(message),
         }
     }
 }

@@ -225,16 +225,17 @@ impl Scenario {
         })
     }
 
-    /// Reads every scenario for runs on `board`, whatever other boards they are for.
+    /// Reads every scenario for runs on `board`, whatever other boards they are for. `known` are all boards that they may name.
     ///
     /// # Errors
     /// As for [`read_all`](Self::read_all).
     pub fn read_all_for(
         library: impl Into<Library>,
         board: &Board,
+        known: &[Board],
     ) -> Result<Vec<Self>, InputError> {
         Self::read_each(&library.into(), |document| {
-            Self::new(document, document.parse()?, &[board], None)
+            Self::new(document, document.parse()?, &[board], Some(known))
         })
     }
 
@@ -322,10 +323,12 @@ impl Scenario {
         for board in &all_boards {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
+                    let names: Vec<_> = board.stages.iter().map(|s| s.name.as_str()).collect();
                     let message = format!(
-                        "the chain of board {} has no stage \"{}\" to leave out",
+                        "the chain of board {} has no stage \"{}\" to leave out; it has: {}",
                         board.name,
-                        stage.get_ref()
+                        stage.get_ref(),
+                        names.join(", ")
                     );
                     return Err(document.error_at(stage.span(), &message));
                 }
@@ -679,7 +682,7 @@ mod tests {
           |          ^^^^^^^^^
         "#);
         insta::assert_snapshot!(error("[\"TLS\"]", "[\"TSL\"]"), @r#"
-        scenarios/s.toml:6:12: the chain of board raspi3b has no stage "TSL" to leave out
+        scenarios/s.toml:6:12: the chain of board raspi3b has no stage "TSL" to leave out; it has: firmware, U-Boot, iPXE, DHCP, TLS, boot script, kernel fetched, initramfs fetched, Linux, /init, network, image pulled, container started, nonce said, powered off
           | without = ["TSL"]
           |            ^^^^^
         "#);
@@ -699,7 +702,7 @@ mod tests {
           |              ^^^^^^^
         "#);
         insta::assert_snapshot!(error("[boot]", "[expect]\nuntil = \"TSL\"\n[boot]"), @r#"
-        scenarios/s.toml:9:9: this scenario goes through no stage "TSL"
+        scenarios/s.toml:9:9: this scenario goes through no stage "TSL"; it goes through: firmware, U-Boot, iPXE, DHCP, boot script, kernel fetched, initramfs fetched, Linux, /init, network, image pulled, container started, nonce said, powered off
           | until = "TSL"
           |         ^^^^^
         "#);

@@ -1,13 +1,14 @@
 //! `[deployment.NAME]`: what the boot server hands out once a step says `deploy = "NAME"`. What `[boot]` says is the deployment `default`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::card_fault::CardAct;
 use super::steps::StepTable;
-use super::{Boot, Scenario};
+use super::{Boot, Initrd, Scenario};
 use crate::input::{DeploymentName, Document, InputError, Span};
 
 /// The name of what `[boot]` says.
@@ -16,11 +17,17 @@ pub const DEFAULT_DEPLOYMENT: &str = "default";
 /// The deployments of a scenario, by name.
 pub type Deployments = BTreeMap<DeploymentName, Deployment>;
 
-/// What the boot server hands out to the scenario's board.
+/// What boot server and registry hand out to a board of the scenario.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// Script, variables and secrets.
     pub boot: Boot,
+    /// The container image that the registry hands out, in an OCI layout; the run's if `None`.
+    pub image: Option<PathBuf>,
+    /// What `/files/kernel` is; the run's kernel if `None`.
+    pub kernel: Option<PathBuf>,
+    /// What `/files/initramfs` is; the run's initramfs if `None`.
+    pub initramfs: Option<PathBuf>,
     /// Files that are broken on purpose.
     pub files: BrokenFiles,
 }
@@ -38,6 +45,19 @@ pub(super) struct DeploymentTable {
     variables: BTreeMap<String, String>,
     /// What `${secrets_url}` of the boot script leads to, once.
     secrets: Option<String>,
+    /// Archives of programs that are booted beside the initramfs.
+    initrds: Option<Vec<Initrd>>,
+    /// The container image's name at the registry.
+    container: Option<String>,
+    /// The image that the registry hands out by that name: a folder with an OCI layout, relative to the scenario's file. By default it is the run's.
+    #[schemars(with = "Option<PathBuf>")]
+    image: Option<Span<PathBuf>>,
+    /// The file that the boot server has as `/files/kernel`, relative to the scenario's file; by default the run's kernel.
+    #[schemars(with = "Option<PathBuf>")]
+    kernel: Option<Span<PathBuf>>,
+    /// The file that the boot server has as `/files/initramfs`, relative to the scenario's file; by default the run's initramfs.
+    #[schemars(with = "Option<PathBuf>")]
+    initramfs: Option<Span<PathBuf>>,
     /// Files of the boot server that are broken on purpose.
     #[serde(default)]
     files: BrokenFiles,
@@ -79,6 +99,11 @@ pub(super) fn read(
             arguments,
             variables,
             secrets,
+            initrds,
+            container,
+            image,
+            kernel,
+            initramfs,
             files,
         } = table.into_inner();
         let mut boot = boot.clone();
@@ -86,10 +111,37 @@ pub(super) fn read(
         boot.arguments = arguments.unwrap_or(boot.arguments);
         boot.variables.extend(variables);
         boot.secrets = secrets.or(boot.secrets);
-        let boot = boot.written_out();
-        all.insert(name, Deployment { boot, files });
+        boot.initrds = initrds.unwrap_or(boot.initrds);
+        boot.container = container.unwrap_or(boot.container);
+        let deployment = Deployment {
+            boot: boot.written_out(),
+            image: beside(image, "folder", Path::is_dir, document)?,
+            kernel: beside(kernel, "file", Path::is_file, document)?,
+            initramfs: beside(initramfs, "file", Path::is_file, document)?,
+            files,
+        };
+        all.insert(name, deployment);
     }
     Ok(all)
+}
+
+/// What a deployment names beside the scenario's file, which must be there.
+fn beside(
+    named: Option<Span<PathBuf>>,
+    what: &str,
+    is_there: fn(&Path) -> bool,
+    document: &Document,
+) -> Result<Option<PathBuf>, InputError> {
+    let Some(named) = named else { return Ok(None) };
+    let path = document.beside(named.get_ref());
+    if is_there(&path) {
+        return Ok(Some(path));
+    }
+    let message = format!(
+        "there is no {what} {}; the path is relative to the scenario's file",
+        path.display()
+    );
+    Err(document.error_at(named.span(), &message))
 }
 
 /// Looks whether there is each deployment that a step names.
@@ -118,6 +170,16 @@ pub(super) fn check_steps(
 }
 
 impl Scenario {
+    /// The archives that its boot scripts boot beside the initramfs, each once.
+    #[must_use]
+    pub fn initrds(&self) -> BTreeSet<Initrd> {
+        let deployed = self.deployments.values().map(|deployment| &deployment.boot);
+        let boots = std::iter::once(&self.boot).chain(deployed);
+        boots
+            .flat_map(|boot| boot.initrds.iter().copied())
+            .collect()
+    }
+
     /// A step switches what the boot server hands out.
     #[must_use]
     pub fn deploys(&self) -> bool {
@@ -185,6 +247,8 @@ mod tests {
             format!("[deployment.default]\narguments = \"\"{step}"),
             format!("[deployment.\"a b\"]{step}"),
             format!("[deployment.b]\nargument = \"\"{step}"),
+            format!("[deployment.b]\nkernel = \"vmlinuz\"{step}"),
+            format!("[deployment.b]\nimage = \"oci\"{step}"),
             format!("[deployment.b]\nfiles.trust = \"halve\"{step}"),
             format!("[deployment.b]\n[services]\nboot = \"absent\"{step}deploy = \"b\""),
             "[deployment.b]\n[[step]]\ndeploy = \"b\"".into(),

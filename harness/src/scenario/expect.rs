@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::stages::no_stage;
 use crate::board::{Evidence, Stage};
 use crate::input::{Document, InputError, Span, duration};
 
@@ -101,13 +102,13 @@ impl ExpectFile {
         } else {
             End::At(name.clone())
         };
-        for stages in stages_of_boards {
-            let message = match stages.iter().position(|s| s.name == name) {
-                None => format!("this scenario goes through no stage \"{name}\""),
-                Some(0) if is_refusal => "no run can stop before its first stage".to_owned(),
-                Some(_) => continue,
-            };
+        if let Some(message) = no_stage(&name, stages_of_boards) {
             return Err(document.error_at(stage.span(), &message));
+        }
+        let is_first = |stages: &Vec<Stage>| stages.first().is_some_and(|s| s.name == name);
+        if is_refusal && stages_of_boards.iter().any(is_first) {
+            let message = "no run can stop before its first stage";
+            return Err(document.error_at(stage.span(), message));
         }
         if is_refusal && proofs.is_empty() {
             let message = "say in proofs what shows why the board stops there";

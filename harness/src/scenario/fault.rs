@@ -43,6 +43,22 @@ impl PlannedFault {
         }
     }
 
+    /// When it begins and ends, with the boot that it is of; in each boot if `None`.
+    pub(crate) fn triggers(&self) -> impl Iterator<Item = (Option<u32>, &Trigger)> {
+        let (boot, triggers) = match self {
+            Self::Running {
+                fault,
+                after,
+                until,
+            } => (fault.boot, [after.as_ref(), until.as_ref()]),
+            Self::Card { .. } => (None, [None; 2]),
+        };
+        triggers
+            .into_iter()
+            .flatten()
+            .map(move |trigger| (boot, trigger))
+    }
+
     /// It is of the card, before a run or during it.
     #[must_use]
     pub fn is_of_card(&self) -> bool {
@@ -81,7 +97,7 @@ pub(super) struct FaultTable {
     /// Frames, answers, requests, or reads and writes of the card, that are left alone first.
     #[serde(default)]
     skip: u64,
-    /// How often it shows; without end by default.
+    /// How often it shows; without end by default. A cable's fault of both directions counts each by itself, as it does for `skip`.
     times: Option<u64>,
     /// It shows from here on; from the start of the run by default.
     #[schemars(with = "Option<TriggerTable>")]

@@ -18,6 +18,7 @@ mod journal;
 mod named;
 mod registry;
 mod services;
+mod stages;
 mod step;
 mod steps;
 #[cfg(test)]
@@ -40,7 +41,7 @@ pub use draft::draft;
 pub use expect::{End, Expect};
 pub use fault::PlannedFault;
 pub use journal::Assertion;
-pub use named::NamedBoard;
+pub use named::{NamedBoard, NicPlace};
 pub use registry::{Auth, LayerFormat, Mirror, RateLimit, Registry, RegistryCertificate};
 pub use services::{Forward, ServiceMode, Services};
 pub use step::{BROWN, LEAST_OFF, PowerStep, Step, WITHIN};

@@ -1,6 +1,7 @@
 //! `[board.NAME]`: the boards of a scenario that has several.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,10 +24,24 @@ pub(super) struct NamedBoardTable {
     /// segment of their own. Nothing that the run plays is on it. By default it is on the LAN.
     #[schemars(with = "Option<BoardId>")]
     behind: Option<Span<BoardId>>,
+    /// Which network card of that board the segment is plugged into, as guests find them.
+    #[schemars(with = "Option<NicPlace>")]
+    nic: Option<Span<NicPlace>>,
     /// The board whose card this one boots from in turn, by its name in `[board.NAME]`: somebody moves the card while both are off. By default it has
     /// a card of its own.
     #[schemars(with = "Option<BoardId>")]
     card: Option<Span<BoardId>>,
+}
+
+/// Which of a board's two network cards.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NicPlace {
+    /// The one that guests find first. The LAN is at the other one.
+    First,
+    /// The one behind that of the LAN.
+    #[default]
+    Second,
 }
 
 /// One of a scenario's several boards.
@@ -38,6 +53,8 @@ pub struct NamedBoard {
     pub kind: Option<BoardName>,
     /// The board that it is behind; `None` if it is on the LAN.
     pub behind: Option<BoardId>,
+    /// Which network card of that board it is plugged into.
+    pub nic: NicPlace,
     /// The board whose card it boots from; `None` if it has one of its own.
     pub card: Option<BoardId>,
 }
@@ -51,12 +68,14 @@ impl NamedBoard {
         known: Option<&[Board]>,
         document: &Document,
     ) -> Result<Vec<Self>, InputError> {
-        let (mut all, mut places, mut cards) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all: Vec<Self> = Vec::new();
+        let (mut places, mut nics, mut cards) = (Vec::new(), Vec::new(), Vec::new());
         for (id, table) in tables {
             let place = table.span();
             let NamedBoardTable {
                 r#type: kind,
                 behind,
+                nic,
                 card,
             } = table.into_inner();
             if let (Some(kind), Some(known)) = (&kind, known)
@@ -76,29 +95,27 @@ impl NamedBoard {
             }
             let kind = kind.map(Span::into_inner);
             places.extend(behind.as_ref().map(|behind| (all.len(), behind.span())));
+            nics.extend(nic.as_ref().map(|nic| (all.len(), nic.span())));
             cards.extend(card.as_ref().map(|card| (all.len(), card.span())));
             let [behind, card] = [behind, card].map(|other| other.map(Span::into_inner));
             all.push(Self {
                 id,
                 kind,
                 behind,
+                nic: nic.map(Span::into_inner).unwrap_or_default(),
                 card,
             });
         }
-        for (place, span) in cards {
-            let wrong = all.get(place).and_then(|board: &Self| board.no_card(&all));
-            if let Some(message) = wrong {
-                return Err(document.error_at(span, &message));
-            }
-        }
-        for (place, span) in places {
-            let wrong = all
-                .get(place)
-                .and_then(|board: &Self| board.no_place(&all, own, known));
-            if let Some(message) = wrong {
-                return Err(document.error_at(span, &message));
-            }
-        }
+        let check = |named: Vec<(usize, Range<usize>)>, wrong: &dyn Fn(&Self) -> Option<String>| {
+            let mut named = named.into_iter();
+            let found = named.find_map(|(place, span)| Some((span, wrong(all.get(place)?)?)));
+            found.map_or(Ok(()), |(span, message)| {
+                Err(document.error_at(span, &message))
+            })
+        };
+        check(cards, &|board| board.no_card(&all))?;
+        check(places, &|board| board.no_place(&all, own, known))?;
+        check(nics, &|board| board.no_nic(&all))?;
         Ok(all)
     }
 
@@ -122,12 +139,28 @@ impl NamedBoard {
         })
     }
 
-    /// A board by its name, or that there is none.
+    /// The board of a name; the error names the boards that there are.
     fn other<'a>(id: &BoardId, all: &'a [Self]) -> Result<&'a Self, String> {
         all.iter().find(|board| board.id == *id).ok_or_else(|| {
             let names: Vec<_> = all.iter().map(|board| board.id.to_string()).collect();
             format!("there is no [board.{id}]; there is: {}", names.join(", "))
         })
+    }
+
+    /// Why it cannot be plugged into the network card that it says, and what to do.
+    fn no_nic(&self, all: &[Self]) -> Option<String> {
+        let Some(behind) = &self.behind else {
+            return Some(
+                "`nic` is a card of the board that this one is behind: say `behind`, too".into(),
+            );
+        };
+        let other = all
+            .iter()
+            .find(|board| board.behind == self.behind && board.nic != self.nic)?;
+        Some(format!(
+            "board {} is on the same segment behind {behind}, plugged into the other network card: say the same of both",
+            other.id
+        ))
     }
 
     /// Why it cannot be behind the board that it says, and what to do.
@@ -230,6 +263,10 @@ mod tests {
             ),
             error("[board.one]\nbehind = \"two\"\n[board.two]\n"),
             error("[board.one]\nbehind = \"two\"\n[board.two]\ntype = \"bpim2u\"\n"),
+            error("[board.one]\nnic = \"first\"\n[board.two]\n"),
+            error(
+                "[board.one]\nbehind = \"two\"\nnic = \"first\"\n[board.three]\nbehind = \"two\"\n[board.two]\ntype = \"virt-uefi\"\n",
+            ),
             error(&behind("power = \"on\"\ndeploy = \"default\"\n")),
             error(&behind("power = \"on\"\nawait = \"DHCP\"\n")),
             error(&behind("power = \"on\"\nawait = { dhcp = {} }\n")),

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::input::{ByteSize, Document, InputError, Span, duration};
 
-/// The most that pads an image: its layer is packed anew in each run.
+/// The largest padding of an image: each run compresses its layer again.
 const MOST_PADDING: u64 = 4 << 30;
 
 /// How the registry serves the image. The default is the friendliest: one manifest, gzip, for everybody.
@@ -31,7 +31,7 @@ pub struct Registry {
     pub padding: Option<ByteSize>,
 }
 
-/// From when on a registry's certificate is valid.
+/// When a registry's certificate is valid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegistryCertificate {
@@ -40,6 +40,8 @@ pub enum RegistryCertificate {
     Valid,
     /// From 2020 on, as a real registry's: a board must have set its clock.
     Recent,
+    /// From 1970 to the end of 2000: a board that has set its clock must refuse it.
+    Expired,
 }
 
 /// Who is served.

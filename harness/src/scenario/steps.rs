@@ -166,7 +166,10 @@ pub(super) fn read(
         }
         last = place;
     }
-    if let Some(unused) = boards.iter().find(|b| !standing.contains_key(&b.id)) {
+    // One that is behind another may stay off: it is there for that one's network card.
+    let is_unused =
+        |board: &&Candidates<'_>| board.behind.is_none() && !standing.contains_key(&board.id);
+    if let Some(unused) = boards.iter().find(is_unused) {
         let name = unused.id.as_ref().map(ToString::to_string);
         let message = format!(
             "no step is of board {}: switch it on, or leave it out",

@@ -86,6 +86,8 @@ pub enum ServerChain {
     Short,
     /// Intermediate authorities, more than 4 KiB of certificates in all.
     Long,
+    /// The trusted authority's certificate as another authority has signed it, which the board does not trust.
+    CrossSigned,
 }
 
 /// The boot server's key.

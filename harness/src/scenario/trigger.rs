@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::stages::no_stage;
 use crate::board::Stage;
 use crate::input::{ByteSize, Document, InputError, Pattern, Span, duration};
 use crate::timeline::{Event, FrameKind, Power, Record, ServiceId};
@@ -117,10 +118,7 @@ impl TriggerTable {
         };
         let mut found = Vec::new();
         if let Some(stage) = stage {
-            let name = stage.get_ref();
-            let has = |stages: &Vec<Stage>| stages.iter().any(|s| &s.name == name);
-            if !stages_of_boards.iter().all(has) {
-                let message = format!("this scenario goes through no stage \"{name}\"");
+            if let Some(message) = no_stage(stage.get_ref(), stages_of_boards) {
                 return Err(document.error_at(stage.span(), &message));
             }
             found.push(Trigger::Stage(stage.into_inner()));

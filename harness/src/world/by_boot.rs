@@ -1,11 +1,13 @@
 //! Services that hand out something else at each boot of each board.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
 use tower::ServiceExt;
 
+use crate::scenario::DEFAULT_DEPLOYMENT;
 use crate::services::Peer;
 use crate::timeline::{BoardId, Timeline};
 
@@ -15,27 +17,55 @@ pub(crate) struct AtBoot {
     pub(crate) board: Option<BoardId>,
     /// Which boot of it, counted from 0.
     pub(crate) boot: u32,
+    /// What must have been deployed to it.
+    pub(crate) deployment: String,
     /// The service.
     pub(crate) router: Router,
 }
 
-/// A service that is another one at each boot of each board: that of its last boot stays, and who is no board has the first of all. The timeline
-/// knows which board a client is.
-pub(crate) fn by_boot(services: Vec<AtBoot>, timeline: &Timeline) -> Router {
+/// What is deployed to each board. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Deployed(Arc<Mutex<BTreeMap<Option<BoardId>, String>>>);
+
+impl Deployed {
+    /// From the next request on a board has this deployment.
+    pub(super) fn set(&self, board: Option<BoardId>, deployment: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(board, deployment.to_owned());
+    }
+
+    fn is(&self, board: &Option<BoardId>, deployment: &str) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(board).map_or(DEFAULT_DEPLOYMENT, String::as_str) == deployment
+    }
+}
+
+/// A service that is another one at each boot of each board, and perhaps with each deployment: that of its last boot stays, a deployment without a
+/// service of its own has the default's, and who is no board has the first of all. The timeline knows which board a client is.
+pub(crate) fn by_boot(services: Vec<AtBoot>, deployed: &Deployed, timeline: &Timeline) -> Router {
     if services.len() < 2 {
         let mut routers = services.into_iter().map(|service| service.router);
         return routers.next().unwrap_or_default();
     }
     let services: Arc<[AtBoot]> = services.into();
-    let timeline = timeline.clone();
+    let (timeline, deployed) = (timeline.clone(), deployed.clone());
     Router::new().fallback(move |request: Request| {
         let peer = request.extensions().get::<Peer>();
         let client = peer.map(|peer| timeline.of_client(*peer.address.ip()));
         let client = client.unwrap_or_else(|| timeline.clone());
         let (board, boot) = (client.board(), client.boot());
         let its = services.iter().filter(|s| s.board == board);
-        let its = its.filter(|s| s.boot <= boot).max_by_key(|s| s.boot);
-        let router = its.or(services.first()).map(|s| s.router.clone());
+        let its = its.filter(|s| s.boot <= boot);
+        let its = its.filter_map(|service| {
+            let is_now = deployed.is(&board, &service.deployment);
+            let fits = is_now || service.deployment == DEFAULT_DEPLOYMENT;
+            fits.then_some((service, is_now))
+        });
+        let its = its.max_by_key(|(service, is_now)| (service.boot, *is_now));
+        let router = its
+            .map(|(service, _)| service)
+            .or(services.first())
+            .map(|s| s.router.clone());
         router.unwrap_or_default().oneshot(request)
     })
 }
@@ -77,6 +107,7 @@ mod tests {
         let at = |of: &Timeline, boot, text| AtBoot {
             board: of.board(),
             boot,
+            deployment: DEFAULT_DEPLOYMENT.into(),
             router: constant(text),
         };
         let services = vec![
@@ -84,7 +115,7 @@ mod tests {
             at(&one, 1, "one again"),
             at(&two, 0, "two"),
         ];
-        let service = by_boot(services, &timeline);
+        let service = by_boot(services, &Deployed::default(), &timeline);
         assert_eq!(ask(&service, address(1)).await, "one");
         one.begin_next_boot();
         two.begin_next_boot();
@@ -96,16 +127,32 @@ mod tests {
     #[tokio::test]
     async fn the_only_board_has_another_service_at_each_boot() {
         let timeline = Timeline::start();
-        let at = |boot, text| AtBoot {
+        let at = |boot, deployment: &str, text| AtBoot {
             board: None,
             boot,
+            deployment: deployment.into(),
             router: constant(text),
         };
-        let service = by_boot(vec![at(0, "first"), at(1, "second")], &timeline);
+        let services = vec![
+            at(0, DEFAULT_DEPLOYMENT, "first"),
+            at(0, "new", "first, new"),
+            at(1, DEFAULT_DEPLOYMENT, "second"),
+            at(1, "new", "second, new"),
+        ];
+        let deployed = Deployed::default();
+        let service = by_boot(services, &deployed, &timeline);
         assert_eq!(ask(&service, Ipv4Addr::LOCALHOST).await, "first");
         for _ in 0..2 {
             timeline.begin_next_boot();
             assert_eq!(ask(&service, Ipv4Addr::LOCALHOST).await, "second");
+        }
+        for (name, answer) in [
+            ("new", "second, new"),
+            ("broken", "second"),
+            (DEFAULT_DEPLOYMENT, "second"),
+        ] {
+            deployed.set(None, name);
+            assert_eq!(ask(&service, Ipv4Addr::LOCALHOST).await, answer, "{name}");
         }
     }
 }

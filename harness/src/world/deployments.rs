@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::by_boot::Deployed;
 use super::tftp::BootFiles;
 use super::trust::Trust;
 use crate::error::RunError;
@@ -14,7 +15,7 @@ use crate::scenario::{
     Boot, BrokenFiles, CardAct, DEFAULT_DEPLOYMENT, Deployment, Deployments as Planned, Scenario,
 };
 use crate::services::{Blob, Client, DataRoot, Folder};
-use crate::timeline::{Event, Timeline};
+use crate::timeline::{BoardId, Event, Timeline};
 
 /// The deployments of a run, ready to be handed out. Clones switch the same boot server.
 #[derive(Clone)]
@@ -22,6 +23,9 @@ pub(crate) struct Deployments {
     data: DataRoot,
     client: Option<Client>,
     tftp: BootFiles,
+    /// The board, and what is deployed to each, by which the registry goes.
+    board: Option<BoardId>,
+    deployed: Deployed,
     all: Arc<BTreeMap<String, Ready>>,
 }
 
@@ -42,29 +46,44 @@ impl Deployments {
         scenario: &Scenario,
         parts: &Parts,
         trust: &Trust,
+        (board, deployed): (Option<BoardId>, Deployed),
         (data, client): (&DataRoot, Option<Client>),
         known: &[(&str, String)],
         rendered: impl Fn(&Folder, &str) -> String,
     ) -> Result<Self, RunError> {
         let whole = folder(scenario, parts, trust)?;
-        let ready = |boot: &Boot, files: &BrokenFiles| {
+        let ready = |boot: &Boot, deployment: Option<&Deployment>| {
             let mut folder = with_boot(whole.clone(), boot, known)?;
-            break_files(&mut folder, files)?;
+            if let Some(deployment) = deployment {
+                let own = [
+                    ("kernel", &deployment.kernel),
+                    ("initramfs", &deployment.initramfs),
+                ];
+                for (path, file) in own {
+                    if let Some(file) = file {
+                        folder.insert(path, Blob::file(file)?)?;
+                    }
+                }
+                break_files(&mut folder, &deployment.files)?;
+            }
             let script = rendered(&folder, &boot.script);
             Ok::<_, RunError>(Ready { folder, script })
         };
         let mut all = BTreeMap::new();
-        let default = ready(&scenario.boot, &BrokenFiles::default())?;
+        let default = ready(&scenario.boot, None)?;
         let tftp = BootFiles::new(default.script.clone(), default.folder.clone());
         all.insert(DEFAULT_DEPLOYMENT.to_owned(), default);
         let planned: &Planned = &scenario.deployments;
-        for (name, Deployment { boot, files }) in planned {
-            all.insert(name.to_string(), ready(boot, files)?);
+        for (name, deployment) in planned {
+            let ready = ready(&deployment.boot, Some(deployment))?;
+            all.insert(name.to_string(), ready);
         }
         let this = Self {
             data: data.clone(),
             client,
             tftp,
+            board,
+            deployed,
             all: Arc::new(all),
         };
         this.hand_out(DEFAULT_DEPLOYMENT);
@@ -86,6 +105,7 @@ impl Deployments {
         if let Some(client) = self.client {
             self.data.set(client, ready.folder.clone());
         }
+        self.deployed.set(self.board.clone(), name);
         self.tftp
             .hand_out(ready.script.clone(), ready.folder.clone());
     }

@@ -25,25 +25,33 @@ struct Switch {
 impl FaultPlan {
     /// Arms the faults of a scenario. Needs a tokio runtime.
     pub(crate) fn start(scenario: &Scenario, timeline: &Timeline) -> Self {
-        let mut faults: Vec<Fault> = Vec::new();
-        let mut switches = Vec::new();
+        let mut running: Vec<(Fault, _, _)> = Vec::new();
         for planned in &scenario.faults {
-            let PlannedFault::Running {
+            if let PlannedFault::Running {
                 fault,
                 after,
                 until,
             } = planned
-            else {
-                continue;
-            };
+            {
+                running.push((fault.clone(), after, until));
+            }
+        }
+        // Behind all others, so that those keep their indices.
+        let other_ways: Vec<_> = running
+            .iter_mut()
+            .filter_map(|(fault, after, until)| Some((fault.part_ways()?, *after, *until)))
+            .collect();
+        running.extend(other_ways);
+        let (mut faults, mut switches) = (Vec::new(), Vec::new());
+        for (index, (fault, after, until)) in running.into_iter().enumerate() {
             if after.is_some() || until.is_some() {
                 switches.push(Switch {
-                    index: faults.len(),
+                    index,
                     after: after.clone().map(TriggerWatch::new),
                     until: until.clone().map(TriggerWatch::new),
                 });
             }
-            faults.push(fault.clone());
+            faults.push(fault);
         }
         let faults = Faults::new(scenario.seed, faults, timeline.clone());
         let switch = (!switches.is_empty())

@@ -2,7 +2,8 @@
 
 use crate::report::{Effect, Fault};
 use crate::scenario::{
-    Auth, ClientCertificate, Registry, Scenario, ServerCertificate, ServerChain, ServerKey, Tls,
+    Auth, ClientCertificate, Registry, RegistryCertificate, Scenario, ServerCertificate,
+    ServerChain, ServerKey, Tls,
 };
 use crate::timeline::ServiceId;
 
@@ -49,6 +50,9 @@ fn tls(tls: &Tls) -> Vec<String> {
     let chain = match tls.server_chain {
         ServerChain::Short => None,
         ServerChain::Long => Some("the boot server presents more than 4 KiB of certificates"),
+        ServerChain::CrossSigned => {
+            Some("the boot server presents its authority as another one has signed it")
+        }
     };
     let key = match tls.server_key {
         ServerKey::Rsa2048 => None,
@@ -71,8 +75,7 @@ fn registry(registry: &Registry) -> Vec<Fault> {
         index: _,
         layer: _,
         padding: _,
-        // As real ones are.
-        certificate: _,
+        certificate,
     } = registry;
     let answer = |host: Option<&str>, status| Effect::Answer {
         service: ServiceId::Registry,
@@ -110,7 +113,17 @@ fn registry(registry: &Registry) -> Vec<Fault> {
         what: format!("the mirror {} lacks the image", mirror.host),
         shows: answer(Some(&mirror.host), 404),
     });
-    [auth, limit, break_off, mirror]
+    let certificate = match certificate {
+        // The second is as real ones are.
+        RegistryCertificate::Valid | RegistryCertificate::Recent => None,
+        RegistryCertificate::Expired => Some(Fault {
+            what: "the registry's certificate has expired".into(),
+            shows: Effect::Refusal {
+                service: ServiceId::Registry,
+            },
+        }),
+    };
+    [auth, limit, break_off, mirror, certificate]
         .into_iter()
         .flatten()
         .collect()
@@ -150,9 +163,9 @@ mod tests {
         faults(&Scenario::read_for(&path, &board).unwrap())
     }
 
-    fn handshake_failed() -> Event {
+    fn handshake_failed(service: ServiceId) -> Event {
         Event::Tls(TlsEvent {
-            service: ServiceId::Boot,
+            service,
             server_name: None,
             fingerprint: None,
             error: Some("expired".into()),
@@ -170,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_defect_is_told_and_known_by_its_own_traces() {
-        let refused = handshake_failed;
+        let refused = || handshake_failed(ServiceId::Boot);
         let cases = [
             (
                 "[tls]\nclient = \"none\"",
@@ -223,6 +236,11 @@ mod tests {
                 "more than 4 KiB",
                 refused(),
             ),
+            (
+                "[tls]\nserver_chain = \"cross-signed\"",
+                "as another one has signed it",
+                refused(),
+            ),
             ("[tls]\nserver_key = \"rsa-4096\"", "4096 bits", refused()),
             ("[tls]\nmax_fragment = 512", "512 bytes", refused()),
             (
@@ -251,6 +269,11 @@ mod tests {
                 registry_says("docker.io", 200, false),
             ),
             (
+                "[registry]\ncertificate = \"expired\"",
+                "the registry's certificate has expired",
+                handshake_failed(ServiceId::Registry),
+            ),
+            (
                 "[registry]\nmirror = { host = \"mirror.example\", holds = false }",
                 "mirror.example lacks the image",
                 registry_says("mirror.example", 404, true),
@@ -268,7 +291,7 @@ mod tests {
         }
         let two = faults_of("[tls]\nclient = \"expired\"\n[registry]\nauth = \"token\"");
         assert_eq!(two.len(), 2);
-        assert!(!two[1].shows.is_seen_in(&handshake_failed()));
+        assert!(!two[1].shows.is_seen_in(&handshake_failed(ServiceId::Boot)));
     }
 
     #[test]

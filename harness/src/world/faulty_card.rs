@@ -104,14 +104,7 @@ impl FaultyCard {
         places: FaultPlaces,
         faults: Faults,
     ) -> Result<Self, RunError> {
-        let io = |action, path: &Path| {
-            let path = path.to_path_buf();
-            move |source| MachineError::Io {
-                action,
-                path,
-                source,
-            }
-        };
+        let io = MachineError::io;
         let below = File::open(base).map_err(io("open", base))?;
         let above = OpenOptions::new().read(true).write(true).open(overlay);
         let above = above.map_err(io("open", overlay))?;
@@ -169,7 +162,7 @@ impl FaultyCard {
     }
 
     /// What the faults make of a read or a write.
-    fn spoiled(&self, way: Way, bytes: &Range<u64>) -> Spoiled {
+    fn spoiled(&self, way: Way, bytes: &Range<u64>) -> Spoiled<'_> {
         let mut spoiled = Spoiled::default();
         for (index, defect) in self.faults.at_work() {
             let Defect::Card(defect) = defect else {
@@ -192,13 +185,11 @@ impl FaultyCard {
             match defect.does {
                 CardTrouble::Slow(rate) => {
                     let seconds = (bytes.end - bytes.start) as f64 / rate.0 as f64;
-                    spoiled.takes += Duration::from_secs_f64(seconds);
+                    spoiled.fate.takes += Duration::from_secs_f64(seconds);
                 }
-                CardTrouble::CorruptReads => {
-                    spoiled.corrupt.push((index, places.map(<[_]>::to_vec)));
-                }
-                CardTrouble::FailReads | CardTrouble::FailWrites => spoiled.fails = true,
-                CardTrouble::LoseWrites => spoiled.is_lost = true,
+                CardTrouble::CorruptReads => spoiled.corrupt.push((index, places)),
+                CardTrouble::FailReads | CardTrouble::FailWrites => spoiled.fate.fails = true,
+                CardTrouble::LoseWrites => spoiled.fate.is_lost = true,
                 CardTrouble::TornWrite | CardTrouble::ReadOnly => {}
             }
         }
@@ -206,17 +197,23 @@ impl FaultyCard {
     }
 }
 
-/// What becomes of a read or a write.
+/// What the faults make of a read or a write.
 #[derive(Default)]
-struct Spoiled {
+struct Spoiled<'a> {
+    fate: Fate,
+    /// The faults that turn bits over, and where.
+    corrupt: Vec<(usize, Option<&'a [Range<u64>]>)>,
+}
+
+/// What becomes of a request, whatever its bytes are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fate {
     takes: Duration,
     fails: bool,
     is_lost: bool,
-    /// The faults that turn bits over, and where.
-    corrupt: Vec<(usize, Option<Vec<Range<u64>>>)>,
 }
 
-impl Spoiled {
+impl Fate {
     fn answer(&self, done: Result<(), Qcow2Error>) -> Answer {
         Answer {
             takes: self.takes,
@@ -245,31 +242,31 @@ impl Disk for FaultyCard {
             let sectors = bytes.chunks_mut(SECTOR as usize);
             for (sector, bytes) in (at / SECTOR..).zip(sectors) {
                 let start = sector * SECTOR;
-                if touches(places.as_deref(), &(start..start + SECTOR)) {
+                if touches(*places, &(start..start + SECTOR)) {
                     // A worn cell is always the same.
                     turn_over(bytes, self.faults.draw(*index, sector, BIT));
                 }
             }
         }
-        spoiled.answer(done)
+        spoiled.fate.answer(done)
     }
 
     fn write(&mut self, bytes: &[u8], at: u64) -> Answer {
         let range = at..at + bytes.len() as u64;
-        let spoiled = self.spoiled(Way::Write, &range);
-        if spoiled.fails || spoiled.is_lost {
-            return spoiled.answer(Ok(()));
+        let fate = self.spoiled(Way::Write, &range).fate;
+        if fate.fails || fate.is_lost {
+            return fate.answer(Ok(()));
         }
         let is_torn = |(_, defect): (usize, &CardDefect)| defect.does == CardTrouble::TornWrite;
         if self.faults.of_card().any(is_torn) {
             let mut before = vec![0; bytes.len()];
             if let Err(error) = self.card.read_at(&mut before, at) {
-                return spoiled.answer(Err(error));
+                return fate.answer(Err(error));
             }
             self.last.write(at, &before);
         }
         let done = self.card.write_at(bytes, at);
-        spoiled.answer(done)
+        fate.answer(done)
     }
 
     fn flush(&mut self) -> Answer {

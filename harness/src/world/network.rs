@@ -154,9 +154,9 @@ impl Network {
         })
     }
 
-    /// Plugs a board into its cables; those to a network card that is nobody's any more are gone.
-    pub(crate) fn plug_in(&self, board: Option<&BoardId>) -> Wires {
-        self.segments.plug_in(board, &self.lan)
+    /// Plugs a board into its cables, which captures know as `who`; those to a network card that is nobody's any more are gone.
+    pub(crate) fn plug_in(&self, board: Option<&BoardId>, who: &str) -> Wires {
+        self.segments.plug_in(board, who, &self.lan)
     }
 
     /// What goes wrong on purpose.

@@ -9,7 +9,6 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::RunError;
 use crate::judge::nonce_of_boot;
-use crate::plan::Parts;
 use crate::scenario::{self, Auth, LayerFormat, Scenario};
 use crate::services::{
     Compression, Digest, Layer, Nonce, OciImage, RateLimit, Registry, TokenAuth,
@@ -63,16 +62,16 @@ pub(crate) struct Registries {
 }
 
 impl Registries {
-    /// Makes the run's image: with this nonce, and in the form that the scenario wants. Layers that have to be packed anew go to `folder`,
-    /// which is there.
+    /// Makes the run's image: `base` with this nonce, and in the form that the scenario wants, by the name `container`. Layers that have to be
+    /// packed anew go to `folder`, which is there.
     pub(crate) fn prepare(
         scenario: &Scenario,
-        parts: &Parts,
+        container: &str,
+        mut base: OciImage,
         nonce: &str,
         folder: &Path,
     ) -> Result<Self, RunError> {
         let rules = scenario.registry.clone();
-        let mut base = parts.container.image.clone();
         if let Some(format) = rules.layer {
             let compression = match format {
                 LayerFormat::Gzip => Compression::Gzip,
@@ -86,7 +85,7 @@ impl Registries {
         Ok(Self {
             image: with_nonce(&base, nonce, &rules)?,
             rules,
-            container: scenario.boot.container.clone(),
+            container: container.into(),
             base,
             nonce: nonce.to_owned(),
         })

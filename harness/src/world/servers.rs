@@ -7,21 +7,22 @@ use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::SCRATCH;
-use super::by_boot::{AtBoot, by_boot};
+use super::by_boot::{AtBoot, Deployed, by_boot};
 use super::deployments::Deployments;
 use super::registries::{Account, Registries};
 use super::tftp::BoardFiles;
 use super::trust::Trust;
+use crate::architecture::Architecture;
 use crate::board::Board;
 use crate::error::RunError;
 use crate::fault::Faults;
 use crate::lan::TftpFiles;
 use crate::mac::Mac;
 use crate::plan::Parts;
-use crate::scenario::{self, Scenario, ServiceMode, Transport};
+use crate::scenario::{self, DEFAULT_DEPLOYMENT, Scenario, ServiceMode, Transport};
 use crate::services::{
-    BootServer, Client, Credentials, DataRoot, Digest, Journal, Nonce, Peer, Refusal, ScratchSpace,
-    Secrets, Server, Storage, TlsListener, TlsOptions, serve, with_faults,
+    BootServer, Client, Credentials, DataRoot, Digest, Journal, Nonce, OciImage, Peer, Platform,
+    Refusal, ScratchSpace, Secrets, Server, Storage, TlsListener, TlsOptions, serve, with_faults,
 };
 use crate::timeline::{BoardId, ServiceId, Timeline};
 
@@ -57,6 +58,8 @@ pub struct ServedBoard<'a> {
     pub console: String,
     /// Its processor architecture as iPXE calls it.
     pub arch: &'static str,
+    /// Of its processor.
+    architecture: Architecture,
     /// What it is made of.
     pub parts: &'a Parts,
 }
@@ -70,6 +73,7 @@ impl<'a> ServedBoard<'a> {
             mac,
             console: board.console(),
             arch: board.arch(),
+            architecture: board.machine.arch,
             parts,
         }
     }
@@ -131,6 +135,7 @@ impl<'a> Servers<'a> {
         let nonce = Nonce::random().as_str().to_owned();
         let (mut tftp, mut hubs, mut mirrors) = (Vec::new(), Vec::new(), Vec::new());
         let (mut deployments, mut images, mut credentials) = (Vec::new(), Vec::new(), Vec::new());
+        let deployed = Deployed::default();
         for (place, board) in config.boards.iter().enumerate() {
             let keys = scratch.add_client()?;
             let client = match boot.transport {
@@ -151,31 +156,36 @@ impl<'a> Servers<'a> {
                     server = server.storage(client, storage);
                 }
             }
-            let registries = Registries::prepare(scenario, board.parts, &nonce, &config.folder)?;
-            for number in 0..scenario.boots(board.id.as_ref()) {
-                let registries = registries.of_boot(board.id.as_ref(), number)?;
-                let at = |router| AtBoot {
-                    board: board.id.clone(),
-                    boot: number,
-                    router,
-                };
-                hubs.push(at(
-                    registries.hub(&config.token_realm, config.pushed.as_deref())?
-                ));
-                mirrors.extend(registries.mirror()?.map(at));
+            for (deployment, container, base) in images_of(scenario, board)? {
+                let folder = &config.folder;
+                let registries = Registries::prepare(scenario, container, base, &nonce, folder)?;
+                for number in 0..scenario.boots(board.id.as_ref()) {
+                    let registries = registries.of_boot(board.id.as_ref(), number)?;
+                    let at = |router| AtBoot {
+                        board: board.id.clone(),
+                        boot: number,
+                        deployment: deployment.into(),
+                        router,
+                    };
+                    hubs.push(at(
+                        registries.hub(&config.token_realm, config.pushed.as_deref())?
+                    ));
+                    mirrors.extend(registries.mirror()?.map(at));
+                }
+                images.push(registries);
             }
             let machine = Client::Machine(board.mac);
             let handed_out = Deployments::start(
                 scenario,
                 board.parts,
                 trust,
+                (board.id.clone(), deployed.clone()),
                 (&config.data, client),
                 &board.variables(&config.scratch_endpoint),
                 |folder, script| server.rendered(machine, folder, script),
             )?;
             tftp.push((board.id.clone(), handed_out.tftp()));
             deployments.push(handed_out);
-            images.push(registries);
             credentials.push(keys);
         }
         let first = images.first().ok_or(RunError::Plug)?;
@@ -198,8 +208,8 @@ impl<'a> Servers<'a> {
                 Transport::Https => server.https(),
                 Transport::Http | Transport::Tftp => server.http(),
             },
-            registry: by_boot(hubs, timeline),
-            mirror: (!mirrors.is_empty()).then(|| by_boot(mirrors, timeline)),
+            registry: by_boot(hubs, &deployed, timeline),
+            mirror: (!mirrors.is_empty()).then(|| by_boot(mirrors, &deployed, timeline)),
             scratch: scratch.router()?,
             credentials: credentials.into_iter().next().ok_or(RunError::Plug)?,
             layers,
@@ -351,6 +361,25 @@ fn with_keys(mut server: BootServer, client: Client, keys: &Credentials) -> Boot
         server = server.client_variable(client, name, value);
     }
     server
+}
+
+/// The images that the registry may have for a board: the deployment, the name at the registry, and the image. The first is the default.
+fn images_of<'s>(
+    scenario: &'s Scenario,
+    board: &ServedBoard<'_>,
+) -> Result<Vec<(&'s str, &'s str, OciImage)>, RunError> {
+    let whole = &board.parts.container.image;
+    let name = scenario.boot.container.as_str();
+    let mut images = vec![(DEFAULT_DEPLOYMENT, name, whole.clone())];
+    for (deployment, its) in &scenario.deployments {
+        let image = match &its.image {
+            Some(layout) => OciImage::from_layout(layout, &Platform::linux(board.architecture))?,
+            None if its.boot.container == name => continue,
+            None => whole.clone(),
+        };
+        images.push((deployment.as_str(), its.boot.container.as_str(), image));
+    }
+    Ok(images)
 }
 
 #[cfg(test)]

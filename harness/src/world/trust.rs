@@ -12,7 +12,7 @@ use crate::scenario::{
     ServerKey,
 };
 use crate::services::{
-    Authority, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
+    Authority, Chain, Fingerprint, Identity, KeySize, ServerProfile, TlsOptions, Validity,
 };
 use crate::timeline::BoardId;
 
@@ -106,15 +106,17 @@ impl Trust {
                 ServerKey::Rsa2048 => KeySize::Rsa2048,
                 ServerKey::Rsa4096 => KeySize::Rsa4096,
             },
-            chain_over: match tls.server_chain {
-                ServerChain::Short => 0,
-                ServerChain::Long => LONG_CHAIN,
+            chain: match tls.server_chain {
+                ServerChain::Short => Chain::Short,
+                ServerChain::Long => Chain::LongerThan(LONG_CHAIN),
+                ServerChain::CrossSigned => Chain::CrossSigned,
             },
         };
         let registry_profile = ServerProfile {
             validity: match scenario.registry.certificate {
                 RegistryCertificate::Valid => Validity::Always,
                 RegistryCertificate::Recent => Validity::Recent,
+                RegistryCertificate::Expired => Validity::Expired,
             },
             ..ServerProfile::default()
         };

@@ -40,7 +40,7 @@ const FILES: [(&str, &str, &str); 6] = [
 /// The page.
 pub(super) fn page() -> String {
     let mut out = head("Keys of the files");
-    out += "`a.b` is the key `b` of the table `[a]`; `a[].b` is the key `b` of each table `[[a]]`. A key in bold must be there, unless the file extends another.\n";
+    out += "`a.b` is the key `b` of the table `[a]`; `a[].b` is the key `b` of each table `[[a]]`; `a.NAME.b` is that of tables `[a.NAME]` with names of yours. A key in bold must be there, unless the file extends another.\n";
     for (schema, file, about) in FILES {
         let _ = writeln!(out, "\n## {file}\n\n{about}\n");
         let text = schema::all().into_iter().find(|(name, _)| *name == schema);
@@ -75,9 +75,15 @@ fn keys(object: &Value, root: &Value, prefix: &str, depth: usize, rows: &mut Vec
             false => format!("`{key}`"),
         };
         rows.push([shown, kind(value, root), about]);
-        let (inner, prefix) = match value.get("items") {
-            Some(items) => (resolved(items, root), format!("{key}[].")),
-            None => (value, format!("{key}.")),
+        // A list, or a table whose keys are names.
+        let by_pattern = value.get("patternProperties").and_then(Value::as_object);
+        let by_pattern = by_pattern.and_then(|all| all.values().next());
+        let named = value.get("additionalProperties").filter(|v| v.is_object());
+        let named = named.or(by_pattern);
+        let (inner, prefix) = match (value.get("items"), named) {
+            (Some(items), _) => (resolved(items, root), format!("{key}[].")),
+            (None, Some(named)) => (resolved(named, root), format!("{key}.NAME.")),
+            (None, None) => (value, format!("{key}.")),
         };
         if depth < 4 {
             keys(inner, root, &prefix, depth + 1, rows);
@@ -107,11 +113,12 @@ fn resolved<'a>(value: &'a Value, root: &'a Value) -> &'a Value {
 }
 
 fn choices(value: &Value) -> impl Iterator<Item = &Value> {
-    value
-        .get("oneOf")
-        .and_then(Value::as_array)
+    let choices = value.get("oneOf").or(value.get("anyOf"));
+    let choices = choices.and_then(Value::as_array);
+    choices
         .into_iter()
         .flatten()
+        .filter(|c| c["type"] != "null")
 }
 
 fn description(value: &Value) -> String {

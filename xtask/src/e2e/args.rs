@@ -1,10 +1,12 @@
 //! The options of `shakedown e2e`.
 
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use shakedown_common::{PartsArgs, say};
+use shakedown_harness::evidence::{Symbols, SymbolsError};
 use shakedown_harness::plan::HostForward;
 use shakedown_harness::pool::Policy;
 use shakedown_harness::report::OnFlaky;
@@ -136,6 +138,10 @@ pub(crate) struct RunArgs {
     /// run's keys, and is in no bundle.
     #[arg(long)]
     pub(super) dump_memory: bool,
+    /// The System.map of the kernel that is booted: a report then names the function in which a failed board stands. A kernel that puts itself
+    /// elsewhere in memory needs `nokaslr`.
+    #[arg(long, value_name = "FILE", value_parser = symbols)]
+    pub(super) system_map: Option<Arc<Symbols>>,
     /// Boot an image given by --image although it breaks the specification.
     #[arg(long)]
     pub(super) boot_anyway: bool,
@@ -152,6 +158,10 @@ pub(crate) struct RunArgs {
     /// Where to write the results as JUnit's XML, by default below `target/shakedown`.
     #[arg(long, value_name = "FILE")]
     pub(super) junit: Option<PathBuf>,
+}
+
+fn symbols(path: &str) -> Result<Arc<Symbols>, SymbolsError> {
+    Symbols::read(Path::new(path)).map(Arc::new)
 }
 
 impl RunArgs {

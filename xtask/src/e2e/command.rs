@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use shakedown_common::{COULD_NOT_RUN, err, errln};
-use shakedown_harness::host::runs_at_a_time;
 use shakedown_harness::plan::Lab;
 use shakedown_harness::project::{Runs, affected, fitting};
 use shakedown_harness::report::{bisect_status, exit_status};
@@ -143,10 +142,8 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     }
     // There is one board.
     let jobs = lab.as_ref().map(|_| 1).or(args.jobs);
-    let jobs = jobs.or(project.defaults().jobs);
-    let jobs = jobs.unwrap_or_else(runs_at_a_time).max(1);
     let execution = Execution {
-        jobs,
+        jobs: Execution::jobs(jobs, &project),
         policy: args.series.policy(),
         load: args.series.load,
     };

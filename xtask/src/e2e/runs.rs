@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use shakedown_common::view::{RunLine, Show, View};
 use shakedown_harness::board::Board;
-use shakedown_harness::host::{Lack, when_there_is_room};
+use shakedown_harness::host::{Lack, runs_at_a_time, when_there_is_room};
 use shakedown_harness::mac::Mac;
 use shakedown_harness::plan::{Extras, ImageCheck, Job, Lab, Parts, Start};
 use shakedown_harness::pool::{self, Load, Policy};
@@ -60,6 +60,12 @@ pub(crate) struct Execution {
 }
 
 impl Execution {
+    /// How many at a time: as many as are wanted, or the user's default, or one for each core.
+    pub(crate) fn jobs(wanted: Option<usize>, project: &Project) -> usize {
+        let wanted = wanted.or(project.defaults().jobs);
+        wanted.unwrap_or_else(runs_at_a_time).max(1)
+    }
+
     /// Each run once, one after the other.
     pub(crate) fn plain() -> Self {
         Self {
@@ -163,6 +169,7 @@ async fn run_one(
         extras: Extras {
             bundle_image: args.bundle_image,
             dump_memory: args.dump_memory,
+            symbols: args.system_map.clone(),
             image_check: match (planned.is_given, args.boot_anyway) {
                 (false, _) => ImageCheck::None,
                 (true, true) => ImageCheck::BootAnyway,

@@ -14,4 +14,4 @@ pub use defect::{
     AnswerDefect, CableDefect, CardDefect, CardTrouble, DhcpDefect, DnsDefect, HttpDefect,
     NtpDefect, TcpAct, TcpDefect, Way,
 };
-pub use plan::{Defect, Fault, Faults};
+pub use plan::{Defect, FIRST_TOLD, Fault, Faults};

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::chance::{draw, share};
 use super::defect::{
-    CableDefect, CardDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect,
+    CableDefect, CardDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect, Way,
 };
 use crate::timeline::{Event, Timeline};
 
 /// Firings of a fault that are each on the timeline; of more, every one whose number is a power of two. A cable may lose thousands of frames.
-const EACH: u64 = 16;
+pub const FIRST_TOLD: u64 = 16;
 
 /// A fault: a defect, and when it shows.
 #[derive(Debug, Clone)]
@@ -28,6 +28,23 @@ pub struct Fault {
     pub times: Option<u64>,
     /// It shows from the start of the run on. If not, [`Faults::begin`] says from when on.
     pub at_once: bool,
+}
+
+impl Fault {
+    /// A cable's fault of both directions is two, so that the traffic of one does not decide what happens in the other: this one becomes that
+    /// of the frames to the board, and that of the frames from it is the answer.
+    #[must_use]
+    pub fn part_ways(&mut self) -> Option<Self> {
+        let mut other = self.clone();
+        let (Defect::Cable(to), Defect::Cable(from)) = (&mut self.defect, &mut other.defect) else {
+            return None;
+        };
+        if to.way != Way::Both {
+            return None;
+        }
+        (to.way, from.way) = (Way::ToBoard, Way::FromBoard);
+        Some(other)
+    }
 }
 
 /// What is wrong, and where.
@@ -177,7 +194,7 @@ impl Faults {
             return false;
         };
         let nth = before + 1;
-        if nth <= EACH || nth.is_power_of_two() {
+        if nth <= FIRST_TOLD || nth.is_power_of_two() {
             self.0.timeline.emit(Event::Fault {
                 name: state.fault.name.clone(),
                 place: place.into(),
@@ -232,6 +249,19 @@ mod tests {
         assert_eq!((first.clone(), events), lost(7, fault(0, None)));
         assert_ne!(first, lost(8, fault(0, None)).0);
         assert!((10..30).contains(&first.len()), "{first:?}");
+    }
+
+    #[test]
+    fn what_goes_one_way_does_not_decide_what_happens_the_other_way() {
+        let mut both = fault(2, Some(3));
+        let from = both.part_ways().unwrap();
+        let way = |fault: &Fault| match &fault.defect {
+            Defect::Cable(cable) => cable.way,
+            _ => Way::Both,
+        };
+        assert_eq!([&both, &from].map(way), [Way::ToBoard, Way::FromBoard]);
+        assert_eq!((from.skip, from.times), (2, Some(3)));
+        assert!(both.part_ways().is_none());
     }
 
     #[test]

@@ -191,6 +191,13 @@ impl Document {
         }
     }
 
+    /// A file that the document names: relative to the folder that it is in.
+    #[must_use]
+    pub fn beside(&self, file: &Path) -> PathBuf {
+        let own = self.parts.first().and_then(|part| part.path.parent());
+        own.map_or_else(|| file.into(), |folder| folder.join(file))
+    }
+
     /// File and line of byte `at`, for example `scenarios/alpine-http.toml:12`.
     #[must_use]
     pub fn place(&self, at: usize) -> String {

@@ -54,13 +54,14 @@ impl Cables {
         }
     }
 
-    /// Lays a cable to a port of a switch, which is called `segment`.
-    pub(super) fn lay(&self, segment: &Arc<str>, counters: &Arc<Counters>) -> Cable {
+    /// Lays a cable from `who` to a port of a switch, which is called `segment`.
+    pub(super) fn lay(&self, segment: &Arc<str>, who: &str, counters: &Arc<Counters>) -> Cable {
         let (near, far) = wire::cable(CABLE);
         let (wire, frames) = near.split();
         let egress = Arc::new(Egress {
             segment: Arc::clone(segment),
             port: self.next_port.fetch_add(1, Ordering::Relaxed),
+            who: who.into(),
             wire,
             observers: self.observers.clone(),
             counters: Arc::clone(counters),

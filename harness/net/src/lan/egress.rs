@@ -17,6 +17,8 @@ pub(super) struct Egress {
     /// The name of the switch that the port is of.
     pub(super) segment: Arc<str>,
     pub(super) port: u32,
+    /// Who is plugged in.
+    pub(super) who: Arc<str>,
     pub(super) wire: WireSender,
     pub(super) observers: broadcast::Sender<Observed>,
     pub(super) counters: Arc<Counters>,
@@ -62,6 +64,7 @@ impl Egress {
                 at: self.timeline.elapsed(),
                 segment: Arc::clone(&self.segment),
                 port: self.port,
+                who: Arc::clone(&self.who),
                 direction,
                 frame: frame.clone(),
             });

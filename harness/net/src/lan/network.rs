@@ -123,11 +123,17 @@ impl Lan {
     /// Plugs a cable into a new switch port and returns its other end, for a NIC. The port is gone when that end is dropped.
     #[must_use]
     pub fn attach(&self) -> WireEnd {
+        self.attach_as("")
+    }
+
+    /// The same for somebody whom observers shall know by this name.
+    #[must_use]
+    pub fn attach_as(&self, who: &str) -> WireEnd {
         let Cable {
             egress,
             frames,
             far,
-        } = self.cables.lay(&self.name, &self.host.counters);
+        } = self.cables.lay(&self.name, who, &self.host.counters);
         self.switch.plug(Arc::clone(&egress));
         let registry = Arc::clone(&self.host.registry);
         let link = Link::new(Arc::clone(&egress), registry);

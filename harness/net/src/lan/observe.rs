@@ -16,6 +16,8 @@ pub struct Observed {
     pub segment: Arc<str>,
     /// The switch port, counted from 0 in the order in which cables were plugged in, whatever the segment.
     pub port: u32,
+    /// Who is plugged in there; empty if nobody has said.
+    pub who: Arc<str>,
     /// Which way the frame went.
     pub direction: Direction,
     /// The whole Ethernet frame without FCS.

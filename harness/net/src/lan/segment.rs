@@ -33,10 +33,10 @@ impl Segment {
         }
     }
 
-    /// Plugs a cable into a new switch port and returns its other end, for a NIC. The port is gone when that end is dropped.
+    /// Plugs a cable into a new switch port and returns its other end, for the NIC of `who`. The port is gone when that end is dropped.
     #[must_use]
-    pub fn attach(&self) -> WireEnd {
-        let cable = self.cables.lay(&self.name, &self.counters);
+    pub fn attach_as(&self, who: &str) -> WireEnd {
+        let cable = self.cables.lay(&self.name, who, &self.counters);
         self.switch.plug(Arc::clone(&cable.egress));
         let port = Port {
             egress: cable.egress,

@@ -41,7 +41,7 @@ async fn nothing_of_a_segment_reaches_the_gateway_or_the_lan() {
     let (lan, mut on_lan, _listener) = start();
     let mut seen = lan.observe();
     let segment = lan.segment("behind gateway");
-    let (mut first, mut second) = (segment.attach(), segment.attach());
+    let (mut first, mut second) = (segment.attach_as(""), segment.attach_as(""));
     for frame in asked() {
         first.send(frame.clone());
         assert_eq!(reply(&mut second).await, frame);
@@ -68,7 +68,7 @@ async fn nothing_of_the_lan_reaches_a_segment() {
     let (lan, on_lan, _listener) = start();
     let mut other = lan.attach();
     let (one, two) = (lan.segment("one"), lan.segment("two"));
-    let (mut behind, mut elsewhere) = (one.attach(), two.attach());
+    let (mut behind, mut elsewhere) = (one.attach_as(""), two.attach_as(""));
     // The board's hardware address is known on the segment, and the frames to all go everywhere.
     behind.send(arp(ArpOperation::Request, ADDRESS, ADDRESS));
     let to_all = arp(ArpOperation::Request, ADDRESS, SERVER);
@@ -87,8 +87,8 @@ async fn nothing_of_the_lan_reaches_a_segment() {
 async fn a_segment_learns_who_is_where_and_forgets_a_cable_that_is_pulled() {
     let (lan, _on_lan, _listener) = start();
     let segment = lan.segment("behind gateway");
-    let (mut first, mut second) = (segment.attach(), segment.attach());
-    let mut third = segment.attach();
+    let (mut first, mut second) = (segment.attach_as(""), segment.attach_as(""));
+    let mut third = segment.attach_as("");
     // `craft` makes every frame of the board's address: here it is the first one's.
     first.send(arp(ArpOperation::Request, ADDRESS, GATEWAY));
     assert_eq!(reply(&mut second).await, reply(&mut third).await);
@@ -112,7 +112,7 @@ async fn a_segment_learns_who_is_where_and_forgets_a_cable_that_is_pulled() {
 async fn a_segment_ends_with_its_lan() {
     let (lan, _on_lan, _listener) = start();
     let segment = lan.segment("behind gateway");
-    let mut cable = segment.attach();
+    let mut cable = segment.attach_as("");
     drop((lan, segment));
     let end = timeout(Duration::from_secs(1), cable.recv()).await;
     assert_eq!(end, Ok(None));

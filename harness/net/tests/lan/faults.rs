@@ -55,6 +55,19 @@ fn cable(defect: CableDefect) -> Defect {
     Defect::Cable(defect)
 }
 
+/// A server that sends this to its first client, and closes its side.
+fn server_of(lan: &Lan, body: Vec<u8>) -> SocketAddrV4 {
+    let server = SocketAddrV4::new(HUB, 80);
+    let mut listener = lan.listen(*server.ip(), server.port()).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = axum::serve::Listener::accept(&mut listener).await;
+        stream.write_all(&body).await.unwrap();
+        stream.shutdown().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    server
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dhcp_server_that_comes_late_is_waited_for() {
     let loss = CableDefect {
@@ -148,16 +161,8 @@ async fn a_refused_connection_and_a_lossy_slow_cable() {
     };
     let (lan, mut guest, timeline) = guest_with([(refuse, Some(2)), (cable(bad), None)]);
     guest.dhcp().await;
-    let server = SocketAddrV4::new(HUB, 80);
-    let mut listener = lan.listen(*server.ip(), 80).unwrap();
     let body: Vec<u8> = (0..300_000u32).map(|n| n as u8).collect();
-    let sent = body.clone();
-    tokio::spawn(async move {
-        let (mut stream, _) = axum::serve::Listener::accept(&mut listener).await;
-        stream.write_all(&sent).await.unwrap();
-        stream.shutdown().await.unwrap();
-        std::future::pending::<()>().await;
-    });
+    let server = server_of(&lan, body.clone());
     assert_eq!(guest.connect(server).await, None);
     assert_eq!(guest.connect(server).await, None);
     let connection = guest.connect(server).await.unwrap();
@@ -178,16 +183,8 @@ async fn a_large_file_comes_over_a_cable_that_loses_frames() {
     };
     let (lan, mut guest, _timeline) = guest_with([(cable(bad), None)]);
     guest.dhcp().await;
-    let server = SocketAddrV4::new(HUB, 80);
-    let mut listener = lan.listen(*server.ip(), 80).unwrap();
     let body: Vec<u8> = (0..16_000_000u32).map(|n| (n >> 8) as u8).collect();
-    let sent = body.clone();
-    tokio::spawn(async move {
-        let (mut stream, _) = axum::serve::Listener::accept(&mut listener).await;
-        stream.write_all(&sent).await.unwrap();
-        stream.shutdown().await.unwrap();
-        std::future::pending::<()>().await;
-    });
+    let server = server_of(&lan, body.clone());
     let connection = guest.connect(server).await.unwrap();
     let begun = tokio::time::Instant::now();
     let received = guest.converse(connection, b"", true).await;

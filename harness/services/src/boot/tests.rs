@@ -295,11 +295,19 @@ async fn ranges_and_heads() {
     assert_eq!((head.status(), head.body().len()), (StatusCode::OK, 0));
     assert_eq!(head.headers()["content-length"], "300000");
     assert_eq!(head.headers()["accept-ranges"], "bytes");
-    let post = client
-        .send(Method::POST, "/files/kernel", None)
-        .await
-        .unwrap();
-    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn other_methods_are_refused() {
+    let (service, _initramfs) = http().await;
+    let mut client = service.dial().await;
+    client.get("/boot/b8:27:eb:00:00:01/boot.ipxe").await;
+    for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        for target in ["/files/kernel", "/boot/b8:27:eb:00:00:01/boot.ipxe"] {
+            let answer = client.send(method.clone(), target, None).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -9,11 +9,12 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
-use super::{Identity, KeySize, ServerProfile, Validity};
+use super::{Chain, Identity, KeySize, ServerProfile, Validity};
 use crate::{Error, Fingerprint};
 
 /// A certificate authority that lives as long as a run.
 pub struct Authority {
+    common_name: String,
     certificate: CertificateDer<'static>,
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -44,6 +45,7 @@ impl Authority {
         let params = authority_params(common_name)?;
         let certificate = params.self_signed(&key).map_err(refused(common_name))?;
         Ok(Self {
+            common_name: common_name.into(),
             certificate: certificate.der().clone(),
             certificate_pem: certificate.pem(),
             issuer: Issuer::new(params, key),
@@ -100,14 +102,18 @@ impl Authority {
         let key = own_key.as_ref().unwrap_or(&self.server_key);
         let signed = params.signed_by(key, &self.issuer);
         let certificate = signed.map_err(refused(common_name))?;
-        if certificate.der().len() > profile.chain_over {
-            return Ok(identity(&certificate, vec![], params, key));
-        }
-        let room = profile.chain_over - certificate.der().len();
-        let (intermediates, issuer) = self.intermediates(room)?;
-        let signed = params.signed_by(key, &issuer);
-        let certificate = signed.map_err(refused(common_name))?;
-        Ok(identity(&certificate, intermediates, params, key))
+        let above = match profile.chain {
+            Chain::Short => vec![],
+            Chain::CrossSigned => vec![self.cross_signed()?],
+            Chain::LongerThan(bytes) => {
+                let room = bytes.saturating_sub(certificate.der().len());
+                let (intermediates, issuer) = self.intermediates(room)?;
+                let signed = params.signed_by(key, &issuer);
+                let certificate = signed.map_err(refused(common_name))?;
+                return Ok(identity(&certificate, intermediates, params, key));
+            }
+        };
+        Ok(identity(&certificate, above, params, key))
     }
 
     /// A sound client certificate of this name, with a new key.
@@ -161,6 +167,17 @@ impl Authority {
         let signed = list.signed_by(&self.issuer);
         let list = signed.map_err(refused("a revocation list"))?;
         Ok(list.der().clone())
+    }
+
+    /// The authority's certificate as another authority has signed it, in DER. That one's key is not a new one, which nobody sees.
+    fn cross_signed(&self) -> Result<CertificateDer<'static>, Error> {
+        const ANOTHER: &str = "Another authority";
+        let key = KeyPair::from_pem(&self.server_key.serialize_pem()).map_err(refused(ANOTHER))?;
+        let another = Issuer::new(authority_params(ANOTHER)?, key);
+        let own = authority_params(&self.common_name)?;
+        let signed = own.signed_by(self.issuer.key(), &another);
+        let certificate = signed.map_err(refused(&self.common_name))?;
+        Ok(certificate.der().clone())
     }
 
     /// As many intermediate authorities, each below the one before, as have more than `bytes` bytes together: their
@@ -249,6 +266,8 @@ fn refused(subject: &str) -> impl FnOnce(rcgen::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::testing::PKI;
     use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -257,6 +276,30 @@ mod tests {
         haystack
             .windows(needle.len())
             .any(|window| window == needle)
+    }
+
+    /// What a client that trusts `root` alone says of a server a.example with this chain.
+    fn verify(
+        root: &CertificateDer<'static>,
+        chain: &[CertificateDer<'static>],
+    ) -> Result<(), rustls::Error> {
+        use rustls::client::WebPkiServerVerifier;
+        use rustls::client::danger::ServerCertVerifier;
+        use rustls::pki_types::{ServerName, UnixTime};
+
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider().into();
+        let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let name = ServerName::try_from("a.example").unwrap();
+        let verified = builder.build().unwrap().verify_server_cert(
+            &chain[0],
+            &chain[1..],
+            &name,
+            &[],
+            UnixTime::now(),
+        );
+        verified.map(|_| ())
     }
 
     #[test]
@@ -300,30 +343,16 @@ mod tests {
 
     #[test]
     fn who_trusts_an_authority_trusts_the_one_that_has_its_key() {
-        use rustls::client::WebPkiServerVerifier;
-        use rustls::client::danger::ServerCertVerifier;
-        use rustls::pki_types::{ServerName, UnixTime};
-
         let heir = Authority::from_key("Test authority", &PKI.authority.key_pem()).unwrap();
         assert_ne!(heir.certificate_der(), PKI.authority.certificate_der());
         let server = heir.issue_server(&["a.example"]).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(PKI.authority.certificate_der().clone()).unwrap();
-        let provider = rustls::crypto::aws_lc_rs::default_provider().into();
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(std::sync::Arc::new(roots), provider)
-                .build()
-                .unwrap();
-        let name = ServerName::try_from("a.example").unwrap();
-        verifier
-            .verify_server_cert(server.certificate_der(), &[], &name, &[], UnixTime::now())
-            .unwrap();
+        verify(PKI.authority.certificate_der(), &server.chain_der()).unwrap();
     }
 
     #[test]
     fn a_long_chain_is_as_long_as_asked_and_ends_below_the_root() {
         let profile = ServerProfile {
-            chain_over: 4096,
+            chain: Chain::LongerThan(4096),
             ..ServerProfile::default()
         };
         let identity = PKI
@@ -336,6 +365,21 @@ mod tests {
         assert_eq!(&chain[0], identity.certificate_der());
         assert!(!chain.contains(PKI.authority.certificate_der()));
         assert_eq!(PKI.server.chain_der().len(), 1);
+    }
+
+    #[test]
+    fn a_cross_signed_chain_is_good_for_who_trusts_the_authority() {
+        let profile = ServerProfile {
+            chain: Chain::CrossSigned,
+            ..ServerProfile::default()
+        };
+        let authority = &PKI.authority;
+        let identity = authority.issue_server_as(&["a.example"], &profile);
+        let chain = identity.unwrap().chain_der();
+        assert_eq!(chain.len(), 2);
+        assert_ne!(&chain[1], authority.certificate_der());
+        verify(authority.certificate_der(), &chain).unwrap();
+        verify(PKI.server.certificate_der(), &chain).unwrap_err();
     }
 
     #[test]

@@ -15,4 +15,4 @@ mod profile;
 
 pub use authority::Authority;
 pub use identity::Identity;
-pub use profile::{KeySize, ServerProfile, Validity};
+pub use profile::{Chain, KeySize, ServerProfile, Validity};

@@ -55,6 +55,18 @@ pub struct ServerProfile {
     pub validity: Validity,
     /// Its key; any but the usual one is generated anew.
     pub key: KeySize,
-    /// The chain has as many intermediate authorities as make it longer than this, in bytes of DER.
-    pub chain_over: usize,
+    /// What is presented with it.
+    pub chain: Chain,
+}
+
+/// What is presented with a server certificate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Chain {
+    /// Nothing: the authority has issued it.
+    #[default]
+    Short,
+    /// As many intermediate authorities as make the chain longer than this, in bytes of DER.
+    LongerThan(usize),
+    /// The authority's certificate as another authority has signed it, which nobody trusts. Who trusts the authority itself has no need of it.
+    CrossSigned,
 }

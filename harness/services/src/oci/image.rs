@@ -58,7 +58,7 @@ impl OciImage {
     pub fn with_env(&self, variables: &[(String, String)]) -> Result<Self, Error> {
         let mut config: Config = self.config.parse()?;
         config.config.set_env(variables);
-        self.with(&config, self.layers.clone())
+        self.with(&config, None)
     }
 
     /// The same image with one more layer on top. Whatever else config and manifest say stays. An index is dropped.
@@ -71,21 +71,18 @@ impl OciImage {
         if let Some(Value::Array(history)) = config.rest.get_mut("history") {
             history.push(json!({ "comment": "a further layer" }));
         }
-        let mut layers = self.layers.clone();
-        layers.push(layer);
-        self.with(&config, layers)
+        self.with(&config, Some(layer))
     }
 
-    /// The same image with this config and these layers.
-    fn with(&self, config: &Config, layers: Vec<Layer>) -> Result<Self, Error> {
+    /// The same image with this config, and perhaps with one more layer on top.
+    fn with(&self, config: &Config, more: Option<Layer>) -> Result<Self, Error> {
         let config = Document::write(&self.config.media_type, config)?;
         let mut manifest: Manifest = self.manifest.parse()?;
         manifest.config.digest = config.digest;
         manifest.config.size = config.bytes.len() as u64;
-        let known = manifest.layers.len().min(layers.len());
-        manifest
-            .layers
-            .extend(layers.iter().skip(known).map(descriptor));
+        manifest.layers.extend(more.as_ref().map(descriptor));
+        let mut layers = self.layers.clone();
+        layers.extend(more);
         Ok(Self {
             manifest: Document::write(&self.manifest.media_type, &manifest)?,
             config,

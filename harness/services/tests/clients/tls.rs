@@ -1,7 +1,7 @@
 //! The TLS matrix with curl and `openssl s_client`: each defect of one side, and what the other makes of it.
 
 use axum::Router;
-use shakedown_services::{Identity, KeySize, ServerProfile, TlsOptions, Validity};
+use shakedown_services::{Chain, Identity, KeySize, ServerProfile, TlsOptions, Validity};
 
 use crate::pki::{HOST, PKI};
 use crate::site::{Site, text};
@@ -210,7 +210,7 @@ fn client_with_the_wrong_key() {
 
 fn long_chain() {
     let identity = server(ServerProfile {
-        chain_over: 4096,
+        chain: Chain::LongerThan(4096),
         ..ServerProfile::default()
     });
     let site = Site::tls(router(), &identity);

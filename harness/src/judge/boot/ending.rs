@@ -9,7 +9,7 @@ use super::super::verdict::Finding;
 use super::{BootProgress, Decision, Stop};
 use crate::board::{Evidence, Stage};
 use crate::report::{Class, line};
-use crate::timeline::{Bound, Event, Power, Record};
+use crate::timeline::{Bound, Event, Power, Record, ServiceId};
 
 impl BootProgress {
     /// The last stage has been reached, if there is none to come.
@@ -137,9 +137,36 @@ impl BootProgress {
                 self.check_proofs(at);
             }
             (_, Some(_)) => {
-                let class = self.traces.class();
-                self.stop(at, class, why);
+                let class = self.class_of_reason();
+                let more = match action {
+                    Power::GuestShutdown => self.why_off(),
+                    _ => "",
+                };
+                self.stop(at, class, &format!("{why}{more}"));
             }
+        }
+    }
+
+    /// What is known of a board that has powered itself off before it should.
+    fn why_off(&self) -> &'static str {
+        let is_of_boot_server = |stage: &Stage| matches!(&stage.evidence, Evidence::Request(request) if request.service == ServiceId::Boot);
+        let stages = &self.plan.stages;
+        let booted = stages.iter().rposition(is_of_boot_server);
+        if booted.is_none_or(|last| self.gone_by.len() <= last + 1) {
+            return "";
+        }
+        let mut gone_by = stages.iter().take(self.gone_by.len());
+        let has_container = gone_by.any(|stage| is_of_container(&stage.evidence))
+            || self.said.iter().any(Option::is_some);
+        match self.status {
+            Some(0) if !has_container => {
+                " after a success without a container: the pipeline says status 0, and nothing of the container has been seen; \
+                 compare the kernel's arguments with what the initramfs understands"
+            }
+            None if self.plan.container.is_some() && !has_container => {
+                " without a pipeline line: the initramfs gave up before its containers; its last output says why"
+            }
+            _ => "",
         }
     }
 
@@ -257,15 +284,19 @@ impl BootProgress {
     pub(super) fn fail_of_board(&mut self, at: Duration, why: &str) {
         let class = match &self.reason {
             Some(reason) if reason.alarm.starved && self.is_starved(reason.at) => Class::Host,
-            Some(reason) => match reason.alarm.class() {
-                Some(Class::Board) if self.is_log() => Class::Board,
-                Some(Class::Board) | None => self.traces.class(),
-                Some(class) => class,
-            },
-            None => self.traces.class(),
+            _ => self.class_of_reason(),
         };
         let why = self.with_reason(why);
         self.fail(at, class, &why);
+    }
+
+    /// The class of what the console has said to be wrong, or else of what network and servers have shown.
+    fn class_of_reason(&self) -> Class {
+        match self.reason.as_ref().and_then(|reason| reason.alarm.class()) {
+            Some(Class::Board) if self.is_log() => Class::Board,
+            Some(Class::Board) | None => self.traces.class(),
+            Some(class) => class,
+        }
     }
 
     /// What the console has said to be wrong, before why the run ends.

@@ -116,6 +116,30 @@ fn cases() -> Vec<(&'static str, &'static str, String)> {
             GOOD.replace("nonce is c0ffee", "nonce is 0") + "60 budget last output\n",
         ),
         (
+            "gives up before its containers",
+            http,
+            until(
+                "22.9",
+                "80 uart1 [61.20]: ERROR: no lease by DHCP in 60 s on any interface: eth0\n81 power guest-shutdown\n90 budget last output\n",
+            ),
+        ),
+        (
+            "has no network interface",
+            http,
+            until(
+                "22.9",
+                "80 uart1 [61.20]: ERROR: No suitable network interface found in 60 s\n81 power guest-shutdown\n90 budget last output\n",
+            ),
+        ),
+        (
+            "succeeds without a container",
+            http,
+            until(
+                "23.4",
+                "23.5 uart1 [20.44]: Execution is over, pipeline status: 0\n23.6 power guest-shutdown\n30 budget last output\n",
+            ),
+        ),
+        (
             "keeps Linux from the console",
             http,
             GOOD.replace("17.2 uart1 [    0.000000] Booting Linux", "17.2 uart1 x")

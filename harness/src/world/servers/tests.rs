@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -13,6 +13,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::board::Board;
+use crate::input::Library;
 use crate::plan::testing::parts;
 use crate::scenario::testing::project;
 use crate::scenario::{ClientCertificate, Services};
@@ -48,6 +49,7 @@ fn trust_of(scenario: &Scenario) -> Arc<Trust> {
 /// A scenario's boot server, and how its board asks it.
 struct Asked {
     boot: Router,
+    registry: Router,
     deployments: Deployments,
     tftp: crate::world::tftp::BoardFiles,
     host: String,
@@ -62,7 +64,7 @@ impl Asked {
         let trust = trust_of(scenario);
         std::fs::write(kept.0.path(), "0123456789").unwrap();
         let mut parts = parts(kept.0.path());
-        let archives = scenario.boot.initrds.iter();
+        let archives = scenario.initrds().into_iter();
         parts.files = archives
             .map(|initrd| (initrd.name().into(), Blob::file(kept.0.path()).unwrap()))
             .collect();
@@ -81,6 +83,7 @@ impl Asked {
         let fingerprint = trust.client(0).map(|client| client.fingerprint());
         Self {
             boot: servers.boot.clone(),
+            registry: servers.registry.clone(),
             deployments: servers.deployments().remove(0),
             tftp: servers.tftp.clone(),
             host: scenario.boot.server.clone(),
@@ -97,11 +100,22 @@ impl Asked {
     }
 
     async fn get(&self, target: &str) -> (StatusCode, String) {
+        self.ask(&self.boot, &self.host, target).await
+    }
+
+    /// The manifest that the registry has by a tag.
+    async fn manifest(&self, tag: &str) -> (StatusCode, String) {
+        let target = format!("/v2/library/alpine/manifests/{tag}");
+        self.ask(&self.registry, "registry-1.docker.io", &target)
+            .await
+    }
+
+    async fn ask(&self, service: &Router, host: &str, target: &str) -> (StatusCode, String) {
         let request = Request::get(target)
-            .header("host", &self.host)
+            .header("host", host)
             .extension(self.peer.clone());
         let request = request.body(Body::empty()).unwrap();
-        let response = self.boot.clone().oneshot(request).await.unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8_lossy(&body).into_owned())
@@ -174,7 +188,8 @@ async fn every_board_gets_a_script_for_itself_whose_files_are_there() {
 
 /// The scripts that files say themselves, with the names of the files.
 fn scripts() -> Vec<(String, String)> {
-    let folders = ["scenarios", "scenarios/b2c"].map(|folder| project().join(folder));
+    let folders =
+        ["scenarios", "scenarios/b2c", "scenarios/gateway"].map(|folder| project().join(folder));
     let files = folders.iter().flat_map(|f| std::fs::read_dir(f).unwrap());
     let paths = files
         .map(|file| file.unwrap().path())
@@ -305,6 +320,61 @@ async fn what_is_deployed_is_handed_out_over_http_and_https() {
         assert_eq!(asked.script().await.1, good);
         assert_eq!(asked.get("/files/initramfs").await.1, "0123456789");
     }
+}
+
+#[tokio::test]
+async fn a_deployment_may_have_files_and_an_image_of_its_own() {
+    let board = boards().into_iter().find(|b| b.name == "raspi3b").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("vmlinuz"), "another kernel").unwrap();
+    let image = parts(Path::new("none")).container.image;
+    let image = image.with_env(&[("WORD".into(), "other".into())]).unwrap();
+    image
+        .write_layout(&folder.path().join("oci"), "other")
+        .unwrap();
+    let text = r#"
+        extends = "alpine-http"
+        [deployment.other-image]
+        image = "oci"
+        [deployment.next]
+        container = "docker.io/library/alpine:next"
+        kernel = "vmlinuz"
+        initrds = ["s3-client"]
+    "#;
+    std::fs::write(folder.path().join("s.toml"), text).unwrap();
+    let library = Library::folder(project().join("scenarios")).with_folder(folder.path());
+    let scenario = Scenario::read_from(&library, "s.toml", &board).unwrap();
+    let asked = Asked::of(&scenario, &board);
+    let deploy = |name: &str| {
+        let name = name.parse().unwrap();
+        asked.deployments.deploy(&name, &Timeline::start());
+    };
+    // Files belong to who has fetched the script.
+    asked.script().await;
+    let (_, whole) = asked.manifest("latest").await;
+    assert_eq!(asked.manifest("next").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(asked.get("/files/kernel").await.1, "0123456789");
+    deploy("next");
+    assert_eq!(
+        asked.manifest("next").await,
+        (StatusCode::OK, whole.clone())
+    );
+    assert_eq!(asked.manifest("latest").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(asked.get("/files/kernel").await.1, "another kernel");
+    assert_eq!(asked.get("/files/s3-client").await.0, StatusCode::OK);
+    assert!(
+        asked
+            .script()
+            .await
+            .1
+            .contains("initrd --name s3-client /files/s3-client\n")
+    );
+    deploy("other-image");
+    let (status, other) = asked.manifest("latest").await;
+    assert!(status == StatusCode::OK && other != whole);
+    assert_eq!(asked.get("/files/kernel").await.1, "0123456789");
+    deploy("default");
+    assert_eq!(asked.manifest("latest").await.1, whole);
 }
 
 #[tokio::test]

@@ -200,6 +200,8 @@ pub struct SecondNic<'a> {
     pub device: &'a QemuName,
     /// Its hardware address.
     pub mac: Mac,
+    /// Guests find it before the other one.
+    pub comes_first: bool,
 }
 
 impl CommandLine<'_> {
@@ -282,10 +284,17 @@ impl CommandLine<'_> {
         if let Some(disk) = &self.disk {
             line.disk(disk);
         }
-        line.network(&self.network);
+        // On the bus devices are in the order of their arguments.
+        let second_comes_first = self.second_nic.as_ref().is_some_and(|nic| nic.comes_first);
+        if !second_comes_first {
+            line.network(&self.network);
+        }
         if let Some(second) = &self.second_nic {
             line.stream("nic2", second.socket);
             line.nic("nic2", Some(second.device), second.mac);
+        }
+        if second_comes_first {
+            line.network(&self.network);
         }
         line.0
     }
@@ -651,17 +660,25 @@ mod tests {
     #[test]
     fn a_machine_with_two_network_cards() {
         let device = "virtio-net-pci".parse().unwrap();
-        let line = CommandLine {
-            second_nic: Some(SecondNic {
-                socket: Path::new("s/nic,1"),
-                device: &device,
-                mac: Mac([0x52, 0x54, 0, 1, 2, 4]),
-            }),
-            ..uefi(Some(&device), &[])
+        let network = |comes_first| {
+            let line = CommandLine {
+                second_nic: Some(SecondNic {
+                    socket: Path::new("s/nic,1"),
+                    device: &device,
+                    mac: Mac([0x52, 0x54, 0, 1, 2, 4]),
+                    comes_first,
+                }),
+                ..uefi(Some(&device), &[])
+            };
+            let text = text(&line);
+            let network = text.find("-netdev").map(|at| text.split_at(at).1);
+            network.unwrap().to_owned()
         };
-        let text = text(&line);
-        let network = text.find("-netdev").map(|at| text.split_at(at).1);
-        insta::assert_snapshot!(network.unwrap(), @r"
+        let lines = |text: &str| text.lines().map(ToOwned::to_owned).collect::<Vec<_>>();
+        let [mut before, after] = [true, false].map(|first| lines(&network(first)));
+        before.rotate_left(2);
+        assert_eq!(before, after);
+        insta::assert_snapshot!(network(false), @r"
         -netdev stream,id=nic,addr.type=unix,addr.path=s/nic
         -device virtio-net-pci,netdev=nic,mac=52:54:00:01:02:03,romfile=
         -netdev stream,id=nic2,addr.type=unix,addr.path=s/nic,,1

@@ -1,7 +1,7 @@
 //! What can go wrong with the machine.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The emulator could not be started, or did not do what it was told.
@@ -57,4 +57,16 @@ pub enum MachineError {
         /// QEMU's words.
         description: String,
     },
+}
+
+impl MachineError {
+    /// What the system said when `action` was tried on a file or socket, as an error of this kind.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
 }

@@ -22,14 +22,7 @@ const USED: u64 = 4;
 /// # Errors
 /// The base cannot be read, or the overlay cannot be written.
 pub fn create_overlay(base: &Path, overlay: &Path) -> Result<(), MachineError> {
-    let io = |action, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| MachineError::Io {
-            action,
-            path,
-            source,
-        }
-    };
+    let io = MachineError::io;
     let base = fs::canonicalize(base).map_err(io("open", base))?;
     let size = fs::metadata(&base).map_err(io("read", &base))?.len();
     let size = size.next_power_of_two();

@@ -73,11 +73,8 @@ impl Sockets {
             name.is_some_and(|n| n.starts_with(PREFIX))
         };
         scratch::sweep(scratch::entries(&temporary).filter(is_ours));
-        let folder = Scratch::temporary(PREFIX).map_err(|source| MachineError::Io {
-            action: "create a folder in",
-            path: temporary,
-            source,
-        })?;
+        let folder = Scratch::temporary(PREFIX)
+            .map_err(MachineError::io("create a folder in", &temporary))?;
         let bind = |name: &str| {
             let path = folder.path().join(name);
             UnixListener::bind(&path)
@@ -85,11 +82,7 @@ impl Sockets {
                     path: path.clone(),
                     listener,
                 })
-                .map_err(|source| MachineError::Io {
-                    action: "listen on",
-                    path,
-                    source,
-                })
+                .map_err(MachineError::io("listen on", &path))
         };
         Ok(Self {
             monitor: bind("qmp")?,
@@ -294,11 +287,7 @@ async fn accept(process: &Process, socket: &Socket) -> Result<UnixStream, Machin
     };
     match accepted {
         Ok(Ok((stream, _))) => Ok(stream),
-        Ok(Err(source)) => Err(MachineError::Io {
-            action: "accept on",
-            path: socket.path.clone(),
-            source,
-        }),
+        Ok(Err(source)) => Err(MachineError::io("accept on", &socket.path)(source)),
         Err(_) => Err(MachineError::NotConnected {
             socket: socket
                 .path

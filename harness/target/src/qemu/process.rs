@@ -41,11 +41,7 @@ impl Process {
         stderr: &Path,
         timers: Timers,
     ) -> Result<Self, MachineError> {
-        let log = File::create(stderr).map_err(|source| MachineError::Io {
-            action: "create",
-            path: stderr.into(),
-            source,
-        })?;
+        let log = File::create(stderr).map_err(MachineError::io("create", stderr))?;
         let mut command = Command::new(&qemu.program);
         command
             .args(&qemu.leading_args)

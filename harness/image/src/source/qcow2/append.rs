@@ -1,7 +1,7 @@
 //! Writes to a qcow2 file: into clusters that it has, or into new ones at its end.
 //!
-//! Reference counts are not kept. The file is marked dirty instead, which says that they must be counted anew before QEMU writes to it; readers take no
-//! notice. Source: QEMU's docs/interop/qcow2, "Incompatible features".
+//! Reference counts are not kept. The file is marked dirty instead, so that QEMU counts them again before it writes to it; readers ignore the
+//! mark. Source: QEMU's docs/interop/qcow2, "Incompatible features".
 
 use std::io;
 use std::os::unix::fs::FileExt;
