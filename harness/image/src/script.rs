@@ -193,7 +193,7 @@ pub fn autoexec(source: &BootSource, custom: Option<&CustomScript>) -> String {
         (Some(custom), _) => script.push_str(&custom.0),
         (None, BootSource::Https { server, .. }) => {
             let url = format!(
-                "{server}/boot/ipxe?mac=${{net0/mac}}&platform=${{platform}}&buildarch=${{buildarch}}"
+                "{server}/boot/ipxe?mac=${{netX/mac}}&platform=${{platform}}&buildarch=${{buildarch}}"
             );
             push_loop(&mut script, &format!("echo Boot server: {server}\n"), &url);
         }
@@ -216,7 +216,7 @@ fn push_loop(script: &mut String, announce: &str, url: &str) {
 imgfree
 echo Network: asking for an address
 ifconf --configurator dhcp || goto failed
-echo Network: ${{net0/mac}} has ${{net0/ip}}
+echo Network: ${{netX/mac}} has ${{netX/ip}}
 {announce}chain --autofree --timeout {STALL} {url} || goto failed
 echo The boot script came back without booting
 goto again
@@ -284,9 +284,9 @@ mod tests {
         imgfree
         echo Network: asking for an address
         ifconf --configurator dhcp || goto failed
-        echo Network: ${net0/mac} has ${net0/ip}
+        echo Network: ${netX/mac} has ${netX/ip}
         echo Boot server: https://boot.example:8443
-        chain --autofree --timeout 30000 https://boot.example:8443/boot/ipxe?mac=${net0/mac}&platform=${platform}&buildarch=${buildarch} || goto failed
+        chain --autofree --timeout 30000 https://boot.example:8443/boot/ipxe?mac=${netX/mac}&platform=${platform}&buildarch=${buildarch} || goto failed
         echo The boot script came back without booting
         goto again
         :failed
@@ -306,7 +306,7 @@ mod tests {
         imgfree
         echo Network: asking for an address
         ifconf --configurator dhcp || goto failed
-        echo Network: ${net0/mac} has ${net0/ip}
+        echo Network: ${netX/mac} has ${netX/ip}
         isset ${filename} || echo The DHCP server names no boot file
         isset ${filename} || goto again
         echo Boot file: ${filename}

@@ -624,10 +624,11 @@ impl Scenario {
     }
 }
 
-/// How many boots of a board these steps make.
+/// How many boots of a board these steps make; without any, a board boots once.
 fn boots_of(steps: &[Step], board: Option<&BoardId>) -> u32 {
     let its = steps.iter().filter(|step| step.board.as_ref() == board);
-    its.map(|step| step.boot + 1).max().unwrap_or(1)
+    let boots = its.map(|step| step.boot + 1).max();
+    boots.unwrap_or(u32::from(steps.is_empty()))
 }
 
 #[cfg(test)]

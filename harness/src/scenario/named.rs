@@ -217,6 +217,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::input::Library;
     use crate::scenario::Scenario;
     use crate::scenario::testing::farm_in_small;
 
@@ -283,6 +284,17 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    #[test]
+    fn a_board_behind_another_may_stay_off() {
+        let boards = Board::read_all(&crate::scenario::testing::project().join("boards")).unwrap();
+        let library = Library::folder(crate::scenario::testing::project().join("scenarios/b2c"));
+        let own = boards.iter().find(|b| b.name == "raspi3b").unwrap();
+        let all = Scenario::read_all_for(library, own, &boards).unwrap();
+        let two = all.iter().find(|s| &*s.name == "two-cards").unwrap();
+        let boots = |name: &str| two.boots(Some(&name.parse().unwrap()));
+        assert_eq!((boots("gateway"), boots("silent")), (1, 0));
     }
 
     #[test]

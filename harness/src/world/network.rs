@@ -222,7 +222,7 @@ fn lan_config(scenario: &Scenario, boards: &[ServedBoard<'_>]) -> Result<lan::Co
     // CONTRACTS, plain-HTTP variant: DHCP tells iPXE the script's address. Of several boards each puts its own in.
     let machine = match boards {
         [board] => board.mac.to_string(),
-        _ => "${net0/mac}".into(),
+        _ => "${netX/mac}".into(),
     };
     let script = format!(
         "http://{}/boot/{machine}/boot.ipxe?platform=${{platform}}&buildarch=${{buildarch}}",
