@@ -18,6 +18,7 @@ use shakedown_base::timeline::ServiceId;
 use tokio::time::sleep;
 use tower::ServiceExt;
 
+use crate::Peer;
 use crate::cut::first;
 
 /// How often a slow server sends a piece.
@@ -42,7 +43,14 @@ async fn answer(
     let target = request.uri().path_and_query();
     let target = target.map_or_else(|| request.uri().to_string(), ToString::to_string);
     let place = format!("{service} server, {} {target}", request.method());
-    let defect = chosen(service, faults, &target, &place);
+    let peer = request.extensions().get::<Peer>();
+    let of_client = peer.map(|peer| faults.of_client(*peer.address.ip()));
+    let defect = chosen(
+        service,
+        of_client.as_ref().unwrap_or(faults),
+        &target,
+        &place,
+    );
     match defect {
         Some(AnswerDefect::NoAnswer) => return future::pending().await,
         Some(AnswerDefect::Status(status)) => {
@@ -177,6 +185,7 @@ mod tests {
                 target: serde_json::from_str("\"^/file\"").unwrap(),
                 answer,
             }),
+            board: None,
             boot: None,
             skip: 1,
             times: Some(1),

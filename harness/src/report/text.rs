@@ -122,6 +122,9 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
     if let (Some(run), Some(stage)) = (&report.restored_from, report.last_restored()) {
         field("went on from", &format!("\"{}\" of {run}", stage.name));
     }
+    for fault in &report.faults {
+        field("on purpose", &fault.what);
+    }
     field("again", &report.reproduce);
     out += "  last serial lines:\n";
     for line in &failure.last_serial {
@@ -132,8 +135,8 @@ pub fn failure_text(report: &Report, failure: &Failure) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Class;
     use super::super::testing::report;
+    use super::super::{Class, Effect, Fault};
     use super::*;
     use crate::timeline::{Event, Timeline};
 
@@ -162,7 +165,13 @@ mod tests {
         let mut failure = Failure::new(Class::Board, "stage iPXE was not reached".into(), &records);
         failure.awaited = Some("iPXE (a UART says /iPXE/)".into());
         failure.waited = 60.0;
-        let report = report("alpine-https", &[], Verdict::Failed);
+        let mut report = report("alpine-https", &[], Verdict::Failed);
+        report.faults = vec![Fault {
+            what: "frames are lost (seed 7)".into(),
+            shows: Effect::Fired {
+                name: "frames are lost".into(),
+            },
+        }];
         insta::assert_snapshot!(failure_text(&report, &failure), @r"
         alpine-https on raspi3b: stage iPXE was not reached
           class         board
@@ -170,6 +179,7 @@ mod tests {
           awaited       iPXE (a UART says /iPXE/), for 60.0 s
           last request  none
           last network  none
+          on purpose    frames are lost (seed 7)
           again         cargo xtask e2e alpine-https
           last serial lines:
             [    1.50] uart1: Net:   eth0

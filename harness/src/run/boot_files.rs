@@ -10,6 +10,7 @@ use crate::cable::impaired;
 use crate::checkpoint::Checkpoint;
 use crate::console::Expectations;
 use crate::error::RunError;
+use crate::fault::Faults;
 use crate::firmware::{self, Handover};
 use crate::folder::RunFolder;
 use crate::image::boot::HeaderUart;
@@ -90,7 +91,7 @@ impl BootFiles {
                     Some(checkpoint) => checkpoint.copy_card(&overlay)?,
                     None => create_overlay(&card, &overlay)?,
                 }
-                let places = FaultPlaces::find(&card, scenario)?;
+                let places = FaultPlaces::find(&card, scenario, timeline.board().as_ref())?;
                 (card, overlay, places)
             }
         };
@@ -182,14 +183,14 @@ impl BootFiles {
     }
 
     /// What answers for the card in the boot that begins; nothing if it has no faults.
-    fn faulty_card(&self, network: &Network) -> Result<Option<FaultyDisk>, RunError> {
+    fn faulty_card(&self, faults: &Faults) -> Result<Option<FaultyDisk>, RunError> {
         if self.places.is_empty() {
             return Ok(None);
         }
         let disk = match self.faulty.get() {
             Some(disk) => Arc::clone(disk),
             None => {
-                let (places, faults) = (self.places.clone(), network.faults().clone());
+                let (places, faults) = (self.places.clone(), faults.clone());
                 let card = FaultyCard::new(&self.card, &self.overlay, places, faults)?;
                 Arc::new(Mutex::new(card))
             }
@@ -212,7 +213,7 @@ impl BootFiles {
         checkpoint: Option<&Checkpoint>,
         timeline: &Timeline,
     ) -> Result<(PoweredBoard, Expectations), RunError> {
-        let faults = network.faults();
+        let faults = network.faults().of(timeline.clone());
         let id = timeline.board();
         let who = id
             .as_ref()
@@ -224,7 +225,7 @@ impl BootFiles {
         if checkpoint.is_none() {
             timeline.emit(self.firmware());
         }
-        let faulty = self.faulty_card(network)?;
+        let faulty = self.faulty_card(&faults)?;
         let boot = Boot {
             starts: &self.starts,
             start: &job.start,

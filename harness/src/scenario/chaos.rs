@@ -155,6 +155,7 @@ fn fault(kind: u64, seed: u64, number: u64) -> Fault {
     Fault {
         name: name.into(),
         defect,
+        board: None,
         boot: None,
         skip: 0,
         times,

@@ -367,7 +367,13 @@ impl Scenario {
         let has_checkpoint = file.checkpoint.is_some();
         let card = file.card;
         let card = card.map(|card| CardTable::check(card, has_checkpoint, document));
-        let faults = FaultTable::read_all(file.fault, &stages_of_boards, &all_boards, document)?;
+        let faults = FaultTable::read_all(
+            file.fault,
+            &stages_of_boards,
+            &all_boards,
+            &several,
+            document,
+        )?;
         if let Some(checkpoint) = &file.checkpoint
             && faults.iter().any(PlannedFault::is_of_card)
         {

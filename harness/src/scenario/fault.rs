@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::NamedBoard;
 use super::card_fault::{CardDamage, CardFault, CardFaultTable};
 use super::trigger::{Trigger, TriggerTable};
 use crate::board::{Board, Stage};
@@ -11,6 +12,7 @@ use crate::fault::{
     TcpDefect,
 };
 use crate::input::{Document, InputError, Span};
+use crate::timeline::BoardId;
 
 /// A fault of a scenario.
 #[derive(Debug, Clone)]
@@ -28,6 +30,8 @@ pub enum PlannedFault {
     Card {
         /// What people call it.
         name: String,
+        /// Only of this board, where there are several.
+        board: Option<BoardId>,
         /// What is done to the card.
         damage: CardDamage,
     },
@@ -91,6 +95,10 @@ pub(super) struct FaultTable {
     /// What is wrong with the card, or disk.
     #[schemars(with = "Option<CardFaultTable>")]
     card: Option<Span<CardFaultTable>>,
+    /// Only of this board's cable and card, and of what servers answer it, by its name in `[board.NAME]`; of every board by default. Only where there are
+    /// several.
+    #[schemars(with = "Option<BoardId>")]
+    board: Option<Span<BoardId>>,
     /// Only in this boot of the board, counted from 1; in every boot by default.
     #[schemars(range(min = 1))]
     boot: Option<u32>,
@@ -113,11 +121,16 @@ impl FaultTable {
         tables: Vec<Self>,
         stages_of_boards: &[Vec<Stage>],
         boards: &[&Board],
+        several: &[NamedBoard],
         document: &Document,
     ) -> Result<Vec<PlannedFault>, InputError> {
-        let checked = tables
-            .into_iter()
-            .map(|table| table.check(stages_of_boards, boards, document));
+        let checked = tables.into_iter().map(|table| {
+            if let Some(board) = &table.board {
+                let found = NamedBoard::other(board.get_ref(), several);
+                found.map_err(|message| document.error_at(board.span(), &message))?;
+            }
+            table.check(stages_of_boards, boards, document)
+        });
         checked.collect()
     }
 
@@ -158,7 +171,12 @@ impl FaultTable {
                         );
                     }
                     CardFault::Before(damage) => {
-                        return Ok(PlannedFault::Card { name, damage });
+                        let board = self.board.map(Span::into_inner);
+                        return Ok(PlannedFault::Card {
+                            name,
+                            board,
+                            damage,
+                        });
                     }
                     CardFault::Running(defect)
                         if defect.does == CardTrouble::ReadOnly
@@ -191,6 +209,7 @@ impl FaultTable {
             fault: Fault {
                 name,
                 defect,
+                board: self.board.map(Span::into_inner),
                 boot: self.boot.map(|boot| boot - 1),
                 skip: self.skip,
                 times: self.times,
@@ -218,7 +237,7 @@ mod tests {
             format!("[[fault]]\nname = \"a fault\"\n{fault}\n"),
         );
         let faults = document.parse::<File>().and_then(|file| {
-            FaultTable::read_all(file.fault, &[Vec::new()], &[&raspi3b()], &document)
+            FaultTable::read_all(file.fault, &[Vec::new()], &[&raspi3b()], &[], &document)
         });
         match faults {
             Ok(faults) => format!("{:?}\n", faults[0]),
@@ -262,6 +281,7 @@ mod tests {
             "cable = { loss = 1.5 }",
             "cable = { way = \"to-board\" }",
             "dhcp = \"nak\"\ntimes = 0",
+            "dhcp = \"nak\"\nboard = \"dut\"",
             "card = { partition = 2, does = \"remove\" }",
             "card = { partition = 2, does = \"erase\" }\ntimes = 2",
             "http = { service = \"boot\", answer = { stall = \"soon\" } }",
@@ -292,7 +312,7 @@ mod tests {
             let text = format!("[[fault]]\nname = \"a fault\"\n{fault}\n");
             let document = Document::of("s.toml", text);
             let file: File = document.parse().unwrap();
-            FaultTable::read_all(file.fault, &[Vec::new()], &[virt], &document)
+            FaultTable::read_all(file.fault, &[Vec::new()], &[virt], &[], &document)
         };
         for does in ["fail-reads", "fail-writes", "read-only"] {
             assert!(on_virt(&format!("card = {{ does = \"{does}\" }}\nboot = 1")).is_ok());

@@ -140,8 +140,11 @@ impl NamedBoard {
     }
 
     /// The board of a name; the error names the boards that there are.
-    fn other<'a>(id: &BoardId, all: &'a [Self]) -> Result<&'a Self, String> {
+    pub(super) fn other<'a>(id: &BoardId, all: &'a [Self]) -> Result<&'a Self, String> {
         all.iter().find(|board| board.id == *id).ok_or_else(|| {
+            if all.is_empty() {
+                return "this scenario has one board: leave `board` out".into();
+            }
             let names: Vec<_> = all.iter().map(|board| board.id.to_string()).collect();
             format!("there is no [board.{id}]; there is: {}", names.join(", "))
         })

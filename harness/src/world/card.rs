@@ -30,9 +30,17 @@ pub(crate) fn damage_card(
     timeline: &Timeline,
 ) -> Result<(), RunError> {
     for planned in &scenario.faults {
-        let PlannedFault::Card { name, damage } = planned else {
+        let PlannedFault::Card {
+            name,
+            board,
+            damage,
+        } = planned
+        else {
             continue;
         };
+        if board.is_some() && *board != timeline.board() {
+            continue;
+        }
         apply(card, damage)?;
         let whole = match damage.does {
             Damage::Fill => "file system",

@@ -10,6 +10,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use shakedown_target::disk::{Answer, Disk, Refused};
+
 use super::card::window_of;
 use super::last_write::LastWrite;
 use crate::error::RunError;
@@ -17,9 +19,8 @@ use crate::fault::{CardDefect, CardTrouble, Defect, Faults};
 use crate::image::fat::places_of_file;
 use crate::image::source::{Qcow2Error, WrittenCard};
 use crate::machine::MachineError;
-use shakedown_target::disk::{Answer, Disk, Refused};
-
 use crate::scenario::{PlannedFault, Scenario};
+use crate::timeline::BoardId;
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
@@ -31,15 +32,20 @@ const BIT: u64 = 0;
 pub(crate) struct FaultPlaces(Vec<(CardDefect, Option<Vec<Range<u64>>>)>);
 
 impl FaultPlaces {
-    /// Finds the partitions and files of a scenario's faults on the card.
+    /// Finds the partitions and files of a scenario's faults on the card of a board.
     ///
     /// # Errors
     /// The card has no such partition or file.
-    pub(crate) fn find(card: &Path, scenario: &Scenario) -> Result<Self, RunError> {
+    pub(crate) fn find(
+        card: &Path,
+        scenario: &Scenario,
+        board: Option<&BoardId>,
+    ) -> Result<Self, RunError> {
         let mut found = Vec::new();
         for planned in &scenario.faults {
             if let PlannedFault::Running { fault, .. } = planned
                 && let Defect::Card(defect) = &fault.defect
+                && (fault.board.is_none() || fault.board.as_ref() == board)
             {
                 found.push((defect.clone(), places(card, defect)?));
             }

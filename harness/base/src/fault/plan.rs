@@ -1,6 +1,7 @@
 //! The faults of one run, and what decides whether they fire.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -8,7 +9,7 @@ use super::chance::{draw, share};
 use super::defect::{
     CableDefect, CardDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect, Way,
 };
-use crate::timeline::{Event, Timeline};
+use crate::timeline::{BoardId, Event, Timeline};
 
 /// Firings of a fault that are each on the timeline; of more, every one whose number is a power of two. A cable may lose thousands of frames.
 pub const FIRST_TOLD: u64 = 16;
@@ -20,6 +21,8 @@ pub struct Fault {
     pub name: String,
     /// What is wrong.
     pub defect: Defect,
+    /// Only of this board, where a run has several.
+    pub board: Option<BoardId>,
     /// Only in this boot of the board, counted from 0.
     pub boot: Option<u32>,
     /// Frames or requests that are left alone first.
@@ -74,13 +77,16 @@ impl Defect {
     }
 }
 
-/// The faults of a run. Clones share what has been counted.
+/// The faults of a run, as they show to one of its boards. Clones share what has been counted, and so do those of other boards.
 #[derive(Clone)]
-pub struct Faults(Arc<Inner>);
+pub struct Faults {
+    inner: Arc<Inner>,
+    /// The board's part of it.
+    timeline: Timeline,
+}
 
 struct Inner {
     seed: u64,
-    timeline: Timeline,
     all: Vec<State>,
 }
 
@@ -93,7 +99,7 @@ struct State {
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.0.all.iter().map(|state| &state.fault.name);
+        let names = self.inner.all.iter().map(|state| &state.fault.name);
         f.debug_list().entries(names).finish()
     }
 }
@@ -108,22 +114,40 @@ impl Faults {
             seen: AtomicU64::new(0),
             fired: AtomicU64::new(0),
         });
-        Self(Arc::new(Inner {
+        let inner = Inner {
             seed,
-            timeline,
             all: all.collect(),
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            timeline,
+        }
+    }
+
+    /// The same faults as they show to the board of this part of the timeline.
+    #[must_use]
+    pub fn of(&self, timeline: Timeline) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            timeline,
+        }
+    }
+
+    /// The same faults as they show to the client at this address of the LAN.
+    #[must_use]
+    pub fn of_client(&self, address: Ipv4Addr) -> Self {
+        self.of(self.timeline.of_client(address))
     }
 
     /// Some of them are of the board's cable.
     #[must_use]
     pub fn has_cable(&self) -> bool {
-        self.0.all.iter().any(|s| s.fault.defect.is_of_cable())
+        self.inner.all.iter().any(|s| s.fault.defect.is_of_cable())
     }
 
     /// Those that are of the board's card, with their indices, whether they show now or not.
     pub fn of_card(&self) -> impl Iterator<Item = (usize, &CardDefect)> {
-        let all = self.0.all.iter().enumerate();
+        let all = self.inner.all.iter().enumerate();
         all.filter_map(|(index, state)| match &state.fault.defect {
             Defect::Card(defect) => Some((index, defect)),
             _ => None,
@@ -141,18 +165,19 @@ impl Faults {
     }
 
     fn switch(&self, index: usize, on: bool) {
-        if let Some(state) = self.0.all.get(index) {
+        if let Some(state) = self.inner.all.get(index) {
             state.is_on.store(on, Ordering::Relaxed);
         }
     }
 
     /// The defects that show now, with their indices.
     pub fn at_work(&self) -> impl Iterator<Item = (usize, &Defect)> {
-        let boot = self.0.timeline.boot();
-        let all = self.0.all.iter().enumerate();
+        let (board, boot) = (self.timeline.board(), self.timeline.boot());
+        let all = self.inner.all.iter().enumerate();
         all.filter(move |(_, state)| {
             let left = |times| state.fired.load(Ordering::Relaxed) < times;
             state.is_on.load(Ordering::Relaxed)
+                && (state.fault.board.is_none() || state.fault.board == board)
                 && state.fault.boot.is_none_or(|of| of == boot)
                 && state.fault.times.is_none_or(left)
         })
@@ -163,7 +188,7 @@ impl Faults {
     /// [`Faults::share`] decides.
     #[must_use]
     pub fn count(&self, index: usize) -> Option<u64> {
-        let state = self.0.all.get(index)?;
+        let state = self.inner.all.get(index)?;
         let number = state.seen.fetch_add(1, Ordering::Relaxed);
         (number >= state.fault.skip).then_some(number)
     }
@@ -171,18 +196,18 @@ impl Faults {
     /// A number from 0 up to and without 1 for this frame or request; `salt` parts several questions about one.
     #[must_use]
     pub fn share(&self, index: usize, number: u64, salt: u64) -> f64 {
-        share(self.0.seed, index, number, salt)
+        share(self.inner.seed, index, number, salt)
     }
 
     /// Any number for this frame or request.
     #[must_use]
     pub fn draw(&self, index: usize, number: u64, salt: u64) -> u64 {
-        draw(self.0.seed, index, number, salt)
+        draw(self.inner.seed, index, number, salt)
     }
 
     /// The fault fires, at this place. `false` if it has fired often enough.
     pub fn fires(&self, index: usize, place: &str) -> bool {
-        let Some(state) = self.0.all.get(index) else {
+        let Some(state) = self.inner.all.get(index) else {
             return false;
         };
         let times = state.fault.times.unwrap_or(u64::MAX);
@@ -195,7 +220,7 @@ impl Faults {
         };
         let nth = before + 1;
         if nth <= FIRST_TOLD || nth.is_power_of_two() {
-            self.0.timeline.emit(Event::Fault {
+            self.timeline.emit(Event::Fault {
                 name: state.fault.name.clone(),
                 place: place.into(),
                 nth,
@@ -216,6 +241,7 @@ mod tests {
                 loss: 0.5,
                 ..CableDefect::default()
             }),
+            board: None,
             boot: None,
             skip,
             times,
@@ -289,6 +315,25 @@ mod tests {
             .collect();
         assert_eq!(numbers[..16], (1..=16).collect::<Vec<_>>());
         assert_eq!(numbers[16..], [32, 64, 128, 256, 512, 1024, 2048, 4096]);
+    }
+
+    #[test]
+    fn a_fault_may_be_of_one_board() {
+        let run = Timeline::start();
+        let [gateway, dut] = ["gateway", "dut"].map(|name| run.for_board(name.parse().unwrap()));
+        let of_dut = Fault {
+            board: dut.board(),
+            ..fault(0, None)
+        };
+        let faults = Faults::new(1, vec![of_dut, fault(0, None)], run.clone());
+        let at_work = |of: &Timeline| {
+            let faults = faults.of(of.clone());
+            faults.at_work().map(|(index, _)| index).collect::<Vec<_>>()
+        };
+        assert_eq!(at_work(&gateway), [1]);
+        assert_eq!(at_work(&dut), [0, 1]);
+        assert!(faults.of(dut).fires(0, "the cable"));
+        assert_eq!(run.snapshot()[0].board.as_ref().unwrap().to_string(), "dut");
     }
 
     #[test]

@@ -329,7 +329,7 @@ pub enum FrameKind {
     Dns,
     /// UDP to or from port 123.
     Ntp,
-    /// UDP to port 69. The transfer itself goes between other ports (RFC 1350).
+    /// UDP to port 69, and the transfers, which go between other ports (RFC 1350): those of the LAN's server are 49152 and above.
     Tftp,
     /// Every UDP datagram.
     Udp,

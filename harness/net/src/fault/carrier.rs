@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::dhcp::{self, Rogue};
-use super::kind::is_of;
 use super::queue::{Queue, Travel};
 use super::replies;
+use crate::lan::kinds_of;
 
 /// Frames that the cable holds in each direction besides those that are delayed.
 const CABLE: usize = 512;
@@ -255,6 +255,10 @@ impl Spoiler {
             _ => vec![(way, frame, travel)],
         }
     }
+}
+
+fn is_of(kind: FrameKind, frame: &[u8]) -> bool {
+    kind == FrameKind::Any || kinds_of(frame).contains(&kind)
 }
 
 /// The frame with one bit turned over, behind the addresses: a switch would not forward it otherwise.

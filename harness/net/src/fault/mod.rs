@@ -9,7 +9,6 @@
 
 mod carrier;
 mod dhcp;
-mod kind;
 mod packet;
 mod queue;
 mod replies;

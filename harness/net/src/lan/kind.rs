@@ -2,6 +2,7 @@
 //!
 //! Sources: IEEE 802.3, RFC 826, 791 (a fragment behind the first has no ports), 768, 9293, IANA's port numbers.
 
+use super::tftp::TRANSFERS;
 use shakedown_base::timeline::FrameKind;
 
 use super::frame::ETHERNET_HEADER;
@@ -55,7 +56,8 @@ fn of_ipv4(packet: &[u8]) -> Vec<FrameKind> {
     if udp && has(123) {
         kinds.push(FrameKind::Ntp);
     }
-    if udp && to == 69 {
+    let is_transfer = from.min(to) >= 1024 && TRANSFERS.contains(&from.max(to));
+    if udp && (has(69) || is_transfer) {
         kinds.push(FrameKind::Tftp);
     }
     kinds
@@ -85,6 +87,10 @@ mod tests {
             (ipv4(6, 0, 1234, 53), vec![Any, Tcp, Dns]),
             (ipv4(6, 0, 68, 67), vec![Any, Tcp]),
             (ipv4(17, 0, 1234, 69), vec![Any, Udp, Tftp]),
+            (ipv4(17, 0, 49153, 2000), vec![Any, Udp, Tftp]),
+            (ipv4(17, 0, 2000, 49153), vec![Any, Udp, Tftp]),
+            (ipv4(6, 0, 2000, 49153), vec![Any, Tcp]),
+            (ipv4(17, 0, 49153, 53), vec![Any, Udp, Dns]),
             (ipv4(17, 3, 68, 67), vec![Any, Udp]),
             (ipv4(1, 0, 0, 0), vec![Any, Icmp]),
             (arp, vec![Any, Arp]),

@@ -33,6 +33,7 @@ fn guest_with(defects: impl IntoIterator<Item = (Defect, Option<u64>)>) -> (Lan,
     let faults = defects.into_iter().map(|(defect, times)| Fault {
         name: "fault".into(),
         defect,
+        board: None,
         boot: None,
         skip: 0,
         times,

@@ -42,6 +42,7 @@ fn bench(faults: &[(CardTrouble, bool, Option<u64>)]) -> Bench {
             Fault {
                 name: format!("fault {n}"),
                 defect: Defect::Card(defect),
+                board: None,
                 boot: None,
                 skip: 0,
                 times: *times,

@@ -9,6 +9,7 @@ fn spoiler(defect: Defect, skip: u64, times: Option<u64>) -> Spoiler {
     let fault = Fault {
         name: "fault".into(),
         defect,
+        board: None,
         boot: None,
         skip,
         times,
