@@ -31,6 +31,12 @@ pub enum SymbolsError {
         /// The line, counted from 1.
         line: usize,
     },
+    /// It is what Debian's kernel packages have in its place.
+    #[error("{} only says where the real one is: in the package linux-image-…-dbg; give that one's", path.display())]
+    StandIn {
+        /// The file.
+        path: PathBuf,
+    },
     /// It has no symbol.
     #[error("{} has no symbol; give the System.map that was built with the kernel", path.display())]
     Empty {
@@ -53,6 +59,9 @@ impl Symbols {
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, SymbolsError> {
+        if text.contains("The real System.map") {
+            return Err(SymbolsError::StandIn { path: path.into() });
+        }
         let mut all = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let mut words = line.split_ascii_whitespace();
@@ -112,6 +121,12 @@ mod tests {
     #[test]
     fn another_file_is_named_with_what_to_do() {
         insta::assert_snapshot!(parse("ffff T _text\nCONFIG_X=y\n").unwrap_err(), @"System.map:2: this is no line of a System.map, which has an address, a type and a name; give the one that was built with the kernel");
+        let debian = "ffffffffffffffff B The real System.map is in the linux-image-6.12.117+deb13-arm64-dbg package\n";
+        assert!(
+            parse(debian)
+                .unwrap_err()
+                .contains("only says where the real one is")
+        );
         assert!(parse("").unwrap_err().contains("has no symbol"));
         let missing = Symbols::read(Path::new("/nonexistent/System.map"));
         assert!(
