@@ -42,8 +42,8 @@ pub struct Interface<'a> {
     pub who: &'a str,
 }
 
-/// A capture of switches that is being written. Whoever is plugged into them, however often, is an interface, so that a frame that it passes on is there once for each
-/// port: inbound on one, outbound on others.
+/// A capture of switches that is being written. Each board is an interface, the same one at each of its boots. A frame that a switch passes on is
+/// there once for each port: inbound on one, outbound on others.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,

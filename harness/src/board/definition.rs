@@ -17,6 +17,7 @@ use crate::alarm::Alarms;
 use crate::input::{BoardName, ChainName, InputError, Library, SourceText, Span, duration};
 use crate::machine::Quirks;
 use crate::scenario::Tier;
+use crate::timeline::BoardId;
 
 /// A board, read and checked.
 #[derive(Debug, Clone)]
@@ -137,6 +138,11 @@ pub struct Limits {
 }
 
 impl Board {
+    /// What people call a board of this kind in a run: its name among several, or the kind.
+    pub(crate) fn called(&self, id: Option<&BoardId>) -> String {
+        id.map_or_else(|| self.name.to_string(), ToString::to_string)
+    }
+
     /// Reads the board of this name and the chain that it names; `library` may be a folder.
     ///
     /// # Errors

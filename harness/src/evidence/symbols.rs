@@ -23,7 +23,7 @@ pub enum SymbolsError {
         /// What the system said.
         source: io::Error,
     },
-    /// A line is none of such a file.
+    /// A line has another form.
     #[error("{}:{line}: this is no line of a System.map, which has an address, a type and a name; give the one that was built with the kernel", path.display())]
     Line {
         /// The file.

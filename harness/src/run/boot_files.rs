@@ -215,10 +215,7 @@ impl BootFiles {
     ) -> Result<(PoweredBoard, Expectations), RunError> {
         let faults = network.faults().of(timeline.clone());
         let id = timeline.board();
-        let who = id
-            .as_ref()
-            .map_or_else(|| board.name.to_string(), ToString::to_string);
-        let mut wires = network.plug_in(id.as_ref(), &who);
+        let mut wires = network.plug_in(id.as_ref(), &board.called(id.as_ref()));
         if faults.has_cable() {
             wires.first = impaired(wires.first, faults.clone());
         }
@@ -231,7 +228,6 @@ impl BootFiles {
             start: &job.start,
             card: &self.overlay,
             card_base: &self.card,
-            second_comes_first: wires.second_comes_first,
             gdb: job.extras.gdb,
             faulty,
             checkpoint,

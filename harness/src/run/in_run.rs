@@ -72,8 +72,7 @@ impl BoardInRun {
 
     /// What people call it: its name among several, or what kind of board it is.
     pub(super) fn name(&self) -> String {
-        let id = self.id();
-        id.map_or_else(|| self.board.name.to_string(), |id| id.to_string())
+        self.board.called(self.id().as_ref())
     }
 
     /// The mains have failed, and it is off.

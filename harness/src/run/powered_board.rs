@@ -34,8 +34,6 @@ pub(super) struct Boot<'a> {
     pub(super) card_base: &'a Path,
     /// What answers for the card in place of the emulator.
     pub(super) faulty: Option<FaultyDisk>,
-    /// Its second network card is the first that guests find.
-    pub(super) second_comes_first: bool,
     /// Listen for a debugger.
     pub(super) gdb: bool,
     /// Where the board goes on from, if it does not boot.
@@ -81,7 +79,7 @@ impl PoweredBoard {
             Nic::Emulator => 0,
         };
         let mut sockets = Sockets::bind(board.uarts.len(), nics, boot.faulty.is_some())?;
-        let arguments = arguments(board, qemu, boot, mac, &sockets);
+        let arguments = arguments(board, qemu, boot, mac, &sockets, wires.second_comes_first);
         let in_folder = |source| RunError::Folder {
             path: folder.into(),
             source,
@@ -133,13 +131,14 @@ impl PoweredBoard {
     }
 }
 
-/// QEMU's arguments.
+/// QEMU's arguments; guests may find the second network card first.
 fn arguments(
     board: &Board,
     qemu: &QemuProgram,
     boot: &Boot<'_>,
     mac: Mac,
     sockets: &Sockets,
+    second_comes_first: bool,
 ) -> Vec<std::ffi::OsString> {
     let (user_monitor, gdb) = (sockets.user_monitor(), sockets.gdb());
     let parked = board.quirks.park_secondaries.as_ref();
@@ -201,7 +200,7 @@ fn arguments(
             socket,
             device,
             mac: mac.next(),
-            comes_first: boot.second_comes_first,
+            comes_first: second_comes_first,
         }),
         uarts: sockets.uarts(),
         monitor: sockets.monitor(),

@@ -72,7 +72,7 @@ impl Thresholds {
         thresholds
     }
 
-    /// Begins to count anew: another boot is under way. Needs a tokio runtime.
+    /// Counts from 0 again: another boot has begun. Needs a tokio runtime.
     pub(super) fn begin_boot(&mut self) {
         self.tasks.clear();
         let now = self.timeline.boot();

@@ -18,6 +18,7 @@ use super::journal::{Assertion, AssertionTable};
 use super::named::{NamedBoard, NamedBoardTable};
 use super::registry::{Registry, RegistryTable};
 use super::services::{Services, Surroundings};
+use super::stages;
 use super::step::Step;
 use super::steps::{self, StepTable};
 use super::{Expect, Tls};
@@ -323,12 +324,11 @@ impl Scenario {
         for board in &all_boards {
             for stage in &file.without {
                 if !board.stages.iter().any(|s| &s.name == stage.get_ref()) {
-                    let names: Vec<_> = board.stages.iter().map(|s| s.name.as_str()).collect();
                     let message = format!(
                         "the chain of board {} has no stage \"{}\" to leave out; it has: {}",
                         board.name,
                         stage.get_ref(),
-                        names.join(", ")
+                        stages::names(&board.stages)
                     );
                     return Err(document.error_at(stage.span(), &message));
                 }

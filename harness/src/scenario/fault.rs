@@ -47,6 +47,14 @@ impl PlannedFault {
         }
     }
 
+    /// It shows to this board; `None` is the board of a run that has one.
+    pub(crate) fn is_of(&self, board: Option<&BoardId>) -> bool {
+        match self {
+            Self::Running { fault, .. } => fault.is_of(board),
+            Self::Card { board: of, .. } => of.is_none() || of.as_ref() == board,
+        }
+    }
+
     /// When it begins and ends, with the boot that it is of; in each boot if `None`.
     pub(crate) fn triggers(&self) -> impl Iterator<Item = (Option<u32>, &Trigger)> {
         let (boot, triggers) = match self {

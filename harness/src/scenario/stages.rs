@@ -6,9 +6,14 @@ use crate::board::Stage;
 pub(super) fn no_stage(name: &str, stages_of_boards: &[Vec<Stage>]) -> Option<String> {
     let has = |stages: &&Vec<Stage>| stages.iter().any(|stage| stage.name == name);
     let lacks = stages_of_boards.iter().find(|stages| !has(stages))?;
-    let names: Vec<_> = lacks.iter().map(|stage| stage.name.as_str()).collect();
     Some(format!(
         "this scenario goes through no stage \"{name}\"; it goes through: {}",
-        names.join(", ")
+        names(lacks)
     ))
+}
+
+/// The names of stages, for people.
+pub(super) fn names(stages: &[Stage]) -> String {
+    let names: Vec<_> = stages.iter().map(|stage| stage.name.as_str()).collect();
+    names.join(", ")
 }

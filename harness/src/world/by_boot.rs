@@ -34,9 +34,10 @@ impl Deployed {
         all.insert(board, deployment.to_owned());
     }
 
-    fn is(&self, board: &Option<BoardId>, deployment: &str) -> bool {
+    fn of(&self, board: &Option<BoardId>) -> String {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(board).map_or(DEFAULT_DEPLOYMENT, String::as_str) == deployment
+        let deployment = all.get(board).map(String::as_str);
+        deployment.unwrap_or(DEFAULT_DEPLOYMENT).to_owned()
     }
 }
 
@@ -54,18 +55,12 @@ pub(crate) fn by_boot(services: Vec<AtBoot>, deployed: &Deployed, timeline: &Tim
         let client = peer.map(|peer| timeline.of_client(*peer.address.ip()));
         let client = client.unwrap_or_else(|| timeline.clone());
         let (board, boot) = (client.board(), client.boot());
+        let now = deployed.of(&board);
         let its = services.iter().filter(|s| s.board == board);
         let its = its.filter(|s| s.boot <= boot);
-        let its = its.filter_map(|service| {
-            let is_now = deployed.is(&board, &service.deployment);
-            let fits = is_now || service.deployment == DEFAULT_DEPLOYMENT;
-            fits.then_some((service, is_now))
-        });
-        let its = its.max_by_key(|(service, is_now)| (service.boot, *is_now));
-        let router = its
-            .map(|(service, _)| service)
-            .or(services.first())
-            .map(|s| s.router.clone());
+        let its = its.filter(|s| [&now, DEFAULT_DEPLOYMENT].contains(&s.deployment.as_str()));
+        let its = its.max_by_key(|s| (s.boot, s.deployment == now));
+        let router = its.or(services.first()).map(|s| s.router.clone());
         router.unwrap_or_default().oneshot(request)
     })
 }

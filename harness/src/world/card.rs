@@ -29,18 +29,12 @@ pub(crate) fn damage_card(
     scenario: &Scenario,
     timeline: &Timeline,
 ) -> Result<(), RunError> {
-    for planned in &scenario.faults {
-        let PlannedFault::Card {
-            name,
-            board,
-            damage,
-        } = planned
-        else {
+    let board = timeline.board();
+    let its = scenario.faults.iter();
+    for planned in its.filter(|planned| planned.is_of(board.as_ref())) {
+        let PlannedFault::Card { name, damage, .. } = planned else {
             continue;
         };
-        if board.is_some() && *board != timeline.board() {
-            continue;
-        }
         apply(card, damage)?;
         let whole = match damage.does {
             Damage::Fill => "file system",

@@ -45,7 +45,7 @@ impl FaultPlaces {
         for planned in &scenario.faults {
             if let PlannedFault::Running { fault, .. } = planned
                 && let Defect::Card(defect) = &fault.defect
-                && (fault.board.is_none() || fault.board.as_ref() == board)
+                && fault.is_of(board)
             {
                 found.push((defect.clone(), places(card, defect)?));
             }

@@ -62,8 +62,8 @@ pub(crate) struct Registries {
 }
 
 impl Registries {
-    /// Makes the run's image: `base` with this nonce, and in the form that the scenario wants, by the name `container`. Layers that have to be
-    /// packed anew go to `folder`, which is there.
+    /// Makes the run's image: `base` with this nonce, and in the form that the scenario wants, by the name `container`. Layers that must be
+    /// compressed again are written to `folder`, which exists.
     pub(crate) fn prepare(
         scenario: &Scenario,
         container: &str,

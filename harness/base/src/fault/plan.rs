@@ -34,6 +34,12 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// It shows to this board; `None` is the board of a run that has one.
+    #[must_use]
+    pub fn is_of(&self, board: Option<&BoardId>) -> bool {
+        self.board.is_none() || self.board.as_ref() == board
+    }
+
     /// A cable's fault of both directions is two, so that the traffic of one does not decide what happens in the other: this one becomes that
     /// of the frames to the board, and that of the frames from it is the answer.
     #[must_use]
@@ -177,7 +183,7 @@ impl Faults {
         all.filter(move |(_, state)| {
             let left = |times| state.fired.load(Ordering::Relaxed) < times;
             state.is_on.load(Ordering::Relaxed)
-                && (state.fault.board.is_none() || state.fault.board == board)
+                && state.fault.is_of(board.as_ref())
                 && state.fault.boot.is_none_or(|of| of == boot)
                 && state.fault.times.is_none_or(left)
         })
