@@ -107,7 +107,7 @@ impl BoardInRun {
             job.scenario,
             &network.lan,
             self.mac,
-            self.files.overlay(),
+            on.written.clone(),
             &self.timeline,
         ));
         self.on = Some(on);

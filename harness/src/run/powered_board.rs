@@ -1,12 +1,13 @@
 //! One power-on of the board inside a run: sockets, emulator, console, NIC.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::UnixListener;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::adapter::{Adapter, Tasks, Wanted};
+use super::thresholds::Written;
 use crate::board::Board;
 use crate::checkpoint::Checkpoint;
 use crate::console::{Console, Expectations};
@@ -51,6 +52,7 @@ pub(super) struct PoweredBoard {
     pub(super) machine: Machine,
     pub(super) console: Console,
     pub(super) nic: Adapter,
+    pub(super) written: Written,
     /// Says when the board has fallen asleep for good.
     _asleep: AbortOnDropHandle<()>,
     /// The tasks of our NIC.
@@ -118,12 +120,20 @@ impl PoweredBoard {
             timeline,
         };
         let (nic, plugged_in) = Adapter::connect(&wanted, connectors.nics, wires);
+        let written = match &boot.faulty {
+            Some(faulty) => {
+                let card = faulty.disk.lock().unwrap_or_else(PoisonError::into_inner);
+                Written::Harness(card.written())
+            }
+            None => Written::Emulator(machine.growth(boot.card)),
+        };
         let asleep = report_sleep(machine.monitor().clone(), timeline.clone());
         let on = Self {
             _asleep: AbortOnDropHandle::new(tokio::spawn(asleep)),
             machine,
             console,
             nic,
+            written,
             _plugged_in: plugged_in,
             _card: card,
         };

@@ -1,23 +1,17 @@
 //! Counts that triggers wait for and that nobody else puts onto the timeline: frames that a board has sent, and bytes that it has written
 //! to its card.
-//!
-//! QEMU does not count what its SD card writes: `query-blockstats` says 0 of it, whatever the guest does. What can be seen is the card's overlay,
-//! a qcow2 file that grows by a cluster of 64 KiB whenever the guest writes where it had not written before.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::lan::{Direction, Lan, Observed, kinds_of};
 use crate::mac::Mac;
+use crate::machine::{MachineError, OverlayGrowth};
 use crate::scenario::{FrameTrigger, PlannedFault, Scenario, Trigger};
 use crate::timeline::{Event, FrameKind, Timeline};
-
-/// How often the overlay's size is read.
-const EVERY: Duration = Duration::from_millis(50);
 
 /// What is counted for one board while it has power, for steps and for faults.
 #[derive(Debug)]
@@ -26,7 +20,7 @@ pub(super) struct Thresholds {
     written: Vec<(BootOf, u64)>,
     seen: Receiver<Observed>,
     mac: Mac,
-    overlay: PathBuf,
+    card: Written,
     timeline: Timeline,
     /// They count for the boot that is under way.
     tasks: Vec<AbortOnDropHandle<()>>,
@@ -41,7 +35,7 @@ impl Thresholds {
         scenario: &Scenario,
         lan: &Lan,
         mac: Mac,
-        overlay: &Path,
+        card: Written,
         timeline: &Timeline,
     ) -> Self {
         let board = timeline.board();
@@ -64,7 +58,7 @@ impl Thresholds {
             written,
             seen: lan.observe(),
             mac,
-            overlay: overlay.into(),
+            card,
             timeline: timeline.clone(),
             tasks: Vec::new(),
         };
@@ -84,8 +78,13 @@ impl Thresholds {
         }
         let written = awaited(&self.written, now);
         if !written.is_empty() {
-            let (overlay, before) = (self.overlay.clone(), size(&self.overlay));
-            let task = count_bytes(overlay, before, written, self.timeline.clone());
+            let (card, timeline) = (self.card.clone(), self.timeline.clone());
+            let before = card.so_far();
+            let task = async move {
+                if let Err(error) = count_bytes(card, before, written, &timeline).await {
+                    timeline.note("script", error.to_string());
+                }
+            };
             self.tasks.push(AbortOnDropHandle::new(tokio::spawn(task)));
         }
     }
@@ -132,26 +131,63 @@ async fn count_frames(
     }
 }
 
-/// Emits how far the overlay has grown since it had the size `before`, at each of the sizes that are awaited.
-async fn count_bytes(overlay: PathBuf, before: u64, mut wanted: Vec<u64>, timeline: Timeline) {
-    let mut every = tokio::time::interval(EVERY);
-    while !wanted.is_empty() {
-        every.tick().await;
-        let bytes = size(&overlay).saturating_sub(before);
-        if wanted.iter().any(|wanted| bytes >= *wanted) {
-            wanted.retain(|wanted| bytes < *wanted);
+/// Emits how much has been written to a card since it was `before`, at each of the counts that are awaited.
+async fn count_bytes(
+    mut card: Written,
+    before: u64,
+    mut wanted: Vec<u64>,
+    timeline: &Timeline,
+) -> Result<(), MachineError> {
+    wanted.sort_unstable();
+    let mut bytes = 0;
+    for wanted in wanted {
+        if bytes < wanted {
+            let now = card.reaches(before.saturating_add(wanted)).await?;
+            bytes = now.saturating_sub(before);
             timeline.emit(Event::Written { bytes });
+        }
+    }
+    Ok(())
+}
+
+/// Who knows what a board has written to its card.
+#[derive(Debug, Clone)]
+pub(super) enum Written {
+    /// The emulator, by the file that it writes to.
+    Emulator(OverlayGrowth),
+    /// The harness, which answers for the card; in bytes of clusters.
+    Harness(watch::Receiver<u64>),
+}
+
+impl Written {
+    /// How many bytes it is now.
+    fn so_far(&self) -> u64 {
+        match self {
+            Self::Emulator(growth) => growth.size(),
+            Self::Harness(written) => *written.borrow(),
+        }
+    }
+
+    /// Waits until it is at least so many, and returns how many.
+    ///
+    /// # Errors
+    /// The emulator refuses, or has ended; nobody answers for the card any more.
+    async fn reaches(&mut self, bytes: u64) -> Result<u64, MachineError> {
+        match self {
+            Self::Emulator(growth) => growth.reaches(bytes).await,
+            Self::Harness(written) => {
+                let written = written.wait_for(|now| *now >= bytes).await;
+                let gone = |_| MachineError::Monitor("nobody answers for the card".into());
+                written.map(|now| *now).map_err(gone)
+            }
         }
     }
 }
 
-/// The size of a file in bytes; 0 if it cannot be read, which the emulator that has it open reports by itself.
-fn size(file: &Path) -> u64 {
-    std::fs::metadata(file).map_or(0, |found| found.len())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -164,10 +200,10 @@ mod tests {
             step = [{ power = "on" }, { after = { frames = 3, of = "dhcp" }, power = "reset" }]
         "#;
         let scenario = crate::scenario::testing::extended("alpine-http", text).unwrap();
-        let (timeline, folder) = (Timeline::start(), tempfile::tempdir().unwrap());
+        let timeline = Timeline::start();
         let lan = Lan::start(crate::lan::Config::default(), timeline.clone()).unwrap();
-        let mut thresholds =
-            Thresholds::watch(&scenario, &lan, Mac([2; 6]), folder.path(), &timeline);
+        let card = Written::Harness(watch::channel(0).1);
+        let mut thresholds = Thresholds::watch(&scenario, &lan, Mac([2; 6]), card, &timeline);
         let in_boot = |thresholds: &Thresholds, boot| {
             let counts = awaited(&thresholds.frames, boot).into_iter();
             counts.map(|frames| frames.nth).collect::<Vec<_>>()
@@ -180,24 +216,24 @@ mod tests {
         assert_eq!(thresholds.tasks.len(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn bytes_are_counted_from_the_size_at_power_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let overlay = folder.path().join("card.qcow2");
-        std::fs::write(&overlay, [0; 1000]).unwrap();
+    #[tokio::test]
+    async fn bytes_are_counted_from_what_was_written_before() {
+        let (card, written) = watch::channel(1000);
         let timeline = Timeline::start();
-        let wanted = vec![1, 3000];
-        let counting = tokio::spawn(count_bytes(overlay.clone(), 1000, wanted, timeline.clone()));
-        tokio::time::sleep(2 * EVERY).await;
+        let wanted = vec![3000, 1, 1500];
+        let written = Written::Harness(written);
+        let log = timeline.clone();
+        let counting = tokio::spawn(async move { count_bytes(written, 1000, wanted, &log).await });
+        tokio::task::yield_now().await;
         assert!(timeline.is_empty());
         for size in [3000, 4000] {
             let seen = timeline.len();
-            std::fs::write(&overlay, vec![0; size]).unwrap();
+            card.send(size).unwrap();
             while timeline.len() == seen {
-                tokio::time::sleep(EVERY).await;
+                tokio::task::yield_now().await;
             }
         }
-        counting.await.unwrap();
+        counting.await.unwrap().unwrap();
         let events: Vec<_> = timeline.snapshot().into_iter().map(|r| r.event).collect();
         let written = |bytes| Event::Written { bytes };
         assert_eq!(events, [written(2000), written(3000)]);

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use shakedown_target::disk::{Answer, Disk, Refused};
+use tokio::sync::watch;
 
 use super::card::window_of;
 use super::last_write::LastWrite;
@@ -90,6 +91,8 @@ pub(crate) struct FaultyCard {
     /// The power is going away: from here on the emulator flushes its files of its own accord.
     power_fails: bool,
     is_read_only: bool,
+    /// Bytes of the clusters that were written to, for who waits for them.
+    written: watch::Sender<u64>,
 }
 
 /// A read or a write.
@@ -118,6 +121,7 @@ impl FaultyCard {
             let error = std::io::Error::other(error.to_string());
             io("read", overlay)(error)
         })?;
+        let (written, _) = watch::channel(card.written());
         Ok(Self {
             card,
             places,
@@ -125,7 +129,13 @@ impl FaultyCard {
             last: LastWrite::default(),
             power_fails: false,
             is_read_only: false,
+            written,
         })
+    }
+
+    /// How many bytes of clusters of 64 KiB the board has written to.
+    pub(crate) fn written(&self) -> watch::Receiver<u64> {
+        self.written.subscribe()
     }
 
     /// A boot begins.
@@ -272,6 +282,7 @@ impl Disk for FaultyCard {
             self.last.write(at, &before);
         }
         let done = self.card.write_at(bytes, at);
+        self.written.send_replace(self.card.written());
         fate.answer(done)
     }
 

@@ -49,6 +49,12 @@ impl WrittenCard {
         self.overlay.size
     }
 
+    /// Bytes of the clusters that were written to since the card was like the image.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.clusters.len() as u64 * self.overlay.cluster_bytes() as u64
+    }
+
     /// Reads what the card holds from `offset` on. Behind its end there are zeros.
     ///
     /// # Errors

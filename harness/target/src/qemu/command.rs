@@ -16,6 +16,8 @@ use serde::Deserialize;
 use shakedown_base::input::{ByteSize, DeviceProperty, MachineType, QemuName};
 use shakedown_base::mac::Mac;
 
+use super::growth::NODE;
+
 /// What an emulator has no need to do (QEMU's invocation manual, `-sandbox`): obsolete system calls, set-user-ID programs, starting
 /// processes, changing its priority. A guest that breaks out of the emulator cannot either.
 pub const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
@@ -329,7 +331,7 @@ impl Line {
         let mut value = OsString::from(interface);
         match disk.contents {
             DiskContents::Overlay { overlay, base } => {
-                value.push(",format=qcow2,file=");
+                value.push(format!(",format=qcow2,file.node-name={NODE},file="));
                 value.push(escaped(overlay));
                 if let Some(base) = base {
                     value.push(",backing.driver=raw,backing.file.filename=");
@@ -527,7 +529,7 @@ mod tests {
         -serial chardev:uart1
         -kernel run/u-boot.bin
         -dtb run/bcm2837-rpi-3-b.dtb
-        -drive if=sd,format=qcow2,file=run/a,,b.qcow2
+        -drive if=sd,format=qcow2,file.node-name=disk-file,file=run/a,,b.qcow2
         -chardev socket,id=nic,path=s/usb
         -device usb-redir,chardev=nic,port=1,debug=0
         ");
@@ -733,6 +735,6 @@ mod tests {
             ..uefi(None, &[])
         };
         let text = text(&line);
-        assert!(text.contains("\n-bios u-boot.bin\n-drive if=none,id=disk,format=qcow2,file=run/a,,b.qcow2\n-device usb-storage,drive=disk,bootindex=0\n-netdev user,id=nic\n-device e1000,netdev=nic,mac=02:00:00:00:00:01"), "{text}");
+        assert!(text.contains("\n-bios u-boot.bin\n-drive if=none,id=disk,format=qcow2,file.node-name=disk-file,file=run/a,,b.qcow2\n-device usb-storage,drive=disk,bootindex=0\n-netdev user,id=nic\n-device e1000,netdev=nic,mac=02:00:00:00:00:01"), "{text}");
     }
 }

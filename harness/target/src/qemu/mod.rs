@@ -6,6 +6,7 @@
 mod asleep;
 mod command;
 mod error;
+mod growth;
 mod memory;
 mod overlay;
 mod power;
@@ -21,6 +22,7 @@ pub use command::{
     SANDBOX, SecondNic, VcpuThreads,
 };
 pub use error::MachineError;
+pub use growth::OverlayGrowth;
 pub use memory::{freeze, save_memory};
 pub use overlay::create_overlay;
 pub use power::{Connectors, Machine, Sockets};

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use super::growth::{OverlayGrowth, end_of_write};
 use super::memory::load_memory;
 use super::process::{Process, Timers};
 use super::{MachineError, Monitor, QemuProgram, QmpEvent};
@@ -49,6 +50,8 @@ pub struct Machine {
     monitor: Monitor,
     timeline: Timeline,
     sockets: Scratch,
+    /// Where the write to the disk's overlay ended that QEMU told of last.
+    written: watch::Receiver<u64>,
 }
 
 /// The board's connectors.
@@ -163,12 +166,14 @@ impl Machine {
             nics.push(accept(&process, socket).await?);
         }
         let (monitor, events) = Monitor::connect(monitor).await?;
-        tokio::spawn(watch_power(events, timeline.clone()));
+        let (write, written) = watch::channel(0);
+        tokio::spawn(watch_events(events, timeline.clone(), write));
         let machine = Self {
             process,
             monitor,
             timeline,
             sockets: sockets.folder,
+            written,
         };
         Ok((machine, Connectors { uarts, nics }))
     }
@@ -265,6 +270,12 @@ impl Machine {
         &self.monitor
     }
 
+    /// How the file of the disk's overlay grows.
+    #[must_use]
+    pub fn growth(&self, overlay: &Path) -> OverlayGrowth {
+        OverlayGrowth::new(self.monitor.clone(), overlay.into(), self.written.clone())
+    }
+
     /// QEMU's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -299,9 +310,16 @@ async fn accept(process: &Process, socket: &Socket) -> Result<UnixStream, Machin
     }
 }
 
-/// Puts what the monitor says of the board's power onto the timeline.
-async fn watch_power(mut events: mpsc::UnboundedReceiver<QmpEvent>, timeline: Timeline) {
+/// Puts what the monitor says of the board's power onto the timeline, and passes on what it says of writes to the disk's overlay.
+async fn watch_events(
+    mut events: mpsc::UnboundedReceiver<QmpEvent>,
+    timeline: Timeline,
+    written: watch::Sender<u64>,
+) {
     while let Some(event) = events.recv().await {
+        if let Some(end) = end_of_write(&event) {
+            written.send_replace(end);
+        }
         let by_guest = event.data["guest"] == json!(true);
         let action = match event.name.as_str() {
             "SHUTDOWN" if by_guest => Power::GuestShutdown,
@@ -353,6 +371,7 @@ mod tests {
             monitor,
             timeline: timeline.clone(),
             sockets,
+            written: watch::channel(0).1,
         };
         (machine, timeline, told)
     }
