@@ -20,7 +20,10 @@ use crate::timeline::{
 };
 
 mod ending;
+mod past;
 mod view;
+
+use past::Past;
 
 /// The most events that are remembered because a serial line may still come that was before them.
 const MOST_RECENT: usize = 256;
@@ -63,6 +66,7 @@ pub(super) struct BootProgress {
     /// When the last proof came.
     proved: Option<Duration>,
     traces: Traces,
+    past: Past,
     decision: Option<Decision>,
     /// Somebody types at the board.
     is_talked_to: bool,
@@ -123,6 +127,7 @@ impl BootProgress {
             proofs,
             proved: None,
             traces,
+            past: Past::default(),
             decision: None,
             is_talked_to: false,
         };
@@ -150,6 +155,7 @@ impl BootProgress {
     /// Takes a record of an earlier boot from the same card: a layer that the registry served then may be on the card now. Each boot fetches the
     /// image's configuration again, because it holds the boot's nonce.
     pub(super) fn take_of_earlier_boot(&mut self, record: &Record) {
+        self.past.take_earlier(record, self.plan.board.as_ref());
         if let Event::Request(request) = &record.event
             && (200..300).contains(&request.status)
         {
@@ -186,6 +192,7 @@ impl BootProgress {
         }
         let at = record.at;
         self.traces.take(&record.event);
+        self.past.take(&record.event);
         match &record.event {
             Event::Restored { stage, .. } => self.go_on_from(stage, at),
             Event::Power {

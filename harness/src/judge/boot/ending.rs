@@ -329,7 +329,14 @@ impl BootProgress {
         };
         let cause = match awaited {
             Some(stage) if class != Class::Host || !why.starts_with("stopped") => {
-                format!("stage \"{}\" was not reached: {why}{hint}", stage.name)
+                let past = match class {
+                    Class::Host | Class::Emulator => String::new(),
+                    _ => self.past.hint(),
+                };
+                format!(
+                    "stage \"{}\" was not reached: {why}{hint}{past}",
+                    stage.name
+                )
             }
             Some(stage) => format!("stage \"{}\" was not reached: {why}", stage.name),
             None => why.into(),

@@ -101,6 +101,49 @@ fn a_boot_that_does_not_come_to_its_stage_fails_the_run() {
 }
 
 #[test]
+fn a_card_that_has_booted_before_and_an_address_that_changes_are_told() {
+    let silent = "0.0 firmware\n0.1 power on\n60 silence since-power-on\n";
+    let card = told(&both(&until("20.1", ""), silent));
+    assert!(
+        card.contains("; the card may no longer boot: boot 1 came from it"),
+        "{card}"
+    );
+    let ended = silent.replace(
+        "60 silence since-power-on",
+        "5 qemu Bus error\n9 budget last output",
+    );
+    let ended = told(&both(&until("20.1", ""), &ended));
+    assert!(
+        ended.contains("Bus error") && !ended.contains("no longer boot"),
+        "{ended}"
+    );
+    // The first boot has no other before it, and a boot loader that speaks came from the card.
+    let first = told(&both(silent, ""));
+    assert!(!first.contains("no longer boot"), "{first}");
+    let hangs = until("3.0", "160 silence\n");
+    let later = told(&both(&until("20.1", ""), &hangs));
+    assert!(!later.contains("no longer boot"), "{later}");
+
+    let refused = until("4.0", "100 budget boot script\n");
+    let mut all = of_boot(0, 0, &until("20.1", ""));
+    all.extend(of_boot(1, 60, &refused));
+    for record in &mut all {
+        if let Event::Lease { mac, .. } = &mut record.event
+            && record.boot == 1
+        {
+            *mac = "b8:27:eb:00:00:99".into();
+        }
+    }
+    let mut plan = plan_of("power-cycle-linux");
+    plan.card = None;
+    let changed = told(&judge(&plan, &all));
+    assert!(
+        changed.contains("its hardware address was b8:27:eb:00:00:01 and is now b8:27:eb:00:00:99"),
+        "{changed}"
+    );
+}
+
+#[test]
 fn a_console_that_is_asked_for_a_stage_has_one_boot() {
     let plan = plan_of("power-cycle-linux").until("/init");
     assert_eq!(plan.boots.len(), 1);
