@@ -1,4 +1,5 @@
-//! Plans that chance makes of a seed: faults that a board must get over by itself. Pure; the same seed is the same plan.
+//! Plans that chance makes of a seed: faults that a board must get over by itself, and power that goes away and comes back. Pure; the same
+//! seed is the same plan.
 
 use std::time::Duration;
 
@@ -6,10 +7,12 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error;
 
+use super::step::{PowerStep, Step};
+use super::trigger::{FrameTrigger, RequestTrigger, Trigger};
 use super::{PlannedFault, Scenario};
 use crate::fault::{
-    AnswerDefect, CableDefect, Defect, DhcpDefect, DnsDefect, Fault, HttpDefect, TcpAct, TcpDefect,
-    Way, draw,
+    AnswerDefect, CableDefect, CardDefect, CardTrouble, Defect, DhcpDefect, DnsDefect, Fault,
+    HttpDefect, TcpAct, TcpDefect, Way, draw,
 };
 use crate::input::{ByteSize, Pattern};
 use crate::timeline::{FrameKind, ServiceId};
@@ -38,6 +41,19 @@ impl Scenario {
                 until: None,
             })
             .collect();
+        if let [only] = &*scenario.steps
+            && only.is_plain()
+            && let Some(cut) = cut(seed, only)
+        {
+            scenario.steps = vec![
+                only.clone(),
+                cut,
+                Step {
+                    boot: 1,
+                    ..only.clone()
+                },
+            ];
+        }
         scenario.journal.clear();
         scenario.checkpoint = None;
         let pattern = |text: &str| {
@@ -61,7 +77,31 @@ fn plan(seed: u64) -> Vec<Fault> {
         .collect()
 }
 
-const KINDS: u64 = 10;
+/// Of one plan in two: the power goes away in the first boot, at a moment that is counted, before the container can have ended.
+fn cut(seed: u64, on: &Step) -> Option<Step> {
+    /// What chance is asked about that is no fault.
+    const POWER: usize = 1;
+    let ask = |salt, most| draw(seed, POWER, 0, salt) % most;
+    let after = match (ask(0, 2), ask(1, 2)) {
+        (0, 0) => Trigger::Request(RequestTrigger {
+            service: ServiceId::Boot,
+            nth: 1 + ask(2, 3),
+            target: None,
+        }),
+        (0, _) => Trigger::Frames(FrameTrigger {
+            nth: 1 + ask(2, 2000),
+            of: FrameKind::Any,
+        }),
+        _ => return None,
+    };
+    Some(Step {
+        after: Some(after),
+        power: Some(PowerStep::Cut),
+        ..on.clone()
+    })
+}
+
+const KINDS: u64 = 12;
 
 /// A fault of one of the kinds, with a size that chance makes of seed and number.
 fn fault(kind: u64, seed: u64, number: u64) -> Fault {
@@ -69,6 +109,13 @@ fn fault(kind: u64, seed: u64, number: u64) -> Fault {
     let share = |salt, most: f64| most * size(salt, 1, 100) as f64 / 100.0;
     let times = size(2, 1, 4);
     let cable = |cable| Defect::Cable(cable);
+    let card = |does| {
+        Defect::Card(CardDefect {
+            partition: None,
+            file: None,
+            does,
+        })
+    };
     let of_server = |answer| {
         Defect::Http(HttpDefect {
             service: ServiceId::Boot,
@@ -135,6 +182,16 @@ fn fault(kind: u64, seed: u64, number: u64) -> Fault {
             None,
         ),
         8 => (
+            "the card is slow",
+            card(CardTrouble::Slow(ByteSize(size(3, 200, 2000) << 10))),
+            None,
+        ),
+        9 => (
+            "the card keeps nothing",
+            card(CardTrouble::LoseWrites),
+            None,
+        ),
+        10 => (
             "frames have wrong bits",
             cable(CableDefect {
                 corrupt: share(3, 0.005),
@@ -186,6 +243,32 @@ mod tests {
             let different: BTreeSet<_> = names.iter().collect();
             assert_eq!(different.len(), names.len());
             assert!((1..=3).contains(&names.len()));
+        }
+    }
+
+    #[test]
+    fn some_plans_take_the_power_away_once_and_give_it_back() {
+        let scenario = crate::scenario::testing::extended("alpine-http", "").unwrap();
+        let boots = |seed| scenario.with_chaos(seed).boots(None);
+        let cut: Vec<_> = (1..=25).filter(|seed| boots(*seed) == 2).collect();
+        assert!((7..=18).contains(&cut.len()), "{cut:?}");
+        for seed in cut {
+            let steps = scenario.with_chaos(seed).steps;
+            let [on, cut, again] = &steps[..] else {
+                panic!("{steps:?}")
+            };
+            assert_eq!((on.boot, cut.boot, again.boot), (0, 0, 1));
+            assert!(cut.after.is_some());
+        }
+        // A story of its own is left alone.
+        let text = "[[step]]\npower = \"on\"\n[[step]]\npower = \"cycle\"\n";
+        let short = "[[step]]\npower = \"on\"\nawait = \"powered off\"\n";
+        for text in [text, short] {
+            let story = crate::scenario::testing::extended("alpine-http", text).unwrap();
+            for seed in 1..=25 {
+                let steps = |scenario: &Scenario| format!("{:?}", scenario.steps);
+                assert_eq!(steps(&story.with_chaos(seed)), steps(&story));
+            }
         }
     }
 }

@@ -72,6 +72,18 @@ impl Step {
         }
     }
 
+    /// The board is switched on, and that is all.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.power == Some(PowerStep::On)
+            && self.after.is_none()
+            && self.deploy.is_none()
+            && self.link.is_none()
+            && self.send.is_none()
+            && self.wait.is_none()
+            && self.never.is_empty()
+    }
+
     /// It does something with the board itself.
     #[must_use]
     pub fn acts_on_board(&self) -> bool {
