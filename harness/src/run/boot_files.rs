@@ -216,8 +216,13 @@ impl BootFiles {
         let faults = network.faults().of(timeline.clone());
         let id = timeline.board();
         let mut wires = network.plug_in(id.as_ref(), &board.called(id.as_ref()));
-        if faults.has_cable() {
-            wires.first = impaired(wires.first, faults.clone());
+        let window = board
+            .quirks
+            .tcp_window
+            .as_ref()
+            .map(|quirk| quirk.bytes.get());
+        if faults.has_cable() || window.is_some() {
+            wires.first = impaired(wires.first, faults.clone(), window);
         }
         if checkpoint.is_none() {
             timeline.emit(self.firmware());

@@ -63,6 +63,8 @@ pub struct CableDefect {
     pub jitter: Duration,
     /// The most bytes a second.
     pub rate: Option<ByteSize>,
+    /// Frames are held back until the fault shows no more; then they come all at once, in their order.
+    pub hold: bool,
 }
 
 impl CableDefect {
@@ -74,6 +76,7 @@ impl CableDefect {
             || !self.delay.is_zero()
             || !self.jitter.is_zero()
             || self.rate.is_some()
+            || self.hold
     }
 }
 
@@ -97,6 +100,22 @@ pub enum DhcpDefect {
     WrongRouter,
     /// A second server offers first, with a boot file that nobody has.
     Rogue,
+    /// The network mask has all bits: nobody else is on the client's network, not even its router.
+    WrongMask,
+    /// The address is lent for so short a time that it must be asked for again every few seconds: 10 s.
+    ShortLease,
+}
+
+/// What is wrong with the answers of a TFTP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TftpDefect {
+    /// It says that a file has half the bytes that it has (`tsize`, RFC 2349).
+    TooSmall,
+    /// It says that a file has twice the bytes that it has.
+    TooLarge,
+    /// It sends an error in place of a block (error 0).
+    GivesUp,
 }
 
 /// What is wrong with the answers of a DNS server over UDP.
@@ -164,6 +183,8 @@ pub enum AnswerDefect {
     RedirectLoop,
     /// None comes, and the connection stays.
     NoAnswer,
+    /// Its head stops after so many bytes, and the connection stays.
+    StallHead(ByteSize),
     /// The body stops after so many bytes, and the connection stays.
     Stall(ByteSize),
     /// The connection breaks off after so many bytes of the body.

@@ -12,6 +12,6 @@ mod plan;
 pub use chance::draw;
 pub use defect::{
     AnswerDefect, CableDefect, CardDefect, CardTrouble, DhcpDefect, DnsDefect, HttpDefect,
-    NtpDefect, TcpAct, TcpDefect, Way,
+    NtpDefect, TcpAct, TcpDefect, TftpDefect, Way,
 };
 pub use plan::{Defect, FIRST_TOLD, Fault, Faults};

@@ -5,9 +5,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::sync::watch;
+
 use super::chance::{draw, share};
 use super::defect::{
-    CableDefect, CardDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect, Way,
+    CableDefect, CardDefect, DhcpDefect, DnsDefect, HttpDefect, NtpDefect, TcpDefect, TftpDefect,
+    Way,
 };
 use crate::timeline::{BoardId, Event, Timeline};
 
@@ -67,6 +70,8 @@ pub enum Defect {
     Dns(DnsDefect),
     /// The NTP servers.
     Ntp(NtpDefect),
+    /// The TFTP server.
+    Tftp(TftpDefect),
     /// A TCP port.
     Tcp(TcpDefect),
     /// A server's answers over HTTP.
@@ -94,6 +99,8 @@ pub struct Faults {
 struct Inner {
     seed: u64,
     all: Vec<State>,
+    /// Some fault has begun or ended.
+    switched: watch::Sender<()>,
 }
 
 struct State {
@@ -123,6 +130,7 @@ impl Faults {
         let inner = Inner {
             seed,
             all: all.collect(),
+            switched: watch::channel(()).0,
         };
         Self {
             inner: Arc::new(inner),
@@ -173,7 +181,14 @@ impl Faults {
     fn switch(&self, index: usize, on: bool) {
         if let Some(state) = self.inner.all.get(index) {
             state.is_on.store(on, Ordering::Relaxed);
+            self.inner.switched.send_replace(());
         }
+    }
+
+    /// Changes when a fault begins, ends, or has shown as often as it should.
+    #[must_use]
+    pub fn switched(&self) -> watch::Receiver<()> {
+        self.inner.switched.subscribe()
     }
 
     /// The defects that show now, with their indices.
@@ -225,6 +240,9 @@ impl Faults {
             return false;
         };
         let nth = before + 1;
+        if nth == times {
+            self.inner.switched.send_replace(());
+        }
         if nth <= FIRST_TOLD || nth.is_power_of_two() {
             self.timeline.emit(Event::Fault {
                 name: state.fault.name.clone(),

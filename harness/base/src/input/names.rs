@@ -147,9 +147,9 @@ name_type!(
 name_type!(
     /// A machine of QEMU: the first word of `-M`, without properties.
     MachineType,
-    "^[a-z0-9][a-z0-9.-]*$",
+    "^[a-z0-9][a-z0-9._-]*$",
     is_machine,
-    "a machine of QEMU without properties, of a-z, 0-9, - and ., such as raspi3b"
+    "a machine of QEMU without properties, of a-z, 0-9, -, _ and ., such as raspi3b"
 );
 name_type!(
     /// A property of a device class of QEMU, as `driver.property`.
@@ -201,7 +201,7 @@ fn is_file_name(text: &str) -> bool {
 
 fn is_machine(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    text.bytes().next().is_some_and(plain) && text.bytes().all(|b| plain(b) || b".-".contains(&b))
+    text.bytes().next().is_some_and(plain) && text.bytes().all(|b| plain(b) || b"._-".contains(&b))
 }
 
 fn is_qemu_name(text: &str) -> bool {
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_machine_has_no_properties_of_its_own() {
-        for good in ["raspi3b", "virt-10.0", "xilinx-zcu102"] {
+        for good in ["raspi3b", "virt-10.0", "xilinx-zcu102", "sifive_u"] {
             assert_eq!(good.parse::<MachineType>().unwrap(), good);
         }
         for bad in [

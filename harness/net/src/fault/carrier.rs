@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::dhcp::{self, Rogue};
 use super::queue::{Queue, Travel};
 use super::replies;
+use super::window;
 use crate::lan::kinds_of;
 
 /// Frames that the cable holds in each direction besides those that are delayed.
@@ -29,9 +30,10 @@ const REORDER: u64 = 3;
 const JITTER: u64 = 4;
 const BIT: u64 = 5;
 
-/// A cable with these faults: the adapter's end of it. `switch` is the other end's, which frames go to. Needs a tokio runtime.
+/// A cable with these faults: the adapter's end of it. `switch` is the other end's, which frames go to. `window` is the most bytes that the board is
+/// sent by TCP before it has acknowledged them. Needs a tokio runtime.
 #[must_use]
-pub fn impaired(switch: WireEnd, faults: Faults) -> WireEnd {
+pub fn impaired(switch: WireEnd, faults: Faults, window: Option<u16>) -> WireEnd {
     let (near, far) = wire::cable(CABLE);
     let (to_switch, from_switch) = switch.split();
     let (to_board, from_board) = near.split();
@@ -45,6 +47,7 @@ pub fn impaired(switch: WireEnd, faults: Faults) -> WireEnd {
             faults,
             rogue: Rogue::default(),
         },
+        window,
     };
     tokio::spawn(carrier.run(from_switch, from_board));
     far
@@ -57,6 +60,7 @@ struct Carrier {
     to_board: WireSender,
     to_switch: WireSender,
     spoiler: Spoiler,
+    window: Option<u16>,
 }
 
 impl Carrier {
@@ -65,8 +69,10 @@ impl Carrier {
         mut from_switch: mpsc::Receiver<Bytes>,
         mut from_board: mpsc::Receiver<Bytes>,
     ) {
+        let mut switched = self.spoiler.faults.switched();
         loop {
             let now = self.started.elapsed();
+            self.release(now);
             let down_blocked = deliver(&mut self.down, &self.to_board, now);
             let up_blocked = deliver(&mut self.up, &self.to_switch, now);
             let due = [(&self.down, down_blocked), (&self.up, up_blocked)];
@@ -85,14 +91,29 @@ impl Carrier {
                     None => break,
                 },
                 () = sleep_until(alarm), if next.is_some() => {}
+                Ok(()) = switched.changed() => {}
                 is_alive = self.to_board.wait_for_room(ROOM), if down_blocked => if !is_alive { break },
                 is_alive = self.to_switch.wait_for_room(ROOM), if up_blocked => if !is_alive { break },
             }
         }
     }
 
+    /// Lets go of what faults have held that show no more.
+    fn release(&mut self, now: Duration) {
+        if self.down.holds() || self.up.holds() {
+            let at_work: Vec<usize> = self.spoiler.faults.at_work().map(|(n, _)| n).collect();
+            for queue in [&mut self.down, &mut self.up] {
+                queue.release(now, |fault| !at_work.contains(&fault));
+            }
+        }
+    }
+
     fn pass(&mut self, way: Way, frame: Bytes) {
         let now = self.started.elapsed();
+        let frame = match self.window {
+            Some(most) => window::clamped(way, frame, most),
+            None => frame,
+        };
         for (way, frame, travel) in self.spoiler.spoiled(way, frame) {
             match way {
                 Way::FromBoard => self.up.push(now, frame, travel),
@@ -172,7 +193,8 @@ impl Spoiler {
         let comes_twice = chance(cable.duplicate, DUPLICATE);
         let is_damaged = chance(cable.corrupt, CORRUPT);
         let is_held = chance(cable.reorder, REORDER);
-        let is_late = !cable.delay.is_zero() || !cable.jitter.is_zero() || cable.rate.is_some();
+        let is_late =
+            !cable.delay.is_zero() || !cable.jitter.is_zero() || cable.rate.is_some() || cable.hold;
         let does_something = is_lost || comes_twice || is_damaged || is_held || is_late;
         if !does_something || !self.faults.fires(index, &place) {
             return vec![(way, frame, travel)];
@@ -185,6 +207,9 @@ impl Spoiler {
             .mul_f64(self.faults.share(index, number, JITTER));
         travel.delay += cable.delay + jitter;
         travel.is_held |= is_held;
+        if cable.hold {
+            travel.until = Some(index);
+        }
         travel.rate = cable.rate.map(|rate| rate.0).or(travel.rate);
         if is_damaged {
             frame = damaged(&frame, self.faults.draw(index, number, BIT));
@@ -223,6 +248,10 @@ impl Spoiler {
                 "NTP server",
                 replies::ntp(*ntp, &frame).map(|frame| vec![(way, frame)]),
             ),
+            Defect::Tftp(tftp) if is_to_board => (
+                "TFTP server",
+                replies::tftp(*tftp, &frame).map(|frame| vec![(way, frame)]),
+            ),
             Defect::Tcp(tcp) => (
                 "TCP connection",
                 replies::tcp(*tcp, &frame, is_to_board).map(|broken| {
@@ -236,6 +265,7 @@ impl Spoiler {
             Defect::Cable(_)
             | Defect::Dns(_)
             | Defect::Ntp(_)
+            | Defect::Tftp(_)
             | Defect::Http(_)
             | Defect::Card(_) => ("", None),
         };

@@ -18,15 +18,22 @@ const FILE: std::ops::Range<usize> = 108..236;
 const OPTIONS: usize = 240;
 const END: u8 = 255;
 
+const MASK: u8 = 1;
 const ROUTER: u8 = 3;
 const DNS: u8 = 6;
+const LEASE: u8 = 51;
 const MESSAGE_TYPE: u8 = 53;
 const SERVER: u8 = 54;
+/// When an address is asked for again, and when of any server.
+const RENEWALS: [u8; 2] = [58, 59];
 const BOOT_FILE: u8 = 67;
 const OFFER: u8 = 2;
 const REQUEST: u8 = 3;
 const ACK: u8 = 5;
 const NAK: u8 = 6;
+
+/// Seconds of a short lease.
+const SHORT: u32 = 10;
 
 /// The address of the second server, and of a router that is not there: the last of the server's own network of 256.
 const LAST: u8 = 254;
@@ -57,6 +64,15 @@ pub(super) fn to_board(defect: DhcpDefect, frame: &Bytes, rogue: &mut Rogue) -> 
             let nobody = last_of(message.server()?).octets();
             message.set(ROUTER, nobody.to_vec());
             message.set(DNS, nobody.to_vec());
+            Some(vec![message.frame(ends)])
+        }
+        DhcpDefect::WrongMask if matches!(kind, OFFER | ACK) => {
+            message.set(MASK, vec![0xff; 4]);
+            Some(vec![message.frame(ends)])
+        }
+        DhcpDefect::ShortLease if matches!(kind, OFFER | ACK) => {
+            message.set(LEASE, SHORT.to_be_bytes().to_vec());
+            message.options.retain(|(of, _)| !RENEWALS.contains(of));
             Some(vec![message.frame(ends)])
         }
         DhcpDefect::Rogue if kind == OFFER => {

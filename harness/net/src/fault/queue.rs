@@ -9,6 +9,9 @@ use bytes::Bytes;
 /// How long a frame is held back that others must overtake: more than a guest needs for several more.
 const HELD: Duration = Duration::from_millis(20);
 
+/// Most frames that wait for the end of a fault. Further ones are lost.
+const MOST_HELD: usize = 2048;
+
 /// How a frame travels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Travel {
@@ -18,6 +21,8 @@ pub(super) struct Travel {
     pub(super) is_held: bool,
     /// Bytes a second that the cable carries.
     pub(super) rate: Option<u64>,
+    /// It does not set out until this fault shows no more.
+    pub(super) until: Option<usize>,
 }
 
 /// One direction of a cable. Times are since any beginning.
@@ -26,6 +31,8 @@ pub(super) struct Queue {
     frames: BinaryHeap<Reverse<(Duration, u64)>>,
     contents: std::collections::HashMap<u64, Bytes>,
     next: u64,
+    /// Frames that have not set out, in their order.
+    held: Vec<(Bytes, Travel)>,
     /// When the last frame comes that has not been held back.
     last: Duration,
     /// When the cable has carried everything that it was given.
@@ -35,6 +42,12 @@ pub(super) struct Queue {
 impl Queue {
     /// A frame is sent.
     pub(super) fn push(&mut self, now: Duration, frame: Bytes, travel: Travel) {
+        if travel.until.is_some() {
+            if self.held.len() < MOST_HELD {
+                self.held.push((frame, travel));
+            }
+            return;
+        }
         let mut due = now + travel.delay;
         if travel.is_held {
             due = due.max(self.last) + HELD;
@@ -52,6 +65,19 @@ impl Queue {
         self.frames.push(Reverse((due, self.next)));
         self.contents.insert(self.next, frame);
         self.next += 1;
+    }
+
+    /// Some frame has not set out.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The frames set out that were held for faults of which `is_over` says so.
+    pub(super) fn release(&mut self, now: Duration, is_over: impl Fn(usize) -> bool) {
+        for (frame, mut travel) in std::mem::take(&mut self.held) {
+            travel.until = travel.until.filter(|fault| !is_over(*fault));
+            self.push(now, frame, travel);
+        }
     }
 
     /// The next frame that has come by now.
@@ -107,6 +133,26 @@ mod tests {
         queue.push(3 * MS, "two".into(), Travel::default());
         assert_eq!(come(&mut queue, 3 * MS), ["one", "two"]);
         assert_eq!(come(&mut queue, 30 * MS), ["held"]);
+    }
+
+    #[test]
+    fn frames_set_out_when_the_fault_is_over_that_holds_them() {
+        let mut queue = Queue::default();
+        let until = |fault| Travel {
+            until: Some(fault),
+            ..Travel::default()
+        };
+        queue.push(MS, "one".into(), until(1));
+        queue.push(2 * MS, "two".into(), until(2));
+        queue.push(3 * MS, "three".into(), until(1));
+        assert_eq!((queue.len(), queue.due(), queue.holds()), (0, None, true));
+        assert_eq!(come(&mut queue, 100 * MS), [""; 0]);
+        queue.release(100 * MS, |fault| fault == 1);
+        assert_eq!(come(&mut queue, 100 * MS), ["one", "three"]);
+        assert!(queue.holds());
+        queue.release(200 * MS, |_| true);
+        assert_eq!(come(&mut queue, 200 * MS), ["two"]);
+        assert!(!queue.holds());
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! Answers of DNS, NTP and TCP with a defect. Pure functions of the frame with the good one.
+//! Answers of DNS, NTP, TFTP and TCP with a defect. Pure functions of the frame with the good one.
 //!
-//! Sources: RFC 1035, section 4.1 (header, records); RFC 5905, section 7.3 (time stamps); RFC 9293, section 3.10.7 (resets).
+//! Sources: RFC 1035, section 4.1 (header, records); RFC 5905, section 7.3 (time stamps); RFC 1350, section 5, and
+//! RFC 2347 to 2349 (packets and options of TFTP); RFC 9293, section 3.10.7 (resets).
 
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
-use shakedown_base::fault::{DnsDefect, NtpDefect, TcpAct, TcpDefect};
+use shakedown_base::fault::{DnsDefect, NtpDefect, TcpAct, TcpDefect, TftpDefect};
+use shakedown_base::timeline::FrameKind;
 
 use super::packet::{datagram, reset, segment, with_datagram};
+use crate::lan::kinds_of;
 
 /// Nobody has it: the last address of TEST-NET-1 (RFC 5737).
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 254);
@@ -86,6 +89,37 @@ pub(super) fn ntp(defect: NtpDefect, frame: &[u8]) -> Option<Bytes> {
         field.copy_from_slice(&(shifted as u32).to_be_bytes());
     }
     Some(with_datagram(ends, &reply))
+}
+
+/// The packet of a TFTP server with this defect.
+pub(super) fn tftp(defect: TftpDefect, frame: &[u8]) -> Option<Bytes> {
+    const DATA: &[u8] = &[0, 3];
+    const AGREED: &[u8] = &[0, 6];
+    const GIVES_UP: &[u8] = b"\0\x05\0\0this server gives up, as it was told to\0";
+    if !kinds_of(frame).contains(&FrameKind::Tftp) {
+        return None;
+    }
+    let (ends, payload) = datagram(frame)?;
+    let (kind, rest) = payload.split_at_checked(2)?;
+    match (kind, defect) {
+        (DATA, TftpDefect::GivesUp) => return Some(with_datagram(ends, GIVES_UP)),
+        (AGREED, TftpDefect::TooLarge | TftpDefect::TooSmall) => {}
+        _ => return None,
+    }
+    let mut texts: Vec<Vec<u8>> = rest.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
+    let name = texts
+        .iter()
+        .step_by(2)
+        .position(|name| name.eq_ignore_ascii_case(b"tsize"))?;
+    let size = texts.get_mut(name * 2 + 1)?;
+    let said: u64 = std::str::from_utf8(size).ok()?.parse().ok()?;
+    let wrong = match defect {
+        TftpDefect::GivesUp => return None,
+        TftpDefect::TooLarge => said.saturating_mul(2),
+        TftpDefect::TooSmall => said / 2,
+    };
+    *size = wrong.to_string().into_bytes();
+    Some(with_datagram(ends, &[AGREED, &texts.join(&0)].concat()))
 }
 
 /// What comes in place of a segment with a TCP defect.

@@ -8,8 +8,9 @@ use shakedown_base::fault::{
 };
 use shakedown_base::timeline::{Event, FrameKind, Timeline};
 use shakedown_net::fault::impaired;
-use shakedown_net::lan::{Boot, Config, Lan};
+use shakedown_net::lan::{Boot, Config, Direction, Lan};
 use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
 
 use crate::craft::dns_query;
 use crate::guest::{GATEWAY, Guest};
@@ -17,8 +18,29 @@ use crate::guest::{GATEWAY, Guest};
 const DNS: SocketAddrV4 = SocketAddrV4::new(GATEWAY, 53);
 const HUB: Ipv4Addr = Ipv4Addr::new(44, 208, 254, 194);
 
+type Defects<const N: usize> = [(Defect, Option<u64>); N];
+
 /// A guest on a cable with these faults.
-fn guest_with(defects: impl IntoIterator<Item = (Defect, Option<u64>)>) -> (Lan, Guest, Timeline) {
+fn guest_with<const N: usize>(defects: Defects<N>) -> (Lan, Guest, Timeline) {
+    let timeline = Timeline::start();
+    let (lan, guest) = guest_on(faults(defects, &timeline), &timeline);
+    (lan, guest, timeline)
+}
+
+fn faults<const N: usize>(defects: Defects<N>, timeline: &Timeline) -> Faults {
+    let faults = defects.into_iter().map(|(defect, times)| Fault {
+        name: "fault".into(),
+        defect,
+        board: None,
+        boot: None,
+        skip: 0,
+        times,
+        at_once: true,
+    });
+    Faults::new(1, faults.collect(), timeline.clone())
+}
+
+fn guest_on(faults: Faults, timeline: &Timeline) -> (Lan, Guest) {
     let mut config = Config::default();
     config.names.insert("docker.io".into(), HUB);
     config.ntp = vec![GATEWAY];
@@ -29,20 +51,9 @@ fn guest_with(defects: impl IntoIterator<Item = (Defect, Option<u64>)>) -> (Lan,
         http: None,
         by_architecture: Vec::new(),
     });
-    let timeline = Timeline::start();
-    let faults = defects.into_iter().map(|(defect, times)| Fault {
-        name: "fault".into(),
-        defect,
-        board: None,
-        boot: None,
-        skip: 0,
-        times,
-        at_once: true,
-    });
-    let faults = Faults::new(1, faults.collect(), timeline.clone());
     let lan = Lan::start(config, timeline.clone()).unwrap();
-    let guest = Guest::behind(impaired(lan.attach(), faults), 7);
-    (lan, guest, timeline)
+    let guest = Guest::behind(impaired(lan.attach(), faults, None), 7);
+    (lan, guest)
 }
 
 /// How often a fault has shown.
@@ -96,6 +107,67 @@ async fn a_wrong_router_is_believed() {
     let (_, router, dns) = guest.dhcp().await;
     let nobody = Ipv4Addr::new(10, 0, 2, 254);
     assert_eq!((router, dns), (Some(nobody), vec![nobody]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mask_leaves_nobody_and_a_short_lease_is_renewed() {
+    let (_lan, mut guest, _) = guest_with([(Defect::Dhcp(DhcpDefect::WrongMask), None)]);
+    let (address, ..) = guest.dhcp().await;
+    assert_eq!(address.to_string(), "10.0.2.100/32");
+    let (_lan, mut guest, timeline) = guest_with([(Defect::Dhcp(DhcpDefect::ShortLease), None)]);
+    guest.dhcp().await;
+    let before = fired(&timeline);
+    guest.run_for(Duration::from_secs(60)).await;
+    let renewed = fired(&timeline) - before;
+    assert!((5..=16).contains(&renewed), "{renewed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_are_held_until_the_fault_ends() {
+    const HELD: Duration = Duration::from_secs(3);
+    let hold = CableDefect {
+        way: Way::ToBoard,
+        of: Some(FrameKind::Dns),
+        hold: true,
+        ..CableDefect::default()
+    };
+    let timeline = Timeline::start();
+    let faults = faults([(cable(hold), None)], &timeline);
+    let (_lan, mut guest) = guest_on(faults.clone(), &timeline);
+    guest.dhcp().await;
+    let began = Instant::now();
+    tokio::spawn(async move {
+        tokio::time::sleep(HELD).await;
+        faults.end(0);
+    });
+    let reply = guest.ask(DNS, &dns_query("docker.io")).await;
+    assert_eq!(reply[reply.len() - 4..], HUB.octets());
+    assert!(began.elapsed() >= HELD, "{:?}", began.elapsed());
+    assert_eq!(fired(&timeline), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_board_with_a_small_window_gets_a_large_file() {
+    let timeline = Timeline::start();
+    let lan = Lan::start(Config::default(), timeline.clone()).unwrap();
+    let mut seen = lan.observe();
+    let none = Faults::new(1, Vec::new(), timeline.clone());
+    let mut guest = Guest::behind(impaired(lan.attach(), none, Some(4096)), 7);
+    guest.dhcp().await;
+    let body: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+    let server = server_of(&lan, body.clone());
+    let connection = guest.connect(server).await.unwrap();
+    assert!(guest.converse(connection, b"", true).await == body);
+    let mut windows = Vec::new();
+    while let Ok(observed) = seen.try_recv() {
+        let frame = &observed.frame;
+        let is_tcp = frame.get(12..14) == Some(&[8, 0][..]) && frame.get(23) == Some(&6);
+        if is_tcp && matches!(observed.direction, Direction::FromGuest) {
+            windows.push(u16::from_be_bytes([frame[48], frame[49]]));
+        }
+    }
+    assert!(windows.len() > 40, "{}", windows.len());
+    assert!(windows.iter().all(|window| *window <= 4096), "{windows:?}");
 }
 
 #[tokio::test(start_paused = true)]

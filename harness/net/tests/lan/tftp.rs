@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use bytes::Bytes;
+use shakedown_base::fault::{Defect, Fault, Faults, TftpDefect};
 use shakedown_base::timeline::{Event, ServiceId, Timeline};
+use shakedown_net::fault::impaired;
 use shakedown_net::lan::{Config, Error, Lan};
 use smoltcp::socket::udp;
 
@@ -115,4 +117,61 @@ async fn a_tftp_server_has_its_address_for_itself() {
     let pooled = Ipv4Addr::new(10, 0, 2, 100);
     let taken = lan.serve_tftp(pooled, ServiceId::Boot, files());
     assert_eq!(taken, Err(Error::InPool(pooled)));
+}
+
+/// What a server with this defect says first, of a file of 1000 bytes.
+async fn first_packet(defect: TftpDefect, options: &str) -> String {
+    let timeline = Timeline::start();
+    let lan = lan(&timeline, &[("kernel", &[7; 1000])]);
+    let fault = Fault {
+        name: "fault".into(),
+        defect: Defect::Tftp(defect),
+        board: None,
+        boot: None,
+        skip: 0,
+        times: None,
+        at_once: true,
+    };
+    let faults = Faults::new(1, vec![fault], timeline.clone());
+    let mut guest = Guest::behind(impaired(lan.attach(), faults, None), 7);
+    guest.dhcp().await;
+    let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4], vec![0; 4096]);
+    let mut socket = udp::Socket::new(buffer(), buffer());
+    socket.bind(2070).unwrap();
+    let request = format!("\0\x01kernel\0octet\0{options}");
+    let server = endpoint(SocketAddrV4::new(GATEWAY, 69));
+    socket.send_slice(request.as_bytes(), server).unwrap();
+    let handle = guest.sockets.add(socket);
+    let packet = guest.until(|guest| {
+        let socket = guest.sockets.get_mut::<udp::Socket<'_>>(handle);
+        socket.recv().ok().map(|(packet, _)| packet.to_vec())
+    });
+    packet.await.escape_ascii().to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_says_a_wrong_size_or_gives_up() {
+    let options = "blksize\x00512\0tsize\x000\0";
+    for (defect, options, said) in [
+        (
+            TftpDefect::TooSmall,
+            options,
+            r"\x00\x06blksize\x00512\x00tsize\x00500\x00",
+        ),
+        (
+            TftpDefect::TooLarge,
+            options,
+            r"\x00\x06blksize\x00512\x00tsize\x002000\x00",
+        ),
+        (
+            TftpDefect::GivesUp,
+            "",
+            r"\x00\x05\x00\x00this server gives up, as it was told to\x00",
+        ),
+    ] {
+        assert_eq!(first_packet(defect, options).await, said);
+    }
+    // Who does not ask for the size is not told a wrong one, and a block without a size is as ever.
+    let block = first_packet(TftpDefect::TooSmall, "").await;
+    assert!(block.starts_with(r"\x00\x03\x00\x01\x07\x07"), "{block}");
 }

@@ -393,14 +393,16 @@ impl Line {
         self.option("-netdev", value);
     }
 
-    /// A network interface of QEMU's at the back end `id`. Those for the PCI bus go without their boot ROM: firmware and disk have drivers, and its code is for x86.
+    /// A network interface of QEMU's at the back end `id`. Those for the PCI bus go without their boot ROM: firmware and disk have drivers, and its
+    /// code is for x86. Every device that can be given is one, but those for USB and for virtio's own bus.
     fn nic(&mut self, id: &str, device: Option<&QemuName>, mac: Mac) {
         match device {
-            Some(device) if device.contains("pci") => self.option(
-                "-device",
-                format!("{device},netdev={id},mac={mac},romfile="),
-            ),
-            Some(device) => self.option("-device", format!("{device},netdev={id},mac={mac}")),
+            Some(device) => {
+                let is_pci = !device.starts_with("usb-") && !device.ends_with("-device");
+                let without_rom = if is_pci { ",romfile=" } else { "" };
+                let value = format!("{device},netdev={id},mac={mac}{without_rom}");
+                self.option("-device", value);
+            }
             None => self.option("-net", format!("nic,netdev={id},macaddr={mac}")),
         }
     }
@@ -564,7 +566,7 @@ mod tests {
             let values: Vec<_> = arguments.windows(2).filter(|w| ["-drive", "-chardev", "-global"].iter().any(|o| w[0] == *o))
                 .map(|w| options(&w[1]).len()).collect();
             // The property, monitor, two UARTs, the card and what it is over, the NIC.
-            proptest::prop_assert_eq!(values, [1, 3, 3, 3, 5, 3]);
+            proptest::prop_assert_eq!(values, [1, 3, 3, 3, 6, 3]);
         }
     }
 
@@ -735,6 +737,6 @@ mod tests {
             ..uefi(None, &[])
         };
         let text = text(&line);
-        assert!(text.contains("\n-bios u-boot.bin\n-drive if=none,id=disk,format=qcow2,file.node-name=disk-file,file=run/a,,b.qcow2\n-device usb-storage,drive=disk,bootindex=0\n-netdev user,id=nic\n-device e1000,netdev=nic,mac=02:00:00:00:00:01"), "{text}");
+        assert!(text.contains("\n-bios u-boot.bin\n-drive if=none,id=disk,format=qcow2,file.node-name=disk-file,file=run/a,,b.qcow2\n-device usb-storage,drive=disk,bootindex=0\n-netdev user,id=nic\n-device e1000,netdev=nic,mac=02:00:00:00:00:01,romfile="), "{text}");
     }
 }

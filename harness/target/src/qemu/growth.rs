@@ -2,7 +2,8 @@
 //! written to before.
 //!
 //! QEMU does not count what its SD card writes: `query-blockstats` says 0 of it, whatever the guest does. It does tell when a write to a
-//! file goes beyond a place that it was told (`block-set-write-threshold`), once for each time that it was told.
+//! file goes beyond an offset (`block-set-write-threshold`), once for each time that it is asked. It looks when a write begins: one that is under way
+//! just then is not told, and the next one is.
 
 use std::path::PathBuf;
 
@@ -38,7 +39,7 @@ impl OverlayGrowth {
         std::fs::metadata(&self.overlay).map_or(0, |found| found.len())
     }
 
-    /// Waits until the file has at least `size` bytes, and returns how many it has. QEMU tells one at a time: the last who asked.
+    /// Waits until the file has at least `size` bytes, and returns how many it has. QEMU has one threshold: a later call takes it over.
     ///
     /// # Errors
     /// QEMU refuses, or has ended.
@@ -115,8 +116,12 @@ mod tests {
         assert_eq!(growth.size(), 1000);
         assert_eq!(growth.reaches(1000).await.unwrap(), 1000);
         let waiting = tokio::spawn(async move { growth.reaches(2000).await });
-        while thresholds.recv().await != Some(Some(1999)) {}
+        while thresholds.recv().await.expect("the monitor is asked") != Some(1999) {}
         tell.send(1500).unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!waiting.is_finished());
         tell.send(2500).unwrap();
         assert_eq!(waiting.await.unwrap().unwrap(), 2500);
     }

@@ -2,6 +2,8 @@
 //!
 //! No code above this room names a machine or a register: a board's file says `[quirks.NAME]`, with what the way round has to know.
 
+use std::num::NonZeroU16;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shakedown_base::input::DeviceProperty;
@@ -18,6 +20,8 @@ pub struct Quirks {
     pub freeze_when_no_irq: Option<FreezeWhenNoIrq>,
     /// QEMU's timers may be late by a millisecond, so that those that are due together cost one wake-up.
     pub coalesce_timers: Option<Reason>,
+    /// On each TCP connection of its first network adapter the board is sent no more at a time than that has room for.
+    pub tcp_window: Option<TcpWindow>,
 }
 
 /// Why a way round is needed.
@@ -36,6 +40,16 @@ pub struct ParkSecondaries {
     pub enabled: u32,
     /// The QEMU property that says so, as `driver.property`.
     pub property: DeviceProperty,
+    /// Why.
+    pub because: String,
+}
+
+/// What the board is sent on a TCP connection before it has acknowledged it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpWindow {
+    /// The most bytes.
+    pub bytes: NonZeroU16,
     /// Why.
     pub because: String,
 }

@@ -154,10 +154,11 @@ fn a_connection_is_refused_in_the_servers_name() {
 proptest::proptest! {
     #[test]
     fn foreign_frames_do_no_harm(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-        use shakedown_base::fault::{DhcpDefect, DnsDefect, NtpDefect};
+        use shakedown_base::fault::{DhcpDefect, DnsDefect, NtpDefect, TftpDefect};
         let frame = Bytes::from(bytes);
         for defect in [
             Defect::Dhcp(DhcpDefect::Rogue), Defect::Dhcp(DhcpDefect::Nak), Defect::Dns(DnsDefect::WrongAddress), Defect::Ntp(NtpDefect { years: -3 }),
+            Defect::Dhcp(DhcpDefect::WrongMask), Defect::Dhcp(DhcpDefect::ShortLease), Defect::Tftp(TftpDefect::TooSmall), Defect::Tftp(TftpDefect::GivesUp),
             Defect::Tcp(TcpDefect { port: 80, does: TcpAct::Reset }),
         ] {
             let mut spoiler = spoiler(defect, 0, None);
