@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use crate::Peer;
 use crate::cut::first;
+use crate::valve::Valve;
 
 /// How often a slow server sends a piece.
 const PIECE: Duration = Duration::from_millis(100);
@@ -51,6 +52,7 @@ async fn answer(
         &target,
         &place,
     );
+    let valve = request.extensions().get::<Valve>().cloned();
     match defect {
         Some(AnswerDefect::NoAnswer) => return future::pending().await,
         Some(AnswerDefect::Status(status)) => {
@@ -63,6 +65,9 @@ async fn answer(
         _ => {}
     }
     let Ok(response) = router.oneshot(request).await;
+    if let (Some(AnswerDefect::StallHead(bytes)), Some(valve)) = (defect, valve) {
+        valve.close_after(bytes.0);
+    }
     match defect {
         Some(defect) => spoiled(response, defect),
         None => response,
@@ -108,9 +113,16 @@ fn spoiled(response: Response<Body>, defect: AnswerDefect) -> Response<Body> {
         }
         AnswerDefect::Corrupt(at) => corrupted(body, at.0),
         AnswerDefect::Trickle(rate) => trickling(body, rate.0),
+        // Its head stops before; with a body that never comes, the journal does not take it for whole.
+        AnswerDefect::StallHead(_) => Body::from_stream(never()),
         AnswerDefect::Status(_) | AnswerDefect::RedirectLoop | AnswerDefect::NoAnswer => body,
     };
     Response::from_parts(head, body)
+}
+
+/// A body of which nothing ever comes.
+fn never() -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
+    stream::pending()
 }
 
 /// The end of a body that is none.
@@ -169,7 +181,11 @@ mod tests {
     use shakedown_base::fault::{Fault, HttpDefect};
     use shakedown_base::input::ByteSize;
     use shakedown_base::timeline::{Event, Timeline};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::time::{Instant, timeout};
+
+    use crate::testing::Service;
 
     use super::*;
 
@@ -261,6 +277,41 @@ mod tests {
         let body = get(&router, "/file").await.into_body();
         let bytes = body.collect().await.unwrap().to_bytes();
         assert_eq!(bytes[..], *b"012\xcc456789");
+    }
+
+    #[tokio::test]
+    async fn a_head_stops_in_the_middle_and_the_connection_stays() {
+        let (router, _) = server(AnswerDefect::StallHead(ByteSize(12)));
+        let service = Service::plain(ServiceId::Boot, router).await;
+        let mut client = TcpStream::connect(service.address).await.unwrap();
+        let request = b"GET /file HTTP/1.1\r\nHost: boot.example\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(WHOLE.as_bytes()) {
+            client.read_buf(&mut said).await.unwrap();
+        }
+        client.write_all(request).await.unwrap();
+        let mut head = [0; 12];
+        client.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        let more = timeout(Duration::from_millis(200), client.read_u8()).await;
+        assert!(more.is_err(), "{more:?}");
+        drop(client);
+        // Another connection is not concerned.
+        let mut client = service.dial().await;
+        assert_eq!(client.get("/file").await.body(), WHOLE);
+        let mut whole = Vec::new();
+        while whole.len() < 3 {
+            tokio::task::yield_now().await;
+            let records = service.timeline.snapshot().into_iter();
+            whole = records
+                .filter_map(|record| match record.event {
+                    Event::Request(request) => Some(request.complete),
+                    _ => None,
+                })
+                .collect();
+        }
+        assert_eq!(whole, [true, false, true]);
     }
 
     #[tokio::test(start_paused = true)]

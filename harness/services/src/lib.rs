@@ -35,6 +35,7 @@ mod serve;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tls;
+mod valve;
 
 pub use access_log::access_line;
 pub use blob::Blob;

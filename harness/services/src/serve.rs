@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::patience::Patient;
+use super::valve::{Valve, WithValve};
 use super::{Journal, Peer};
 
 /// Bytes that a connection holds for a client that is slower than the server; also the longest head of a request.
@@ -132,9 +133,11 @@ async fn connection<I>(io: I, peer: Peer, router: Router, journal: Journal, stop
 where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
+    let valve = Valve::new();
     let answer = service_fn(|request: Request<Incoming>| {
         let (journal, peer, router) = (journal.clone(), peer.clone(), router.clone());
-        let request = request.map(|body| Patient::new(body, PATIENCE));
+        let mut request = request.map(|body| Patient::new(body, PATIENCE));
+        request.extensions_mut().insert(valve.clone());
         async move { Ok::<_, Infallible>(journal.answer(peer, router, request).await) }
     });
     let mut serving = pin!(
@@ -142,7 +145,13 @@ where
             .max_buf_size(HELD)
             .timer(TokioTimer::new())
             .header_read_timeout(PATIENCE)
-            .serve_connection(TokioIo::new(io), answer)
+            .serve_connection(
+                TokioIo::new(WithValve {
+                    stream: io,
+                    valve: valve.clone()
+                }),
+                answer
+            )
     );
     let outcome = tokio::select! {
         outcome = &mut serving => outcome,

@@ -9,8 +9,7 @@ use crate::input::ByteSize;
 use crate::machine::DiskKind;
 
 /// What becomes of a part of a card, or of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardAct {
     /// It holds the pattern of a block that was never written: bytes 0xff.
     Erase,

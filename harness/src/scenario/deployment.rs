@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::card_fault::CardAct;
 use super::steps::StepTable;
 use super::{Boot, Initrd, Scenario};
 use crate::input::{DeploymentName, Document, InputError, Span};
@@ -63,19 +62,33 @@ pub(super) struct DeploymentTable {
     files: BrokenFiles,
 }
 
+/// What becomes of a file of the boot server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileAct {
+    /// It holds bytes 0xff.
+    Erase,
+    /// Its second half is missing.
+    Halve,
+    /// It is gone.
+    Remove,
+    /// It is a program for UEFI on x86-64 that returns at once, which other processors do not start.
+    Foreign,
+}
+
 /// Files of the boot server that are broken on purpose; a file that is not named is whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BrokenFiles {
     /// What becomes of `/files/kernel`.
-    pub kernel: Option<CardAct>,
+    pub kernel: Option<FileAct>,
     /// What becomes of `/files/initramfs`.
-    pub initramfs: Option<CardAct>,
+    pub initramfs: Option<FileAct>,
 }
 
 impl BrokenFiles {
     /// Each broken file by its path below `/files`, and what is done to it.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, CardAct)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, FileAct)> {
         let all = [("kernel", self.kernel), ("initramfs", self.initramfs)];
         all.into_iter()
             .filter_map(|(path, act)| act.map(|act| (path, act)))
@@ -231,7 +244,7 @@ mod tests {
         assert_eq!(broken.boot.variables["command"], "false");
         let cache = "cache_device";
         assert_eq!(broken.boot.variables[cache], scenario.boot.variables[cache]);
-        assert!(broken.files.iter().eq([("kernel", CardAct::Halve)]));
+        assert!(broken.files.iter().eq([("kernel", FileAct::Halve)]));
         let scripted = &scenario.deployments["scripted"];
         assert!(scripted.boot.script.starts_with("#!ipxe\nexit b2c.run="));
         assert_eq!(scripted.boot.variables, scenario.boot.variables);

@@ -9,7 +9,7 @@ use super::trigger::{Trigger, TriggerTable};
 use crate::board::{Board, Stage};
 use crate::fault::{
     CableDefect, CardTrouble, Defect, DhcpDefect, DnsDefect, Fault, HttpDefect, NtpDefect,
-    TcpDefect,
+    TcpDefect, TftpDefect,
 };
 use crate::input::{Document, InputError, Span};
 use crate::timeline::BoardId;
@@ -81,7 +81,7 @@ impl PlannedFault {
     }
 }
 
-/// A fault: one of `cable`, `dhcp`, `dns`, `ntp`, `tcp`, `http` and `card`, and when it shows.
+/// A fault: one of `cable`, `dhcp`, `dns`, `ntp`, `tftp`, `tcp`, `http` and `card`, and when it shows.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FaultTable {
@@ -96,6 +96,8 @@ pub(super) struct FaultTable {
     dns: Option<DnsDefect>,
     /// What is wrong with the clock of the NTP servers.
     ntp: Option<NtpDefect>,
+    /// What is wrong with the TFTP server's answers.
+    tftp: Option<TftpDefect>,
     /// What is wrong with the connections to a TCP port.
     tcp: Option<TcpDefect>,
     /// What is wrong with a server's answers over HTTP.
@@ -156,6 +158,7 @@ impl FaultTable {
         defects.extend(self.dhcp.map(Defect::Dhcp));
         defects.extend(self.dns.map(Defect::Dns));
         defects.extend(self.ntp.map(Defect::Ntp));
+        defects.extend(self.tftp.map(Defect::Tftp));
         defects.extend(self.tcp.map(Defect::Tcp));
         defects.extend(self.http.map(Defect::Http));
         if does_nothing {
@@ -201,7 +204,9 @@ impl FaultTable {
                 }
             }
             _ => {
-                return wrong("a fault is one thing: cable, dhcp, dns, ntp, tcp, http or card");
+                return wrong(
+                    "a fault is one thing: cable, dhcp, dns, ntp, tftp, tcp, http or card",
+                );
             }
         };
         if self.times == Some(0) || self.boot == Some(0) {
@@ -261,6 +266,10 @@ mod tests {
             "dhcp = \"nak\"\nboot = 1",
             "dns = \"truncated\"\nskip = 2",
             "ntp = { years = -30 }",
+            "tftp = \"too-small\"\nskip = 1\ntimes = 1",
+            "cable = { way = \"to-board\", hold = true }\ntimes = 40",
+            "dhcp = \"short-lease\"",
+            "http = { service = \"scratch\", answer = { stall-head = \"20\" } }",
             "tcp = { port = 80, does = \"refuse\" }",
             "http = { service = \"boot\", target = '^/files/kernel$', answer = { status = 404 } }",
             "http = { service = \"registry\", answer = \"redirect-loop\" }",

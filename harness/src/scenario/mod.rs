@@ -35,7 +35,7 @@ pub use card::{CardFile, CardRules, PartitionName};
 pub use card_fault::{CardAct, CardDamage, Damage};
 pub(crate) use definition::ScenarioFile;
 pub use definition::{Scenario, Tier};
-pub use deployment::{BrokenFiles, DEFAULT_DEPLOYMENT, Deployment, Deployments};
+pub use deployment::{BrokenFiles, DEFAULT_DEPLOYMENT, Deployment, Deployments, FileAct};
 pub use dhcp::DhcpFiles;
 pub use draft::draft;
 pub use expect::{End, Expect};

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::by_boot::Deployed;
+use super::foreign_program::foreign_program;
 use super::tftp::BootFiles;
 use super::trust::Trust;
 use crate::error::RunError;
 use crate::input::DeploymentName;
 use crate::plan::Parts;
 use crate::scenario::{
-    Boot, BrokenFiles, CardAct, DEFAULT_DEPLOYMENT, Deployment, Deployments as Planned, Scenario,
+    Boot, BrokenFiles, DEFAULT_DEPLOYMENT, Deployment, Deployments as Planned, FileAct, Scenario,
 };
 use crate::services::{Blob, Client, DataRoot, Folder};
 use crate::timeline::{BoardId, Event, Timeline};
@@ -147,16 +148,23 @@ fn with_boot(
 
 fn break_files(folder: &mut Folder, files: &BrokenFiles) -> Result<(), RunError> {
     for (path, act) in files.iter() {
-        if act == CardAct::Remove {
-            folder.remove(path)?;
-            continue;
-        }
-        let blob = folder.file(path).cloned();
-        let mut content = blob.map_or(Ok(Vec::new()), |blob| blob.content())?;
-        match act {
-            CardAct::Erase => content.fill(0xff),
-            CardAct::Halve | CardAct::Remove => content.truncate(content.len() / 2),
-        }
+        let whole = || {
+            let blob = folder.file(path).cloned();
+            blob.map_or(Ok(Vec::new()), |blob| blob.content())
+        };
+        let content = match act {
+            FileAct::Remove => {
+                folder.remove(path)?;
+                continue;
+            }
+            FileAct::Erase => vec![0xff; whole()?.len()],
+            FileAct::Halve => {
+                let mut content = whole()?;
+                content.truncate(content.len() / 2);
+                content
+            }
+            FileAct::Foreign => foreign_program(),
+        };
         folder.insert(path, Bytes::from(content))?;
     }
     Ok(())

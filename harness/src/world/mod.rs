@@ -8,6 +8,7 @@ mod deployments;
 mod fault_plan;
 mod faults;
 mod faulty_card;
+mod foreign_program;
 mod host_ports;
 mod last_write;
 mod network;
