@@ -93,10 +93,7 @@ fn spoiled(response: Response<Body>, defect: AnswerDefect) -> Response<Body> {
     let length = head.headers.get(CONTENT_LENGTH);
     let length: Option<u64> = length.and_then(|text| text.to_str().ok()?.parse().ok());
     let body = match defect {
-        AnswerDefect::Stall(at) => {
-            let rest = stream::once(future::pending());
-            Body::from_stream(first(body, at.0).chain(rest))
-        }
+        AnswerDefect::Stall(at) => Body::from_stream(first(body, at.0).chain(never())),
         AnswerDefect::BreakOff(at) => Body::from_stream(first(body, at.0).chain(breaks_off())),
         AnswerDefect::Truncate(at) => {
             let shorter = length.map_or(at.0, |length| length.min(at.0));
@@ -120,7 +117,7 @@ fn spoiled(response: Response<Body>, defect: AnswerDefect) -> Response<Body> {
     Response::from_parts(head, body)
 }
 
-/// A body of which nothing ever comes.
+/// The rest of a body, of which nothing ever comes.
 fn never() -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
     stream::pending()
 }
@@ -194,18 +191,15 @@ mod tests {
     /// A server with ten bytes at each address, and a fault, three times from the second request for `/file` on.
     fn server(answer: AnswerDefect) -> (Router, Timeline) {
         let timeline = Timeline::start();
+        let defect = Defect::Http(HttpDefect {
+            service: ServiceId::Boot,
+            target: serde_json::from_str("\"^/file\"").unwrap(),
+            answer,
+        });
         let fault = Fault {
-            name: "a fault".into(),
-            defect: Defect::Http(HttpDefect {
-                service: ServiceId::Boot,
-                target: serde_json::from_str("\"^/file\"").unwrap(),
-                answer,
-            }),
-            board: None,
-            boot: None,
             skip: 1,
             times: Some(1),
-            at_once: true,
+            ..Fault::new("a fault", defect)
         };
         let faults = Faults::new(1, vec![fault], timeline.clone());
         let router = Router::new().fallback(|| async { WHOLE });

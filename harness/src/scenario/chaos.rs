@@ -210,13 +210,8 @@ fn fault(kind: u64, seed: u64, number: u64) -> Fault {
         ),
     };
     Fault {
-        name: name.into(),
-        defect,
-        board: None,
-        boot: None,
-        skip: 0,
         times,
-        at_once: true,
+        ..Fault::new(name, defect)
     }
 }
 

@@ -37,6 +37,20 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// It shows from the start of the run, to every board in every boot, without end.
+    #[must_use]
+    pub fn new(name: impl Into<String>, defect: Defect) -> Self {
+        Self {
+            name: name.into(),
+            defect,
+            board: None,
+            boot: None,
+            skip: 0,
+            times: None,
+            at_once: true,
+        }
+    }
+
     /// It shows to this board; `None` is the board of a run that has one.
     #[must_use]
     pub fn is_of(&self, board: Option<&BoardId>) -> bool {
@@ -259,17 +273,14 @@ mod tests {
     use super::*;
 
     fn fault(skip: u64, times: Option<u64>) -> Fault {
+        let defect = Defect::Cable(CableDefect {
+            loss: 0.5,
+            ..CableDefect::default()
+        });
         Fault {
-            name: "loss".into(),
-            defect: Defect::Cable(CableDefect {
-                loss: 0.5,
-                ..CableDefect::default()
-            }),
-            board: None,
-            boot: None,
             skip,
             times,
-            at_once: true,
+            ..Fault::new("loss", defect)
         }
     }
 

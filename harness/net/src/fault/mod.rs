@@ -2,7 +2,7 @@
 //!
 //! Life cycle: [`impaired`] takes the switch's end of a cable and returns another one for the adapter; a task carries frames between them until
 //! either end is dropped. Everything that a fault does to the network is done to frames here, so that it does not matter who the servers are:
-//! loss, delay, order and damage ([`queue`], [`carrier`]), and answers of DHCP, DNS, NTP and TCP that are replaced ([`replies`]).
+//! loss, delay, order and damage ([`queue`], [`carrier`]), and answers of DHCP, DNS, NTP, TFTP and TCP that are replaced ([`replies`]).
 //!
 //! For adapters that do not survive a burst, the board's TCP window is made smaller on the way ([`window`]).
 //!

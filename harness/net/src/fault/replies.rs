@@ -101,24 +101,20 @@ pub(super) fn tftp(defect: TftpDefect, frame: &[u8]) -> Option<Bytes> {
     }
     let (ends, payload) = datagram(frame)?;
     let (kind, rest) = payload.split_at_checked(2)?;
-    match (kind, defect) {
+    let wrong: fn(u64) -> u64 = match (kind, defect) {
         (DATA, TftpDefect::GivesUp) => return Some(with_datagram(ends, GIVES_UP)),
-        (AGREED, TftpDefect::TooLarge | TftpDefect::TooSmall) => {}
+        (AGREED, TftpDefect::TooLarge) => |size| size.saturating_mul(2),
+        (AGREED, TftpDefect::TooSmall) => |size| size / 2,
         _ => return None,
-    }
+    };
     let mut texts: Vec<Vec<u8>> = rest.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
     let name = texts
         .iter()
         .step_by(2)
         .position(|name| name.eq_ignore_ascii_case(b"tsize"))?;
     let size = texts.get_mut(name * 2 + 1)?;
-    let said: u64 = std::str::from_utf8(size).ok()?.parse().ok()?;
-    let wrong = match defect {
-        TftpDefect::GivesUp => return None,
-        TftpDefect::TooLarge => said.saturating_mul(2),
-        TftpDefect::TooSmall => said / 2,
-    };
-    *size = wrong.to_string().into_bytes();
+    let right = std::str::from_utf8(size).ok()?.parse().ok()?;
+    *size = wrong(right).to_string().into_bytes();
     Some(with_datagram(ends, &[AGREED, &texts.join(&0)].concat()))
 }
 

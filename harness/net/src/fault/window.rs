@@ -4,9 +4,9 @@
 
 use bytes::{Bytes, BytesMut};
 use shakedown_base::fault::Way;
-use smoltcp::wire::{EthernetFrame, EthernetProtocol, IpProtocol, Ipv4Packet, TcpPacket};
+use smoltcp::wire::{Ipv4Packet, TcpPacket};
 
-use super::packet::ETHERNET_HEADER;
+use super::packet::{ETHERNET_HEADER, segment};
 
 const NOTHING: u8 = 1;
 const SCALE: u8 = 3;
@@ -17,27 +17,21 @@ pub(super) fn clamped(way: Way, frame: Bytes, most: u16) -> Bytes {
 }
 
 fn clamp(way: Way, frame: &[u8], most: u16) -> Option<Bytes> {
-    if EthernetFrame::new_checked(frame).ok()?.ethertype() != EthernetProtocol::Ipv4 {
+    let (ends, seen) = segment(frame)?;
+    if way != Way::FromBoard && !seen.opens {
         return None;
     }
     let mut changed = BytesMut::from(frame);
-    let bytes = changed.get_mut(ETHERNET_HEADER..)?;
-    let mut packet = Ipv4Packet::new_checked(bytes).ok()?;
-    if packet.next_header() != IpProtocol::Tcp || packet.more_frags() || packet.frag_offset() > 0 {
-        return None;
-    }
-    let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
+    let mut packet = Ipv4Packet::new_checked(changed.get_mut(ETHERNET_HEADER..)?).ok()?;
     let mut segment = TcpPacket::new_checked(packet.payload_mut()).ok()?;
-    // What is not offered is not agreed on, whoever opens the connection.
-    let offers = segment.syn() && !segment.ack();
-    if offers {
+    // Without the offer of a scale, neither side uses one, whoever opens the connection.
+    if seen.opens {
         forget_scale(segment.options_mut());
     }
-    match way {
-        Way::FromBoard => segment.set_window_len(segment.window_len().min(most)),
-        Way::ToBoard | Way::Both if !offers => return None,
-        Way::ToBoard | Way::Both => {}
+    if way == Way::FromBoard {
+        segment.set_window_len(segment.window_len().min(most));
     }
+    let [from, to] = [ends.from, ends.to].map(|end| (*end.ip()).into());
     segment.fill_checksum(&from, &to);
     Some(changed.freeze())
 }
@@ -65,8 +59,8 @@ fn forget_scale(mut options: &mut [u8]) {
 mod tests {
     use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::wire::{
-        EthernetAddress, EthernetRepr, IpAddress, Ipv4Address, Ipv4Repr, TcpControl, TcpRepr,
-        TcpSeqNumber,
+        EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpAddress, IpProtocol,
+        Ipv4Address, Ipv4Repr, TcpControl, TcpRepr, TcpSeqNumber,
     };
 
     use super::*;

@@ -1,11 +1,11 @@
-//! Classifies frames, for counters. Pure functions.
+//! Classifies frames, for counters and faults. Pure functions.
 //!
 //! Sources: IEEE 802.3, RFC 826, 791 (a fragment behind the first has no ports), 768, 9293, IANA's port numbers.
 
-use super::tftp::TRANSFERS;
 use shakedown_base::timeline::FrameKind;
 
 use super::frame::ETHERNET_HEADER;
+use super::tftp::TRANSFERS;
 
 /// The kinds that an Ethernet frame without FCS is of. Every frame is of [`FrameKind::Any`].
 #[must_use]

@@ -29,13 +29,8 @@ fn guest_with<const N: usize>(defects: Defects<N>) -> (Lan, Guest, Timeline) {
 
 fn faults<const N: usize>(defects: Defects<N>, timeline: &Timeline) -> Faults {
     let faults = defects.into_iter().map(|(defect, times)| Fault {
-        name: "fault".into(),
-        defect,
-        board: None,
-        boot: None,
-        skip: 0,
         times,
-        at_once: true,
+        ..Fault::new("fault", defect)
     });
     Faults::new(1, faults.collect(), timeline.clone())
 }

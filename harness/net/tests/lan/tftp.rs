@@ -123,15 +123,7 @@ async fn a_tftp_server_has_its_address_for_itself() {
 async fn first_packet(defect: TftpDefect, options: &str) -> String {
     let timeline = Timeline::start();
     let lan = lan(&timeline, &[("kernel", &[7; 1000])]);
-    let fault = Fault {
-        name: "fault".into(),
-        defect: Defect::Tftp(defect),
-        board: None,
-        boot: None,
-        skip: 0,
-        times: None,
-        at_once: true,
-    };
+    let fault = Fault::new("fault", Defect::Tftp(defect));
     let faults = Faults::new(1, vec![fault], timeline.clone());
     let mut guest = Guest::behind(impaired(lan.attach(), faults, None), 7);
     guest.dhcp().await;

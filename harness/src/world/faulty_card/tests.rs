@@ -40,13 +40,8 @@ fn bench(faults: &[(CardTrouble, bool, Option<u64>)]) -> Bench {
                 (!everywhere).then(|| vec![8 * SECTOR..10 * SECTOR, 10 * SECTOR..12 * SECTOR]);
             all.0.push((defect.clone(), places));
             Fault {
-                name: format!("fault {n}"),
-                defect: Defect::Card(defect),
-                board: None,
-                boot: None,
-                skip: 0,
                 times: *times,
-                at_once: true,
+                ..Fault::new(format!("fault {n}"), Defect::Card(defect))
             }
         });
     let faults = Faults::new(7, faults.collect(), timeline.clone());

@@ -7,13 +7,9 @@ use super::*;
 
 fn spoiler(defect: Defect, skip: u64, times: Option<u64>) -> Spoiler {
     let fault = Fault {
-        name: "fault".into(),
-        defect,
-        board: None,
-        boot: None,
         skip,
         times,
-        at_once: true,
+        ..Fault::new("fault", defect)
     };
     Spoiler {
         faults: Faults::new(7, vec![fault], Timeline::start()),
