@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use shakedown_fixtures::{Kit, KitOptions};
 use shakedown_harness::board::Board;
 use shakedown_harness::image::config_txt::BoardModel;
+use shakedown_harness::image::credentials::CredentialError;
 use shakedown_harness::image::partitions::Scheme;
 use shakedown_harness::image::prebuilt::Cache;
 use shakedown_harness::image::script::{BootSource, CustomScript, Server};
@@ -186,12 +187,16 @@ fn provision(args: &ProvisionArgs) -> Result<ExitCode> {
     };
     let script = script.transpose()?.or_else(upstreams);
     let identity = credentials::identity(&read(&args.client_cert)?, &read(&args.client_key)?);
-    let identity = identity.with_context(|| {
-        format!(
-            "{} and {}",
-            args.client_cert.display(),
-            args.client_key.display()
-        )
+    let identity = identity.map_err(|error| {
+        let (certificate, key) = (args.client_cert.display(), args.client_key.display());
+        let at_fault = match &error {
+            CredentialError::Mismatch => format!("{certificate} and {key}"),
+            CredentialError::NoCertificate(_) | CredentialError::Several(_) => {
+                certificate.to_string()
+            }
+            _ => key.to_string(),
+        };
+        anyhow::Error::new(error).context(at_fault)
     })?;
     let trusted_ca = credentials::authority(&read(&args.ca)?);
     let boot = BootSource::Https {

@@ -20,6 +20,7 @@ pub mod home;
 pub mod key_material;
 mod layout;
 mod limits;
+mod magic;
 pub mod manifest;
 pub mod netboot;
 mod page_cache;

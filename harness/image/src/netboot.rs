@@ -19,6 +19,28 @@ use super::script::{self, Identity, Server};
 
 /// What stands in for a key wherever a script is shown.
 const NOT_SHOWN: &str = "(a private key, not shown)";
+/// Commands that fail when network or server do.
+const FAIL: &[&str] = &[
+    "autoboot",
+    "boot",
+    "chain",
+    "dhcp",
+    "ifconf",
+    "ifopen",
+    "imgexec",
+    "imgextract",
+    "imgfetch",
+    "imgverify",
+    "initrd",
+    "kernel",
+    "module",
+    "nslookup",
+    "ntp",
+    "ping",
+    "sanboot",
+];
+/// Commands behind which nothing need come.
+const LAST: &[&str] = &["exit", "goto", "poweroff", "reboot"];
 /// Commands that wait for time or a key: iPXE stops the core meanwhile.
 const NAPS: &[&str] = &[
     "sleep", "prompt", "shell", "choose", "login", "read", "config",
@@ -128,6 +150,9 @@ impl BootScript {
                 Some("it begins with a byte order mark, behind which iPXE does not see #!ipxe")
             }
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("it is UTF-16, and iPXE reads ASCII"),
+            file if file.contains(&b'\r') && !file.contains(&b'\n') => Some(
+                "its lines end with carriage returns alone, so that iPXE takes all of it for the one line #!ipxe",
+            ),
             _ => None,
         }
     }
@@ -136,7 +161,8 @@ impl BootScript {
     #[must_use]
     pub fn has_magic(&self) -> bool {
         let magic = self.text.strip_prefix("#!ipxe");
-        magic.is_some_and(|rest| rest.starts_with(char::is_whitespace))
+        let is_one_line = self.text.contains('\r') && !self.text.contains('\n');
+        magic.is_some_and(|rest| rest.starts_with(char::is_whitespace)) && !is_one_line
     }
 
     /// The identity that it sets, the last of each setting as iPXE does it.
@@ -204,14 +230,35 @@ impl BootScript {
         commands.iter().any(|command| command.name() == "ntp")
     }
 
-    /// The lines, from 1, of commands that end it. iPXE is left then, and the board goes on with what comes behind it.
+    /// Where it ends, each place in words: iPXE is left then, and the board goes on with what comes behind it.
     #[must_use]
-    pub fn exits(&self) -> Vec<usize> {
-        let commands = syntax::commands(&self.text).into_iter();
-        commands
-            .filter(|command| command.name() == "exit")
-            .map(|command| command.line)
-            .collect()
+    pub fn ends(&self) -> Vec<String> {
+        let commands = syntax::commands(&self.text);
+        let labels: Vec<_> = syntax::labels(&self.text).collect();
+        let mut ends: Vec<_> = commands
+            .iter()
+            .filter_map(|command| {
+                let label = command.arguments().next().unwrap_or_default();
+                let is_lost = !label.contains("${") && !labels.contains(&label);
+                let why = match command.name() {
+                    "exit" => "`exit`".to_owned(),
+                    "goto" if is_lost => "`goto` to a label that is not there".to_owned(),
+                    name if FAIL.contains(&name) && !command.is_caught => {
+                        format!("`{name}`, if it fails: no `||` is behind it")
+                    }
+                    _ => return None,
+                };
+                Some(format!("line {}: {why}", command.line))
+            })
+            .collect();
+        // Only a command alone in its line is always come to.
+        if let Some(last) = commands.last()
+            && !(LAST.contains(&last.name())
+                && commands.iter().filter(|c| c.line == last.line).count() == 1)
+        {
+            ends.push(format!("line {}, behind which nothing comes", last.line));
+        }
+        ends
     }
 
     /// The commands in it that wait for time or a key, with the numbers of their lines from 1.
@@ -434,10 +481,21 @@ mod tests {
         assert!(script(set).identity().unwrap().is_some());
         let cleared = format!("{set}\nclear cert ; clear privkey");
         assert_eq!(script(&cleared).identity(), Ok(None));
+        let ends = |text: &str| script(text).ends().join("; ");
         assert_eq!(
-            script("chain x || exit 1\n#exit\necho exit\n:a exit").exits(),
-            [1, 4]
+            ends("chain x || exit 1\n#exit\necho exit\n:a exit"),
+            "line 1: `exit`; line 4: `exit`"
         );
+        assert_eq!(ends(":a\ndhcp || goto a\nchain x ||\ngoto a"), "");
+        assert_eq!(
+            ends("dhcp && chain x || goto b"),
+            "line 1: `goto` to a label that is not there; line 1, behind which nothing comes"
+        );
+        assert_eq!(
+            ends("dhcp\nchain x"),
+            "line 1: `dhcp`, if it fails: no `||` is behind it; line 2: `chain`, if it fails: no `||` is behind it; line 2, behind which nothing comes"
+        );
+        assert_eq!(ends("goto ${next}"), "");
     }
 
     #[test]

@@ -49,7 +49,21 @@ pub const LIMIT: usize = 1 << 20;
 /// Nodes within nodes. Those of boards are five deep; each level costs stack in every walk through the tree.
 const NESTING: usize = 64;
 
-/// A blob that is whole and within bounds.
+/// A flattened device tree begins with this (Devicetree Specification 0.4, section 5.2).
+pub(super) const MAGIC: &[u8] = &[0xd0, 0x0d, 0xfe, 0xed];
+
+/// The blob that `bytes` begin with, as long as its header says. libfdt, and with it firmware, U-Boot and Linux, go by that size and pass
+/// over what follows.
+#[must_use]
+pub fn whole(bytes: &[u8]) -> &[u8] {
+    let size = bytes
+        .strip_prefix(MAGIC)
+        .and_then(|rest| rest.first_chunk());
+    let size = size.and_then(|size| usize::try_from(u32::from_be_bytes(*size)).ok());
+    size.and_then(|size| bytes.get(..size)).unwrap_or(bytes)
+}
+
+/// A blob that is whole and within bounds. What follows it is passed over.
 ///
 /// # Errors
 /// [`DeviceTreeError::Parse`], [`DeviceTreeError::TooLarge`], [`DeviceTreeError::TooDeep`].
@@ -57,6 +71,7 @@ pub fn parse(dtb: &[u8]) -> Result<Fdt<'_>, DeviceTreeError> {
     if dtb.len() > LIMIT {
         return Err(DeviceTreeError::TooLarge(dtb.len()));
     }
+    let dtb = whole(dtb);
     let tree = Fdt::new(dtb).map_err(DeviceTreeError::Parse)?;
     match is_nested_too_deep(dtb) {
         true => Err(DeviceTreeError::TooDeep),

@@ -3,13 +3,11 @@
 //! Source: U-Boot, doc/develop/devicetree/control.rst (`CONFIG_OF_EMBED`, `CONFIG_OF_SEPARATE`): the blob is part of the binary or
 //! follows it.
 
-use super::device_tree;
+use super::device_tree::{self, MAGIC};
 use crate::config_txt::BoardModel;
 
 /// Places at most that begin like a device tree and are looked at.
 const MOST: usize = 64;
-/// A flattened device tree begins with this (Devicetree Specification 0.4, section 5.2).
-const MAGIC: &[u8] = &[0xd0, 0x0d, 0xfe, 0xed];
 
 /// The device tree in `binary` that is one for a board of the family, and that board. U-Boot takes its own tree whichever board it is on.
 pub(super) fn find(binary: &[u8]) -> Option<(&[u8], BoardModel)> {
@@ -20,9 +18,7 @@ pub(super) fn find(binary: &[u8]) -> Option<(&[u8], BoardModel)> {
         .map(|(at, _)| at)
         .take(MOST);
     places.find_map(|at| {
-        let blob = binary.get(at..)?;
-        let size = u32::from_be_bytes(*blob.get(4..)?.first_chunk()?);
-        let blob = blob.get(..usize::try_from(size).ok()?)?;
+        let blob = device_tree::whole(binary.get(at..)?);
         let tree = device_tree::parse(blob).ok()?;
         let names = device_tree::compatible(&tree);
         let mut models = BoardModel::ALL.iter();

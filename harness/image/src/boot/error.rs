@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use shakedown_base::untrusted;
 
-use super::{CONFIG_TXT, KernelKind};
+use super::{CONFIG_TXT, Foreign, KernelKind};
 use crate::ImageError;
 use crate::boot::device_tree::DeviceTreeError;
 use crate::config_txt::{BoardModel, ConfigError};
+use crate::fat::FatError;
 
 /// Why the board would not start.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +27,23 @@ pub enum FirmwareError {
         /// What is wrong with it.
         source: ConfigError,
     },
+    /// A file is a directory, is too large, or cannot be read for another reason.
+    #[error("partition {partition}: {source}")]
+    Unreadable {
+        /// Partition number.
+        partition: u32,
+        /// The file's path.
+        file: String,
+        /// What is wrong with it.
+        source: FatError,
+    },
     /// `autoboot.txt` names a partition that cannot be started from.
-    #[error("{file} names partition {number}: {}; the real firmware would stop here", untrusted(.what))]
+    #[error("{file} names partition {}: {}; the real firmware would stop here", untrusted(.number), untrusted(.what))]
     BootPartition {
         /// The file.
         file: &'static str,
-        /// The partition that it names.
-        number: u32,
+        /// The partition that it names, as it is written there.
+        number: String,
         /// What is wrong with it.
         what: String,
     },
@@ -82,6 +93,14 @@ pub enum FirmwareError {
         kind: KernelKind,
         /// What is wrong or missing.
         what: String,
+    },
+    /// A file of the firmware itself is something else.
+    #[error("{} is {kind}, no firmware of the board; the real firmware would stop here", untrusted(.file))]
+    NotFirmware {
+        /// The file's path.
+        file: String,
+        /// What it is.
+        kind: Foreign,
     },
     /// The processor would be in the wrong mode.
     #[error("the board starts {} in {mode} mode ({}), and it is {kind}; {}", untrusted(.file), untrusted(.reason), consequence(.kind, .mode))]
@@ -162,12 +181,32 @@ impl FirmwareError {
             | Self::Empty { file, .. }
             | Self::NoDeviceTree { file, .. }
             | Self::NotAKernel { file, .. }
+            | Self::NotFirmware { file, .. }
+            | Self::Unreadable { file, .. }
             | Self::Mode { file, .. }
             | Self::DeviceTree { file, .. }
             | Self::OtherBoard { file, .. } => Some(file),
             Self::Config { file, .. } | Self::BootPartition { file, .. } => Some(file),
             Self::Unsupported { .. } | Self::NoConsole | Self::Twice { .. } => Some(CONFIG_TXT),
             Self::Image(_) | Self::Write { .. } => None,
+        }
+    }
+
+    /// What to do about it, where that is not what the rule says that it breaks.
+    #[must_use]
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::NotAKernel {
+                kind: KernelKind::Foreign(foreign),
+                ..
+            } => foreign.remedy(),
+            Self::Config { file, source, .. } if source.file() != *file => {
+                Some("correct the file that config.txt includes")
+            }
+            Self::BootPartition { .. } => Some(
+                "let boot_partition in autoboot.txt name a FAT partition with the board's firmware, or take the line out",
+            ),
+            _ => None,
         }
     }
 }

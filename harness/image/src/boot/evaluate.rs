@@ -7,7 +7,9 @@ use super::files::{BootPartition, Wanted};
 use super::kernel::{self, KernelKind};
 use super::names::{self, Names};
 use super::partition::{self, Boot};
-use super::{CONFIG_TXT, FirmwareError, TEXT_LIMIT, device_tree, embedded, overlays, settings};
+use super::{
+    CONFIG_TXT, FirmwareError, Foreign, TEXT_LIMIT, device_tree, embedded, overlays, settings,
+};
 use crate::config_txt::{self, Conditions, Config, Hardware, Sourced};
 use crate::{Disk, LIMITS};
 
@@ -25,12 +27,18 @@ pub enum HeaderUart {
 pub enum Stage {
     /// At the search for its partition.
     Partition,
+    /// At the file that names another partition.
+    Autoboot,
     /// At its own files.
     Start,
     /// At its settings.
     Config,
-    /// At the boot loader, or a RAM file system for it.
+    /// At the boot loader.
     Kernel,
+    /// At a RAM file system for it.
+    Initramfs,
+    /// At the kernel's command line.
+    CommandLine,
     /// The boot loader is not started in 64-bit mode, or is not made for it.
     Mode,
     /// At the device tree.
@@ -89,7 +97,7 @@ pub fn evaluate(disk: &Disk, hardware: &Hardware) -> Evaluation {
     };
     match partition::find(disk, hardware, &mut evaluation.notes) {
         Ok(boot) => evaluation.partition(&boot, hardware),
-        Err(error) => evaluation.stops.push((Stage::Partition, error)),
+        Err(stop) => evaluation.stops.push(stop),
     }
     for note in &mut evaluation.notes {
         *note = Untrusted::new(std::mem::take(note)).to_string();
@@ -105,9 +113,9 @@ impl Evaluation {
             return;
         };
         let [rom, start, fixup] = names::firmware_files(&bootcode);
-        self.checked(Stage::Start, boot.rom.read(&rom));
+        self.firmware_file(&boot.rom, &rom);
         for wanted in [start, fixup] {
-            self.checked(Stage::Start, at.read(&wanted));
+            self.firmware_file(at, &wanted);
         }
         self.settings(&bootcode, &config);
         let names = Names::new(at, &config, hardware, &mut self.notes);
@@ -117,10 +125,10 @@ impl Evaluation {
             self.stops.push((Stage::Console, FirmwareError::NoConsole));
         }
         let joined = joined(at, &names.initramfs(at, &config));
-        self.initramfs = self.checked(Stage::Kernel, joined).flatten();
+        self.initramfs = self.checked(Stage::Initramfs, joined).flatten();
         let wanted = names.cmdline(&config);
         let text = at.read_optional(&wanted.name, TEXT_LIMIT);
-        let text = self.checked(Stage::Kernel, text).flatten();
+        let text = self.checked(Stage::CommandLine, text).flatten();
         self.cmdline = text.and_then(|text| self.cmdline(&wanted.name, &text));
         self.config = Some(config);
     }
@@ -128,6 +136,16 @@ impl Evaluation {
     /// The value, or nothing and one stop more.
     fn checked<T>(&mut self, stage: Stage, result: Result<T, FirmwareError>) -> Option<T> {
         result.map_err(|error| self.stops.push((stage, error))).ok()
+    }
+
+    /// A file of the firmware itself, which is not started here.
+    fn firmware_file(&mut self, at: &BootPartition<'_>, wanted: &Wanted) {
+        let contents = self.checked(Stage::Start, at.read(wanted));
+        if let Some(kind) = contents.and_then(|contents| Foreign::of_firmware(&contents)) {
+            let file = wanted.name.clone();
+            let error = FirmwareError::NotFirmware { file, kind };
+            self.stops.push((Stage::Start, error));
+        }
     }
 
     /// The first line of the file, which is all that the firmware takes.
@@ -144,7 +162,8 @@ impl Evaluation {
             self.notes.push(note);
         }
         let text = String::from_utf8_lossy(text);
-        let line = text.lines().next().unwrap_or_default().trim().to_owned();
+        let line = text.lines().next().unwrap_or_default();
+        let line = line.trim_ascii().to_owned();
         (!line.is_empty()).then_some(line)
     }
 
@@ -269,7 +288,15 @@ impl Evaluation {
             Err(FirmwareError::Missing { .. }) => return self.embedded(at, wanted, hardware),
             read => self.checked(Stage::DeviceTree, read),
         };
-        let Some(contents) = read else { return };
+        let Some(mut contents) = read else { return };
+        let size = device_tree::whole(&contents).len();
+        if size < contents.len() {
+            let behind = contents.len() - size;
+            self.notes.push(format!(
+                "{name}: {behind} bytes follow the {size} that the device tree has by its header; they are passed over"
+            ));
+            contents.truncate(size);
+        }
         let board = hardware.model.compatible();
         let found = device_tree::parse(&contents).map(|tree| device_tree::compatible(&tree));
         let found = found.map_err(|source| FirmwareError::DeviceTree {
@@ -347,13 +374,10 @@ fn configs(at: &BootPartition<'_>, hardware: &Hardware) -> Result<(Config, Confi
     let text = at
         .read_optional(CONFIG_TXT, TEXT_LIMIT)?
         .unwrap_or_default();
-    let mut unread = Vec::new();
-    let mut include = |name: &str| match at.read_optional(name, TEXT_LIMIT) {
-        Ok(text) => text,
-        Err(error) => {
-            unread.push(format!("{name}: {error}"));
-            None
-        }
+    let mut include = |name: &str| {
+        let text = at.read_optional(name, TEXT_LIMIT);
+        let text = text.map_err(|error| error.to_string())?;
+        text.ok_or_else(|| "it does not exist".into())
     };
     let failed = |source| FirmwareError::Config {
         partition: at.number,
@@ -361,16 +385,8 @@ fn configs(at: &BootPartition<'_>, hardware: &Hardware) -> Result<(Config, Confi
         source,
     };
     let bootcode = config_txt::parse(&text, CONFIG_TXT, &conditions, &mut |_| None);
-    let config = config_txt::parse(&text, CONFIG_TXT, &conditions, &mut include);
-    let mut config = config.map_err(failed)?;
-    config.notes.extend(unread.into_iter().map(|value| Sourced {
-        value,
-        at: config_txt::Location {
-            file: CONFIG_TXT.into(),
-            line: 1,
-        },
-    }));
-    Ok((bootcode.map_err(failed)?, config))
+    let config = config_txt::parse_including(&text, CONFIG_TXT, &conditions, &mut include);
+    Ok((bootcode.map_err(failed)?, config.map_err(failed)?))
 }
 
 fn joined(at: &BootPartition<'_>, all: &[Wanted]) -> Result<Option<BootFile>, FirmwareError> {

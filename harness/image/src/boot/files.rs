@@ -107,6 +107,13 @@ impl<'a> BootPartition<'a> {
         match self.volume.read(name, limit) {
             Ok(contents) => Ok(Some(contents)),
             Err(FatError::NotFound(_)) => Ok(None),
+            Err(source @ (FatError::Io { .. } | FatError::TooLarge { .. })) => {
+                Err(FirmwareError::Unreadable {
+                    partition: self.number,
+                    file: name.into(),
+                    source,
+                })
+            }
             Err(error) => Err(ImageError::fat(self.image, self.number)(error).into()),
         }
     }

@@ -8,6 +8,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
+use super::foreign::Foreign;
 use crate::LIMITS;
 
 /// What a kernel file is.
@@ -29,6 +30,8 @@ pub enum KernelKind {
     UImage,
     /// A device tree, or a flattened image tree of U-Boot.
     DeviceTree,
+    /// No program at all.
+    Foreign(Foreign),
     /// Nothing that is known here.
     Unknown,
 }
@@ -61,7 +64,7 @@ impl KernelKind {
             Some(first) if first >> 24 == 0xea || first == NOP => Self::Arm32,
             Some(first) if first & 0xffff_f000 == 0xe59f_f000 => Self::Arm32,
             Some(first) if first & 0xfc00_0000 == 0x1400_0000 => Self::Arm64Code,
-            _ => Self::Unknown,
+            _ => Foreign::of(file).map_or(Self::Unknown, Self::Foreign),
         }
     }
 
@@ -69,7 +72,7 @@ impl KernelKind {
     pub(super) fn is_startable(self) -> bool {
         !matches!(
             self,
-            Self::Elf | Self::EfiProgram | Self::UImage | Self::DeviceTree
+            Self::Elf | Self::EfiProgram | Self::UImage | Self::DeviceTree | Self::Foreign(_)
         )
     }
 }
@@ -85,6 +88,7 @@ impl fmt::Display for KernelKind {
             Self::EfiProgram => "an EFI program",
             Self::UImage => "a file of U-Boot's mkimage",
             Self::DeviceTree => "a device tree or a FIT image",
+            Self::Foreign(foreign) => return foreign.fmt(f),
             Self::Unknown => "of no kind that is known here",
         })
     }
@@ -126,7 +130,11 @@ mod tests {
         assert_eq!(at(0, b"\x7fELF"), KernelKind::Elf);
         assert_eq!(at(0, b"MZ"), KernelKind::EfiProgram);
         assert_eq!(at(0, b"U-Boot"), KernelKind::Unknown);
-        assert_eq!(KernelKind::of(b""), KernelKind::Unknown);
+        // Code comes before what text or an archive might begin with.
+        assert_eq!(KernelKind::of(b"abc\xea"), KernelKind::Arm32);
+        let text = KernelKind::of(b"404: Not Found");
+        assert_eq!(text, KernelKind::Foreign(Foreign::Text));
+        assert!(!text.is_startable() && KernelKind::Unknown.is_startable());
         // Linux is an EFI program and an Image.
         let mut linux = vec![0; 128];
         linux[..2].copy_from_slice(b"MZ");

@@ -11,6 +11,7 @@ mod embedded;
 mod error;
 mod evaluate;
 mod files;
+mod foreign;
 mod handover;
 mod kernel;
 mod names;
@@ -20,6 +21,7 @@ mod settings;
 
 pub use error::FirmwareError;
 pub use evaluate::{BootFile, Evaluation, HeaderUart, Stage, evaluate};
+pub use foreign::Foreign;
 pub use handover::{FirmwareHandover, start};
 pub use kernel::KernelKind;
 pub use partition::warning;

@@ -305,10 +305,92 @@ fn the_kernel_is_looked_at() {
     insta::assert_snapshot!(refused(BASE, &zipped(U_BOOT)[..20]), @"k is a gzip archive, which the firmware does not start: it cannot be unpacked: incomplete deflate stream");
     let (_, notes) = with("kernel=k\narm_control=0x200\nenable_uart=1", U_BOOT).unwrap();
     assert!(notes[0].contains("deprecated"), "{notes:?}");
-    let (_, notes) = with(BASE, b"who knows").unwrap();
+    let (_, notes) = with(BASE, b"\x01who knows").unwrap();
     assert_eq!(
         notes,
         ["k is of no kind that is known here; whether it is code for 64-bit ARM cannot be told"]
+    );
+}
+
+#[test]
+fn what_a_download_left_is_no_program() {
+    let tree = tree();
+    let with = |kernel: &[u8]| {
+        let files: [(&str, &[u8]); 2] = [("k", kernel), ("bcm2710-rpi-3-b.dtb", &tree)];
+        refused(BASE, &files)
+    };
+    let rest =
+        "which the firmware does not start: it starts an Image for 64-bit ARM, or code as it is";
+    let cases: [(&[u8], &str); 7] = [
+        (b"<!DOCTYPE html>404", "a web page (HTML)"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a Git LFS pointer in place of the file itself",
+        ),
+        (b"404: Not Found", "text"),
+        (b"\xfd7zXZ\0\0\x04", "an xz archive"),
+        (&[0; 600], "a file of zeros"),
+        (&[0xff; 600], "a file of bytes 0xff"),
+        (b"x", "shorter than one instruction"),
+    ];
+    for (kernel, kind) in cases {
+        assert_eq!(with(kernel), format!("k is {kind}, {rest}"));
+    }
+    let files: [(&str, &[u8]); 2] = [("k", U_BOOT), ("bcm2710-rpi-3-b.dtb", &tree)];
+    for damaged in 0..FIRMWARE.len() {
+        let mut firmware = FIRMWARE;
+        firmware[damaged].1 = b"<html>404</html>";
+        let error = start_with(BASE, &firmware, &files, Scheme::Mbr)
+            .1
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{} is a web page (HTML), no firmware of the board; the real firmware would stop here",
+                FIRMWARE[damaged].0
+            )
+        );
+    }
+}
+
+#[test]
+fn bytes_behind_a_device_tree_are_passed_over() {
+    let tree = tree();
+    let longer = [&tree[..], b"behind"].concat();
+    let files: [(&str, &[u8]); 2] = [("k", U_BOOT), ("bcm2710-rpi-3-b.dtb", &longer)];
+    let (_directory, handover) = started(BASE, &files);
+    assert_eq!(std::fs::read(&handover.device_tree).unwrap(), tree);
+    assert!(
+        handover.notes[0].contains("6 bytes follow"),
+        "{:?}",
+        handover.notes
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_included_is_noted_with_its_line() {
+    let tree = tree();
+    let files: [(&str, &[u8]); 3] = [
+        ("k", U_BOOT),
+        ("bcm2710-rpi-3-b.dtb", &tree),
+        ("folder.txt/file", b"x"),
+    ];
+    let config = format!("{BASE}include folder.txt\ninclude gone.txt\ninclude=gone.txt\n");
+    let (_directory, handover) = started(&config, &files);
+    let [directory, gone, equals] = &handover.notes[..] else {
+        panic!("{:?}", handover.notes);
+    };
+    assert!(
+        directory.starts_with("config.txt:4: folder.txt is not included: partition 1: cannot read"),
+        "{directory}"
+    );
+    assert_eq!(
+        gone,
+        "config.txt:5: gone.txt is not included: it does not exist"
+    );
+    assert!(
+        equals.starts_with("config.txt:6: `include` takes a space"),
+        "{equals}"
     );
 }
 
@@ -436,16 +518,28 @@ fn autoboot_leads_to_another_partition() {
     };
     assert_eq!(with("[tryboot]\nboot_partition=3\n"), Ok(vec![]));
     assert_eq!(with("boot_partition=1\nboot_partition=0"), Ok(vec![]));
+    let notes = with("[pi3]\nboot_partition=9\n").unwrap();
+    assert!(notes[0].starts_with("autoboot.txt:1: autoboot.txt has the filters"));
     // The EFI system partition is FAT, and nothing that could be started from is on it.
     let error = with("[all]\ntryboot_a_b=1\nboot_partition=2\n[tryboot]\nboot_partition=3\n");
     assert_eq!(
         error.unwrap_err(),
         "partition 2 has no start.elf (the default, as config.txt has no start_file=); the real firmware would stop here"
     );
-    for partition in ["3", "9", "-1"] {
+    for partition in ["3", "9", "-1", "4294967297", "99999999999999999999"] {
         let error = with(&format!("boot_partition={partition}")).unwrap_err();
-        assert!(error.starts_with("autoboot.txt names partition"), "{error}");
+        let expected = format!("autoboot.txt names partition {partition}: ");
+        assert!(error.starts_with(&expected), "{error}");
     }
+    assert_eq!(
+        with("boot_partition=1abc\njust words\nkernel8=k").unwrap(),
+        [
+            "autoboot.txt:2: the line `just words` is no setting",
+            "autoboot.txt:3: autoboot.txt has no setting `kernel8`",
+            "autoboot.txt:1: the firmware reads boot_partition=1 of `1abc`",
+            "autoboot.txt sends the board to partition 1, whose config.txt counts"
+        ]
+    );
 }
 
 #[test]

@@ -27,6 +27,9 @@ const INCLUDES: usize = 64;
 /// Bytes of all files together. Real ones have a few thousand.
 const TEXT_LIMIT: usize = 256 * 1024;
 
+/// The filters that `autoboot.txt` has (Raspberry Pi documentation, "autoboot.txt").
+const AUTOBOOT_FILTERS: [&str; 3] = ["all", "none", "tryboot"];
+
 /// What editors put in front of UTF-8. The firmware takes it for part of the first line.
 const UTF_8: &[u8] = &[0xef, 0xbb, 0xbf];
 
@@ -102,6 +105,25 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The file that it is about.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        match self {
+            Self::Initramfs { at }
+            | Self::OpenFilter { at, .. }
+            | Self::IncludeDepth { at, .. }
+            | Self::TooManyIncludes { at, .. } => &at.file,
+            Self::Utf16 { file } | Self::CarriageReturns { file } | Self::TooMuchText { file } => {
+                file
+            }
+        }
+    }
+}
+
+/// Gives the contents of the file that an `include` line names, or says why there are none.
+type Include<'a> = dyn FnMut(&str) -> Result<Vec<u8>, String> + 'a;
+
 /// Reads `text`, the contents of the file `name`, as the firmware would under these `conditions`. `include` gives the contents of a file
 /// that is named by an `include` line, or `None` when there is no such file.
 ///
@@ -113,9 +135,43 @@ pub fn parse(
     conditions: &Conditions,
     include: &mut dyn FnMut(&str) -> Option<Vec<u8>>,
 ) -> Result<Config, ConfigError> {
+    let mut include =
+        |file: &str| include(file).ok_or_else(|| "it does not exist or cannot be read".into());
+    parse_including(text, name, conditions, &mut include)
+}
+
+/// The same with an `include` that says why a file cannot be read.
+pub(crate) fn parse_including(
+    text: &[u8],
+    name: &str,
+    conditions: &Conditions,
+    include: &mut Include<'_>,
+) -> Result<Config, ConfigError> {
+    parse_with(text, name, conditions, include, None)
+}
+
+/// The same for `autoboot.txt`, which includes nothing and has few filters.
+pub(crate) fn parse_autoboot(
+    text: &[u8],
+    name: &str,
+    conditions: &Conditions,
+) -> Result<Config, ConfigError> {
+    let filters = Some(&AUTOBOOT_FILTERS[..]);
+    let include = &mut |_: &str| Err(format!("{name} includes no files"));
+    parse_with(text, name, conditions, include, filters)
+}
+
+fn parse_with(
+    text: &[u8],
+    name: &str,
+    conditions: &Conditions,
+    include: &mut Include<'_>,
+    allowed_filters: Option<&[&str]>,
+) -> Result<Config, ConfigError> {
     let mut parser = Parser {
         conditions,
         include,
+        allowed_filters,
         filters: FilterState::default(),
         config: Config::default(),
         includes: 0,
@@ -127,7 +183,9 @@ pub fn parse(
 
 struct Parser<'a> {
     conditions: &'a Conditions,
-    include: &'a mut dyn FnMut(&str) -> Option<Vec<u8>>,
+    include: &'a mut Include<'a>,
+    /// The filters of this file, where it has not all of them.
+    allowed_filters: Option<&'a [&'a str]>,
     filters: FilterState,
     config: Config,
     /// Files included so far.
@@ -168,7 +226,7 @@ impl Parser<'_> {
         let (raw, ignored) = raw.split_at_checked(LINE_LIMIT).unwrap_or((raw, &[]));
         // Comments may be in any encoding; the settings that matter are ASCII.
         let text = String::from_utf8_lossy(raw);
-        let line = text.trim();
+        let line = text.trim_ascii();
         if line.is_empty() {
             return Ok(());
         }
@@ -190,19 +248,16 @@ impl Parser<'_> {
                     text: line.into(),
                 });
             };
-            if !self.filters.apply(filter, self.conditions) {
-                self.note(
-                    &at,
-                    format!("unknown filter [{filter}]; nothing below it applies"),
-                );
-            }
+            self.note_beyond_ascii(raw, &at);
+            self.filter(filter, &at);
             return Ok(());
         }
         if !self.filters.passes() {
             return Ok(());
         }
+        self.note_beyond_ascii(raw, &at);
         if let Some(file) = line.strip_prefix("include ") {
-            return self.include(file.trim(), at, depth);
+            return self.include(file.trim_ascii(), at, depth);
         }
         if let Some(arguments) = line.strip_prefix("initramfs ") {
             return self.config.set_initramfs(arguments, at);
@@ -212,6 +267,47 @@ impl Parser<'_> {
             None => self.note(&at, format!("the line `{line}` is no setting")),
         }
         Ok(())
+    }
+
+    /// Takes in a filter. One that this file does not have lets nothing through.
+    fn filter(&mut self, filter: &str, at: &Location) {
+        let allowed = self.allowed_filters.filter(|all| !all.contains(&filter));
+        let note = match allowed {
+            Some(all) => {
+                self.filters.apply("", self.conditions);
+                format!(
+                    "{} has the filters [{}] alone; nothing below [{filter}] applies",
+                    at.file,
+                    all.join("], [")
+                )
+            }
+            None if self.filters.apply(filter, self.conditions) => return,
+            None => format!("unknown filter [{filter}]; nothing below it applies"),
+        };
+        self.note(at, note);
+    }
+
+    /// Says that a setting has bytes beyond ASCII: a no-break space looks like a space and is part of the name or the value.
+    fn note_beyond_ascii(&mut self, line: &[u8], at: &Location) {
+        let place = line.iter().position(|byte| !byte.is_ascii());
+        let Some((place, rest)) = place.and_then(|place| Some((place, line.get(place..)?))) else {
+            return;
+        };
+        // The mark has a note of its own.
+        if rest.starts_with(UTF_8) {
+            return;
+        }
+        let text = String::from_utf8_lossy(rest);
+        let what = match text.chars().next() {
+            Some('\u{a0}') => "a no-break space (U+00A0)".into(),
+            Some(char::REPLACEMENT_CHARACTER) | None => "not even UTF-8".into(),
+            Some(first) => format!("U+{:04X}", u32::from(first)),
+        };
+        let note = format!(
+            "byte {} of the line is beyond ASCII ({what}); the firmware takes it for part of a name or a value",
+            place + 1
+        );
+        self.note(at, note);
     }
 
     fn include(&mut self, file: &str, at: Location, depth: usize) -> Result<(), ConfigError> {
@@ -229,12 +325,9 @@ impl Parser<'_> {
             });
         }
         match (self.include)(file) {
-            Some(text) => self.file(&text, file, depth + 1),
-            None => {
-                self.note(
-                    &at,
-                    format!("the included file {file} does not exist or cannot be read"),
-                );
+            Ok(text) => self.file(&text, file, depth + 1),
+            Err(why) => {
+                self.note(&at, format!("{file} is not included: {why}"));
                 Ok(())
             }
         }

@@ -3,6 +3,9 @@
 //! Source: raspberrypi/firmware issue 1669, where `force_turbo=1" other text` counts as 1: the firmware reads the digits that a value
 //! begins with, as C's `strtol` with base 0, and passes over the rest. No digits are 0.
 
+/// What `strtol` passes over in front of a number: the bytes of `isspace` in the C locale.
+const SPACES: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
+
 /// A number and nothing else: decimal, or hexadecimal with `0x`.
 pub(super) fn parse_number(text: &str) -> Option<u32> {
     match leading(text)? {
@@ -13,7 +16,7 @@ pub(super) fn parse_number(text: &str) -> Option<u32> {
 
 /// The number that `text` begins with, and what follows it; `None` when there is none.
 pub(super) fn leading(text: &str) -> Option<(i64, &str)> {
-    let text = text.trim_start();
+    let text = text.trim_start_matches(SPACES);
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -49,6 +52,8 @@ mod tests {
             ("1\" other text", Some((1, "\" other text"))),
             (" 16", Some((16, ""))),
             ("true", None),
+            // A no-break space is a byte like any other.
+            ("\u{a0}16", None),
             ("", None),
             ("-", None),
             ("99999999999999999999", Some((i64::MAX, ""))),

@@ -82,7 +82,7 @@ impl Config {
     }
 
     pub(super) fn set(&mut self, key: &str, value: &str, at: Location) {
-        if key.contains(char::is_whitespace) {
+        if key.contains(|c: char| c.is_ascii_whitespace()) {
             let text = format!("no setting is called `{key}`; take the spaces before = away");
             return self.note(at, text);
         }
@@ -105,9 +105,11 @@ impl Config {
             "cmdline" => self.cmdline = self.read_name(text()),
             "os_prefix" => self.os_prefix = self.read_name(text()),
             "ramfsfile" => self.set_initramfs_files(value, None, at),
-            "initramfs" => {
-                let text = "`initramfs` takes a space in place of =; the firmware loads nothing for this line";
-                self.note(at, text.into());
+            "initramfs" | "include" => {
+                let text = format!(
+                    "`{key}` takes a space in place of =; the firmware loads nothing for this line"
+                );
+                self.note(at, text);
             }
             "dtoverlay" | "device_tree_overlay" => {
                 self.add_device_tree_setting(DeviceTreeSetting::Overlay(value.into()), at)
@@ -145,7 +147,7 @@ impl Config {
         let what = match value {
             value if value.contains('#') => "comments stand on lines of their own; this one is",
             value if value.contains(['"', '\'']) => "quotes are",
-            value if value.starts_with(char::is_whitespace) => "spaces behind = are",
+            value if value.starts_with(|c: char| c.is_ascii_whitespace()) => "spaces behind = are",
             _ => return setting,
         };
         let text = format!("{what} part of the name `{value}`");
@@ -162,7 +164,7 @@ impl Config {
         arguments: &str,
         at: Location,
     ) -> Result<(), ConfigError> {
-        let mut words = arguments.split_whitespace();
+        let mut words = arguments.split_ascii_whitespace();
         let address = match (words.next(), words.next()) {
             (Some(files), None | Some("followkernel" | "0" | "-1")) => Some((files, None)),
             (Some(files), Some(address)) => {

@@ -78,7 +78,7 @@ fn included_files_stand_in_place_of_the_line() {
     );
     assert_eq!(
         notes(&config),
-        ["config.txt:5: the included file gone.txt does not exist or cannot be read"]
+        ["config.txt:5: gone.txt is not included: it does not exist or cannot be read"]
     );
     assert_eq!(
         parse_with("[pi4]\ninclude loop.txt\n", &files),
@@ -228,6 +228,60 @@ fn what_the_firmware_passes_over_is_noted() {
     ");
 }
 
+/// What looks like a space and is none.
+#[test]
+fn spaces_beyond_ascii_are_bytes_like_any_other() {
+    let config = parsed(
+        "arm_64bit=\u{a0}1\nkernel=u-boot.bin\u{a0}\ngpu_mem\u{2003}=16\ninitramfs a\u{a0}b 0\n# caf\u{e9}\n[pi4]\ncmdline=\u{e4}\n[pi3\u{a0}]\n",
+    );
+    assert_eq!(config.arm_64bit, Some(false));
+    assert_eq!(config.kernel.as_ref().unwrap().value, "u-boot.bin\u{a0}");
+    assert_eq!(config.gpu_mem, None);
+    let initramfs = &config.initramfs.as_ref().unwrap().value;
+    assert_eq!(initramfs.files, ["a\u{a0}b"]);
+    let said = notes(&config).join("\n").replace('\u{a0}', "~");
+    insta::assert_snapshot!(said, @r"
+    config.txt:1: byte 11 of the line is beyond ASCII (a no-break space (U+00A0)); the firmware takes it for part of a name or a value
+    config.txt:1: `~1` is no number, the firmware reads arm_64bit=0
+    config.txt:2: byte 18 of the line is beyond ASCII (a no-break space (U+00A0)); the firmware takes it for part of a name or a value
+    config.txt:3: byte 8 of the line is beyond ASCII (U+2003); the firmware takes it for part of a name or a value
+    config.txt:4: byte 12 of the line is beyond ASCII (a no-break space (U+00A0)); the firmware takes it for part of a name or a value
+    config.txt:8: byte 5 of the line is beyond ASCII (a no-break space (U+00A0)); the firmware takes it for part of a name or a value
+    ");
+    let latin = parse(b"kernel=caf\xe9\n", "config.txt", &PI3B, &mut |_| None).unwrap();
+    assert!(notes(&latin)[0].contains("byte 11 of the line is beyond ASCII (not even UTF-8)"));
+    // ASCII has its spaces, tabs among them.
+    assert_eq!(parsed("\tarm_64bit=\t1\t\r\n").arm_64bit, Some(true));
+}
+
+#[test]
+fn include_takes_no_equals_sign() {
+    let config = parse_with("include=usercfg.txt\n", &[("usercfg.txt", "kernel=k\n")]).unwrap();
+    assert_eq!(config.kernel, None);
+    assert_eq!(
+        notes(&config),
+        [
+            "config.txt:1: `include` takes a space in place of =; the firmware loads nothing for this line"
+        ]
+    );
+}
+
+#[test]
+fn autoboot_has_few_filters() {
+    let number = |text: &str| {
+        let config = parse_autoboot(text.as_bytes(), "autoboot.txt", &PI3B).unwrap();
+        (config.number("boot_partition"), notes(&config).join("\n"))
+    };
+    let text = "[none]\nboot_partition=4\n[all]\nboot_partition=2\n[tryboot]\nboot_partition=3\n";
+    assert_eq!(number(text), (Some(2), String::new()));
+    let (partition, said) = number("[pi3]\nboot_partition=2\n");
+    assert_eq!(partition, None);
+    assert_eq!(
+        said,
+        "autoboot.txt:1: autoboot.txt has the filters [all], [none], [tryboot] alone; nothing below [pi3] applies"
+    );
+}
+
 #[test]
 fn errors_say_file_and_line() {
     let error = |text: &str| parse_with(text, &[]).unwrap_err().to_string();
@@ -246,7 +300,6 @@ proptest! {
 
     #[test]
     fn arbitrary_lines_do_not_panic(text in "([\\[]?(pi3|all|gpio|0x|include a|initramfs |kernel|arm_64bit)[\\]=, ]{0,2}[ -~ä]{0,120}\n){0,8}") {
-        let mut include = |_: &str| None;
-        let _ = parse(text.as_bytes(), "config.txt", &PI3B, &mut include);
+        let _ = parse(text.as_bytes(), "config.txt", &PI3B, &mut |_| None);
     }
 }

@@ -8,6 +8,9 @@
 /// Words between two commands of a line.
 const SEPARATORS: [&str; 3] = ["||", "&&", ";"];
 
+/// Those behind which the script goes on after a command that has failed: without one, it ends.
+const CATCHES: [&str; 2] = ["||", ";"];
+
 /// One command of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Command {
@@ -15,6 +18,8 @@ pub(super) struct Command {
     pub(super) line: usize,
     /// Its words; at least one.
     pub(super) words: Vec<String>,
+    /// If it fails, another command of its line follows, or nothing: the script goes on.
+    pub(super) is_caught: bool,
 }
 
 impl Command {
@@ -47,13 +52,26 @@ pub(super) fn commands(text: &str) -> Vec<Command> {
         let words = words.enumerate();
         let words = words.filter(|(index, word)| *index > 0 || !word.starts_with(':'));
         let words: Vec<&str> = words.map(|(_, word)| word).collect();
-        let parts = words.split(|word| SEPARATORS.contains(word));
-        commands.extend(parts.filter(|part| !part.is_empty()).map(|part| Command {
-            line,
-            words: part.iter().map(|word| (*word).to_owned()).collect(),
-        }));
+        let mut rest = words.as_slice();
+        for part in words.split(|word| SEPARATORS.contains(word)) {
+            rest = rest.get(part.len()..).unwrap_or_default();
+            if !part.is_empty() {
+                commands.push(Command {
+                    line,
+                    words: part.iter().map(|word| (*word).to_owned()).collect(),
+                    is_caught: rest.iter().any(|word| CATCHES.contains(word)),
+                });
+            }
+            rest = rest.get(1..).unwrap_or_default();
+        }
     }
     commands
+}
+
+/// The labels of a script.
+pub(super) fn labels(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n')
+        .filter_map(|line| line.split_whitespace().next()?.strip_prefix(':'))
 }
 
 #[cfg(test)]
@@ -78,6 +96,22 @@ mod tests {
         assert_eq!(read("ifopen && ntp x || goto a ; echo b"), expected(&all));
         assert_eq!(read("ntp x ||"), expected(&[(1, "ntp x")]));
         assert_eq!(read("echo a||b"), expected(&[(1, "echo a||b")]));
+    }
+
+    #[test]
+    fn a_failure_is_caught_by_what_follows_in_the_line() {
+        let caught = |text: &str| {
+            let commands = commands(text).into_iter();
+            commands
+                .map(|command| command.is_caught)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(caught("dhcp"), [false]);
+        assert_eq!(caught("dhcp ||"), [true]);
+        assert_eq!(caught("ifopen && dhcp || goto a"), [true, true, false]);
+        assert_eq!(caught("dhcp ; chain x && boot"), [true, false, false]);
+        let found: Vec<_> = labels("#!ipxe\n:a\n  :b echo\necho :c\n").collect();
+        assert_eq!(found, ["a", "b"]);
     }
 
     #[test]

@@ -40,6 +40,9 @@ impl TableFault {
 /// What is wrong with a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableProblem {
+    /// The disk has no bytes at all.
+    #[error("the image is empty: it has 0 bytes")]
+    NoBytes,
     /// The disk is shorter than a sector, or ends inside one.
     #[error("the disk has {size} bytes, which is no multiple of 512; is the image truncated?")]
     Size {

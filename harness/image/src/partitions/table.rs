@@ -68,6 +68,9 @@ impl PartitionTable {
         let size = disk
             .seek(SeekFrom::End(0))
             .map_err(|source| TableError::Io { offset: 0, source })?;
+        if size == 0 {
+            return Err(TableFault::new(0, TableProblem::NoBytes).into());
+        }
         let truncated = TableFault::new(size - size % SECTOR, TableProblem::Size { size });
         let disk_sectors = size / SECTOR;
         if disk_sectors == 0 {

@@ -3,9 +3,14 @@
 //! Source: RFC 1952, section 2.2, for members; gzip(1) passes over zeros behind the last one, which tapes and boards' flashing tools
 //! leave there.
 
-use std::io::{BufRead, Read, Result};
+use std::io::{BufRead, Error, Read, Result};
 
 use flate2::bufread::GzDecoder;
+
+/// A member begins with this (RFC 1952, section 2.3.1).
+const MAGIC: u8 = 0x1f;
+/// gzip(1) passes over such bytes with a warning; a flashing tool may not.
+const STRAY: &str = "what follows its last member is no gzip: unpack it by `gzip -dc`, which passes over that, and give what it gives";
 
 /// The contents of all members, one behind the other.
 pub(super) struct GzipMembers<R: BufRead>(Option<GzDecoder<R>>);
@@ -38,6 +43,7 @@ fn next<R: BufRead>(ended: Option<GzDecoder<R>>) -> Result<Option<GzDecoder<R>>>
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         match (bytes.len(), zeros) {
             (0, _) => return Ok(None),
+            (_, 0) if bytes.first() != Some(&MAGIC) => return Err(Error::other(STRAY)),
             (_, 0) => return Ok(Some(GzDecoder::new(rest))),
             (_, zeros) => rest.consume(zeros),
         }

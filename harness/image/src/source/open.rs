@@ -218,8 +218,22 @@ fn decode(input: Box<dyn Read>, format: Format, name: &Path) -> Result<File, Ima
         data: LIMITS.image_data,
         taken: (format != Format::Raw).then_some(&*taken),
     };
-    sparse::copy_stream(&mut plain, &output, &limits).map_err(failed)?;
+    let copied = sparse::copy_stream(&mut plain, &output, &limits);
+    copied.map_err(|error| match format {
+        Format::Zstd => failed(behind_zstd(error)),
+        _ => failed(error),
+    })?;
     rewound(output, name)
+}
+
+/// What the decoder says of bytes that begin no frame. The first frame began as one, so they follow it.
+fn behind_zstd(error: io::Error) -> io::Error {
+    match error.to_string().contains("Unknown frame descriptor") {
+        true => io::Error::other(
+            "what follows its last frame is no Zstandard, for example zeros that pad the file: cut it off, or pack the image again",
+        ),
+        false => error,
+    }
 }
 
 /// Counts what is taken from an input.

@@ -31,9 +31,12 @@ pub struct Certificate {
     pub authority: bool,
     /// Kind and size of the key.
     pub key: String,
-    /// The key is an RSA key, the only kind that iPXE has.
+    /// The size of an RSA key, the only kind that iPXE has, in bits.
     #[serde(skip)]
-    pub(crate) is_rsa: bool,
+    pub(crate) rsa_bits: Option<usize>,
+    /// Its key usage, where it has one, lets it sign certificates (RFC 5280, section 4.2.1.3).
+    #[serde(skip)]
+    pub(crate) may_sign: bool,
     /// The same as `not_before`, in seconds since 1970.
     #[serde(skip)]
     pub(super) valid_from: i64,
@@ -64,6 +67,13 @@ impl Certificate {
             validity.not_before.timestamp(),
             validity.not_after.timestamp(),
         );
+        let key = certificate.public_key().parsed();
+        let rsa_bits = match &key {
+            Ok(PublicKey::RSA(key)) => Some(bits(key.modulus)),
+            _ => None,
+        };
+        let usage = certificate.key_usage();
+        let usage = usage.map_err(|error| CertificateError(error.to_string()))?;
         Ok(Self {
             subject: certificate.subject().to_string(),
             issuer: certificate.issuer().to_string(),
@@ -72,12 +82,13 @@ impl Certificate {
             not_before: date(from),
             not_after: date(to),
             authority: certificate.is_ca(),
-            key: match certificate.public_key().parsed() {
-                Ok(PublicKey::RSA(key)) => format!("RSA {}", key.key_size()),
-                Ok(PublicKey::EC(key)) => format!("EC {}", key.key_size()),
+            key: match (rsa_bits, &key) {
+                (Some(bits), _) => format!("RSA {bits}"),
+                (None, Ok(PublicKey::EC(key))) => format!("EC {}", key.key_size()),
                 _ => "another kind of key".into(),
             },
-            is_rsa: matches!(certificate.public_key().parsed(), Ok(PublicKey::RSA(_))),
+            rsa_bits,
+            may_sign: usage.is_none_or(|usage| usage.value.key_cert_sign()),
             valid_from: from,
             valid_to: to,
         })
@@ -89,6 +100,15 @@ impl Certificate {
         let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         (self.valid_from..=self.valid_to).contains(&seconds)
     }
+}
+
+/// The bits of a number, most significant byte first, without the zeros in front.
+pub(crate) fn bits(number: &[u8]) -> usize {
+    let mut rest = number.iter().skip_while(|byte| **byte == 0);
+    let first = rest
+        .next()
+        .map_or(0, |byte| 8 - byte.leading_zeros() as usize);
+    first + 8 * rest.count()
 }
 
 /// RFC 3339; a time before 1970 is given as seconds.
@@ -130,6 +150,12 @@ mod tests {
         assert!(client.is_valid_at(UNIX_EPOCH) && client.is_valid_at(SystemTime::now()));
         let after = UNIX_EPOCH + Duration::from_secs(140 * 365 * 86_400);
         assert!(!client.is_valid_at(after));
+    }
+
+    #[test]
+    fn bits_are_counted_from_the_first_that_is_set() {
+        assert_eq!((bits(&[]), bits(&[0, 0])), (0, 0));
+        assert_eq!((bits(&[0, 0x80, 0]), bits(&[0x7f, 0xff])), (16, 15));
     }
 
     proptest! {

@@ -67,6 +67,9 @@ pub struct PartitionFacts {
     /// The file system, if it is of a kind that is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file_system: Option<FileSystemFacts>,
+    /// Why no file system is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unread: Option<&'static str>,
 }
 
 /// A file system.
@@ -180,14 +183,21 @@ fn partitions(disk: &Disk, problems: &mut Vec<String>) -> Vec<PartitionFacts> {
         );
         problems.push(text);
     }
-    let lists = disk.table.faults.is_empty();
-    if !lists {
+    let faulty = !disk.table.faults.is_empty();
+    if faulty {
         problems.push("no files are listed, since the partition table is faulty".into());
     }
     let mut files_left = MOST_FILES;
     let mut facts = Vec::new();
     for one in all.iter().take(MOST_PARTITIONS) {
-        let mut found = partition(disk, one, lists && files_left > 0, problems);
+        let skipped = match faulty {
+            true => Some("not looked into, since the partition table is faulty"),
+            false if files_left == 0 => {
+                Some("not looked into, since too many files are shown already")
+            }
+            false => None,
+        };
+        let mut found = partition(disk, one, skipped, problems);
         if let Some(file_system) = &mut found.file_system {
             if file_system.files.len() > files_left {
                 problems.push(format!(
@@ -205,7 +215,7 @@ fn partitions(disk: &Disk, problems: &mut Vec<String>) -> Vec<PartitionFacts> {
 fn partition(
     disk: &Disk,
     partition: &Partition,
-    lists: bool,
+    skipped: Option<&'static str>,
     problems: &mut Vec<String>,
 ) -> PartitionFacts {
     let bytes = partition.bytes();
@@ -218,6 +228,19 @@ fn partition(
         })
     };
     let is_fat = partition.kind.is_fat() || partition.kind.is_esp();
+    let (file_system, unread) = match (is_fat, skipped) {
+        (true, Some(_)) => (None, skipped),
+        (true, None) => (
+            fat(disk, partition, problems),
+            Some("no FAT file system that can be read; the problems say why"),
+        ),
+        (false, _) => (
+            ext(),
+            Some(
+                "no ext2, ext3 or ext4; no other file system is looked for in a partition of this type",
+            ),
+        ),
+    };
     PartitionFacts {
         number: partition.number,
         kind: partition.kind.to_string(),
@@ -225,11 +248,8 @@ fn partition(
         name: partition.name.clone(),
         start: bytes.start,
         size: bytes.end - bytes.start,
-        file_system: match is_fat {
-            true if lists => fat(disk, partition, problems),
-            true => None,
-            false => ext(),
-        },
+        unread: unread.filter(|_| file_system.is_none()),
+        file_system,
     }
 }
 

@@ -8,6 +8,7 @@ mod rules;
 mod verify;
 mod violation;
 
+pub(crate) use certificate::bits;
 pub use certificate::{Certificate, CertificateError};
 pub use rules::{ALL as RULES, Level, Rule};
 pub use verify::{ImageKind, Verification, VerifyOptions, verify};

@@ -23,6 +23,13 @@ pub struct Rule {
     pub remedy: &'static str,
 }
 
+impl Rule {
+    /// The same rule with another remedy.
+    pub(super) const fn with(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
+}
+
 macro_rules! rules {
     ($($name:ident $id:literal $level:ident $remedy:literal;)*) => {
         $(pub(super) const $name: Rule = Rule { id: $id, level: Level::$level, remedy: $remedy };)*

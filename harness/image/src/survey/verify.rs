@@ -14,7 +14,8 @@ use serde::Serialize;
 use super::rules::{self, Level};
 use super::violation::{Place, Violation};
 use crate::config_txt::BoardModel;
-use crate::partitions::TableError;
+use crate::fat::FatError;
+use crate::partitions::{Partition, TableError};
 use crate::source::Source;
 use crate::{Disk, ImageError, distribution};
 
@@ -114,6 +115,23 @@ impl Findings {
         // Two boards may trip over the same thing.
         if !self.violations.contains(&violation) {
             self.violations.push(violation);
+        }
+    }
+
+    /// Takes in a file that cannot be read: one that is a directory or too large breaks the rule for it, and any other fault is one
+    /// of the file system.
+    fn unreadable(
+        &mut self,
+        rule: rules::Rule,
+        partition: &Partition,
+        path: &str,
+        error: FatError,
+    ) {
+        match error {
+            FatError::Io { .. } | FatError::TooLarge { .. } => {
+                self.add(rule, Place::file(partition, path), error);
+            }
+            error => self.add(rules::FAT_1, Place::partition(partition), error),
         }
     }
 

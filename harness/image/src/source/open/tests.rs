@@ -143,7 +143,19 @@ fn archives_of_several_parts_give_one_image() {
         assert!(opened(contents).unwrap().0 == image, "case {number}");
     }
     let stray = [gzip(&image), b"stray".to_vec()].concat();
-    assert!(opened(&stray).unwrap_err().to_string().contains("gzip"));
+    let said = opened(&stray).unwrap_err().to_string();
+    assert!(
+        said.contains("what follows its last member is no gzip"),
+        "{said}"
+    );
+    for behind in [vec![0; 700], b"stray".to_vec()] {
+        let padded = [zstd(&image), behind].concat();
+        let said = opened(&padded).unwrap_err().to_string();
+        assert!(
+            said.contains("what follows its last frame is no Zstandard"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn show_partition(f: &mut fmt::Formatter<'_>, partition: &PartitionFacts) -> fmt
         size(*bytes)
     )?;
     let Some(file_system) = &partition.file_system else {
-        return writeln!(f, "  no file system that is read here");
+        return writeln!(f, "  {}", partition.unread.unwrap_or("not looked into"));
     };
     writeln!(f, "  {} {:?}", file_system.kind, file_system.label)?;
     file_system

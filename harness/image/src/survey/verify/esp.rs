@@ -10,12 +10,17 @@ use crate::home::{IpxeHome, loader_name};
 use crate::manifest::{self, Manifest};
 use crate::netboot::{self, BootScript};
 use crate::partitions::{Partition, PartitionType};
-use crate::survey::rules;
+use crate::survey::rules::{self, Rule};
 use crate::survey::violation::Place;
 use crate::{Disk, LIMITS, efivar, script};
 
 /// Bytes that identity, trust and script may take.
 const ROOM: u64 = 64 * 1024;
+
+/// Places where a script ends that are told, of one that has many.
+const MOST_ENDS: usize = 4;
+/// What to do about a boot script that cannot be read.
+const SCRIPT_REMEDY: &str = "let /autoexec.ipxe be a text file of 1 MiB at most, or remove it";
 
 /// The EFI system partition, as far as the other rules need it.
 pub(super) struct Esp<'a> {
@@ -85,20 +90,26 @@ impl Esp<'_> {
         }
     }
 
-    /// A file that need not be there.
-    fn optional(&self, path: &str, limit: u64, found: &mut Findings) -> Option<Vec<u8>> {
+    /// A file that need not be there. One that is a directory or too large breaks `rule`.
+    fn optional(
+        &self,
+        path: &str,
+        limit: u64,
+        rule: Rule,
+        found: &mut Findings,
+    ) -> Option<Vec<u8>> {
         match self.volume.read(path, limit) {
             Ok(contents) => Some(contents),
             Err(FatError::NotFound(_)) => None,
             Err(error) => {
-                found.add(rules::FAT_1, Place::file(self.partition, path), error);
+                found.unreadable(rule, self.partition, path, error);
                 None
             }
         }
     }
 
     fn manifest(&self, found: &mut Findings) -> Manifest {
-        let file = self.optional(manifest::FILE_NAME, manifest::LIMIT, found);
+        let file = self.optional(manifest::FILE_NAME, manifest::LIMIT, rules::MAN_1, found);
         match file.as_deref().map(Manifest::parse) {
             Some(Ok(manifest)) => manifest,
             Some(Err(error)) => {
@@ -118,9 +129,11 @@ impl Esp<'_> {
             let what = "iPXE looks for its script in its own folder first";
             found.add(rules::IPXE_5, Place::file(self.partition, &beside), what);
         }
-        let file = match self.optional(path, LIMITS.program, found) {
+        let file = match self.optional(path, LIMITS.program, rules::IPXE_1, found) {
             Some(file) if !file.is_empty() => file,
             Some(_) => return found.add(rules::IPXE_1, place(), "the file is empty"),
+            // One that cannot be read has broken the rule already.
+            None if found.broken(rules::IPXE_1) => return,
             None => return found.add(rules::IPXE_1, place(), "there is no such file"),
         };
         let (machine, processor) = binary::machine_of_path(path);
@@ -147,7 +160,9 @@ impl Esp<'_> {
     }
 
     fn read_variables(&mut self, found: &mut Findings) {
-        if let Some(store) = self.optional(efivar::FILE_NAME, LIMITS.small_file, found) {
+        if let Some(store) =
+            self.optional(efivar::FILE_NAME, LIMITS.small_file, rules::VAR_1, found)
+        {
             let store = VariableStore::decode(&store);
             if let Ok(store) = &store {
                 let remarks = store.remarks().into_iter();
@@ -165,7 +180,12 @@ impl Esp<'_> {
     }
 
     fn read_script(&mut self, found: &mut Findings) {
-        let file = self.optional(script::FILE_NAME, LIMITS.small_file, found);
+        let file = self.optional(
+            script::FILE_NAME,
+            LIMITS.small_file,
+            rules::SCRIPT_1.with(SCRIPT_REMEDY),
+            found,
+        );
         let Some(script) = file.as_deref().map(BootScript::new) else {
             return;
         };
@@ -185,10 +205,10 @@ impl Esp<'_> {
             let place = Place::file(self.partition, script::FILE_NAME);
             found.add(rules::SCRIPT_2, place, what);
         }
-        if let Some(line) = script.exits().first() {
+        for end in script.ends().iter().take(MOST_ENDS) {
             found.remarks.push(format!(
-                "/{}: line {line}: `exit` leaves iPXE; the board then goes on with what U-Boot has next, and asks the boot server again \
-                 only after a power cycle",
+                "/{}: {end}: that leaves iPXE; the board then goes on with what U-Boot has next, and asks the boot server again only after \
+                 a power cycle",
                 script::FILE_NAME
             ));
         }

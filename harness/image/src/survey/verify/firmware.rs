@@ -8,7 +8,7 @@ use crate::config_txt::{BoardModel, Hardware};
 use crate::fat::{FatKind, FatVolume};
 use crate::home::optional;
 use crate::partitions::Partition;
-use crate::survey::rules;
+use crate::survey::rules::{self, Rule};
 use crate::survey::violation::Place;
 use crate::{Disk, uboot_env};
 
@@ -37,10 +37,7 @@ pub(super) fn check(disk: &Disk, options: &VerifyOptions<'_>, found: &mut Findin
 fn check_environment(volume: &FatVolume<&File>, partition: &Partition, found: &mut Findings) {
     let file = match optional(volume, uboot_env::FILE_NAME) {
         Ok(file) => file,
-        Err(error) => {
-            found.add(rules::FAT_1, Place::partition(partition), error);
-            return;
-        }
+        Err(error) => return found.unreadable(rules::FW_8, partition, uboot_env::FILE_NAME, error),
     };
     if let Some(Err(error)) = file.as_deref().map(uboot_env::decode) {
         let place = Place::file(partition, uboot_env::FILE_NAME);
@@ -48,20 +45,33 @@ fn check_environment(volume: &FatVolume<&File>, partition: &Partition, found: &m
     }
 }
 
+/// The rule that is broken by what stops a board at a stage.
+fn rule_of(stage: Stage) -> Rule {
+    match stage {
+        Stage::Partition => rules::FW_1,
+        Stage::Start => rules::FW_3,
+        Stage::Config => rules::FW_4,
+        Stage::Autoboot => rules::FW_4.with("correct autoboot.txt, or remove it"),
+        Stage::Kernel => rules::FW_5,
+        Stage::Initramfs => {
+            rules::FW_5.with("copy each initramfs to the name that config.txt gives, and name it once; or take the line out")
+        }
+        Stage::CommandLine => {
+            rules::FW_5.with("let the file of the command line be a text file of 64 KiB at most, or remove it")
+        }
+        Stage::DeviceTree => rules::FW_6,
+        Stage::Console => rules::FW_7,
+        Stage::Mode => rules::FW_9,
+        Stage::Emulation => rules::FW_10,
+    }
+}
+
 fn check_model(disk: &Disk, partition: &Partition, model: BoardModel, found: &mut Findings) {
     let hardware = Hardware { model, serial: 0 };
     let evaluation = boot::evaluate(disk, &hardware);
     for (stage, error) in &evaluation.stops {
-        let rule = match stage {
-            Stage::Partition => rules::FW_1,
-            Stage::Start => rules::FW_3,
-            Stage::Config => rules::FW_4,
-            Stage::Kernel => rules::FW_5,
-            Stage::DeviceTree => rules::FW_6,
-            Stage::Console => rules::FW_7,
-            Stage::Mode => rules::FW_9,
-            Stage::Emulation => rules::FW_10,
-        };
+        let rule = rule_of(*stage);
+        let rule = error.remedy().map_or(rule, |remedy| rule.with(remedy));
         let place = Place {
             partition: Some(evaluation.partition.unwrap_or(partition.number)),
             ..match error.file() {

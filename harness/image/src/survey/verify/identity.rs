@@ -126,16 +126,8 @@ fn check_trust(esp: &Esp<'_>, script: &BootScript, now: SystemTime, found: &mut 
             not_after,
             ..
         } = &certificate;
-        if !certificate.authority {
-            let what = format!("the certificate of {subject} is not one of a CA");
-            found.add(rules::TRUST_1, place(), what);
-        }
-        if !certificate.is_rsa {
-            let what = format!(
-                "the CA {subject} has {}, and iPXE has RSA only",
-                certificate.key
-            );
-            found.add(rules::TRUST_1, place(), what);
+        if let Err(error) = credentials::check_authority(&certificate) {
+            found.add(rules::TRUST_1, place(), error);
         }
         let clock = if script.sets_clock() { now } else { UNIX_EPOCH };
         if !certificate.is_valid_at(clock) || !certificate.is_valid_at(now) {

@@ -49,7 +49,7 @@ fn what_rom_sees(table: &PartitionTable) -> String {
 /// The rule that a fault breaks.
 pub(super) fn rule_of(fault: &TableFault) -> Rule {
     match fault.problem {
-        TableProblem::Size { .. } => rules::DISK_1,
+        TableProblem::NoBytes | TableProblem::Size { .. } => rules::DISK_1,
         TableProblem::NoSignature
         | TableProblem::BadStatus { .. }
         | TableProblem::NoPartitions

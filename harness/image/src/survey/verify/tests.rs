@@ -335,6 +335,124 @@ fn what_is_wrong_with_a_prebuilt_image_is_told_by_its_rule() {
     }
 }
 
+/// What a rule says to do fits the file that is at fault.
+#[test]
+fn remedies_are_for_the_file_that_is_at_fault() {
+    type Change = fn(&mut Bench);
+    let cases: &[(Change, &str, &str)] = &[
+        (
+            |b| b.firmware("autoboot.txt", b"[all]\rboot_partition=2\r"),
+            "R-FW-4",
+            "correct autoboot.txt",
+        ),
+        (
+            |b| b.firmware("autoboot.txt", b"[all\n"),
+            "R-FW-4",
+            "correct autoboot.txt",
+        ),
+        (
+            |b| b.firmware("autoboot.txt", b"b\0o\0o\0t\0=\0"),
+            "R-FW-4",
+            "correct autoboot.txt",
+        ),
+        (
+            |b| b.firmware("autoboot.txt/file", b"x"),
+            "R-FW-4",
+            "correct autoboot.txt",
+        ),
+        (
+            |b| b.firmware("autoboot.txt", b"boot_partition=9\n"),
+            "R-FW-1",
+            "let boot_partition in autoboot.txt",
+        ),
+        (
+            |b| b.spec.config_txt.push_str("initramfs gone\n"),
+            "R-FW-5",
+            "copy each initramfs",
+        ),
+        (
+            |b| b.firmware("cmdline.txt/file", b"x"),
+            "R-FW-5",
+            "let the file of the command line",
+        ),
+        (
+            |b| b.firmware("uboot.env/file", b"x"),
+            "R-FW-8",
+            "write uboot.env again",
+        ),
+        (
+            |b| {
+                b.spec.config_txt.push_str("include more.txt\n");
+                b.firmware("more.txt", b"[pi3\n");
+            },
+            "R-FW-4",
+            "correct the file that config.txt includes",
+        ),
+        (
+            |b| b.firmware("u-boot.bin", b"<html>"),
+            "R-FW-5",
+            "download the boot loader again",
+        ),
+        (
+            |b| b.firmware("u-boot.bin", b"404: Not Found"),
+            "R-FW-5",
+            "copy the boot loader",
+        ),
+        (
+            |b| b.firmware("start.elf", &[0; 512]),
+            "R-FW-3",
+            "copy bootcode.bin",
+        ),
+        (
+            |b| b.esp("ubootefi.var/file", b"x"),
+            "R-VAR-1",
+            "remove ubootefi.var",
+        ),
+        (
+            |b| b.esp("netboot-image.toml/file", b"x"),
+            "R-MAN-1",
+            "correct netboot-image.toml",
+        ),
+    ];
+    for (number, (change, rule, remedy)) in cases.iter().enumerate() {
+        let mut bench = Bench::new();
+        change(&mut bench);
+        let found = verified(&bench.prebuilt(), &ANY).violations;
+        assert!(!found.is_empty(), "case {number}");
+        for violation in found {
+            assert_eq!(&violation.rule, rule, "case {number}: {violation}");
+            assert!(violation.remedy.starts_with(remedy), "{violation}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_image_is_called_empty() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let found = verified(file.path(), &ANY).violations;
+    insta::assert_snapshot!(found[0], @"R-DISK-1 byte 0: the image is empty: it has 0 bytes; get the image again; it was cut off or is no disk image");
+}
+
+#[test]
+fn a_partition_that_is_not_looked_into_is_called_so() {
+    let bench = Bench::new();
+    let shown = |image: &Path| inspect(&source::open(image).unwrap()).unwrap().to_string();
+    let image = bench.prebuilt();
+    let write = |bytes: &[u8], at| {
+        let file = File::options().write(true).open(&image).unwrap();
+        file.write_all_at(bytes, at).unwrap();
+    };
+    // The EFI system partition gets a type that no FAT has.
+    write(&[0x83], 446 + 16 + 4);
+    assert!(shown(&image).contains("no ext2, ext3 or ext4; no other file system is looked for"));
+    write(&[0xef], 446 + 16 + 4);
+    write(&[0; 512], 8 << 20);
+    assert!(shown(&image).contains("no FAT file system that can be read"));
+    // The third partition ends behind the disk.
+    write(&[0xff, 0xff, 0xff, 0], 446 + 32 + 12);
+    assert!(shown(&image).contains("not looked into, since the partition table is faulty"));
+}
+
 /// A boot script of U-Boot with this text: the header of 64 bytes and the text's length are not looked at.
 fn boot_script(text: &str) -> Vec<u8> {
     [&[0x27, 0x05, 0x19, 0x56][..], &[0; 68], text.as_bytes()].concat()
