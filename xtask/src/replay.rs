@@ -1,11 +1,13 @@
 //! `cargo xtask replay`: a recorded run judged again in no time: a bundle of ours, or a serial log that somebody captured anywhere.
 
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use shakedown_common::{COULD_NOT_RUN, say};
 use shakedown_harness::board::Board;
 use shakedown_harness::console::{Clock, Stamps, Transcript};
@@ -34,6 +36,11 @@ pub(crate) struct Args {
     board: Option<String>,
 }
 
+/// Bytes of a log that are read at most.
+const LARGEST_LOG: u64 = 256 << 20;
+/// Bytes by which a bundle is known.
+const MAGIC_LENGTH: u64 = 4;
+
 /// What a log is judged by when nothing else is said.
 const USUAL: &str = "alpine-https";
 
@@ -43,6 +50,8 @@ struct Case {
     clock: Clock,
     /// What stood before the lines of a log; `None` of a bundle.
     stamps: Option<Stamps>,
+    /// The log began with its last line.
+    is_reversed: bool,
     made_of: Definitions,
 }
 
@@ -67,6 +76,12 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if let Some(stamps) = &case.stamps {
         say(false, &format!("{stamps}"));
     }
+    if case.is_reversed {
+        say(
+            false,
+            "the log runs backwards; it was read from its end to its beginning",
+        );
+    }
     say(false, &head);
     say(false, text(&replay, case.clock).trim_end());
     Ok(ExitCode::from(match replay.verdict.outcome {
@@ -78,20 +93,10 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
 
 fn case(args: &Args, globals: &Globals) -> Result<Case> {
     let record = record(&args.record);
-    let bytes = fs::read(&record).with_context(|| format!("cannot read {}", record.display()))?;
-    if !Bundle::is_one(&bytes) {
-        let transcript = Transcript::read(&bytes);
-        let project = globals.project()?;
-        let scenario = args.scenario.as_deref().unwrap_or(USUAL);
-        let (scenario, board) = project.one(scenario, args.board.as_deref())?;
-        return Ok(Case {
-            clock: transcript.clock,
-            stamps: Some(transcript.stamps.clone()),
-            recording: Recording::of_log(transcript),
-            made_of: Definitions::of(scenario, board, &project),
-        });
-    }
-    let bundle = Bundle::read(&record)?;
+    let bundle = match read(&record)? {
+        Contents::Bundle(bundle) => *bundle,
+        Contents::Log(transcript) => return log_case(transcript, args, globals),
+    };
     let made_of = if args.scenario.is_some() || args.board.is_some() {
         let project = globals.project()?;
         let name = args.scenario.as_deref();
@@ -105,8 +110,94 @@ fn case(args: &Args, globals: &Globals) -> Result<Case> {
         recording: Recording::of_bundle(&bundle)?,
         clock: Clock::Seconds,
         stamps: None,
+        is_reversed: false,
         made_of,
     })
+}
+
+fn log_case(transcript: Transcript, args: &Args, globals: &Globals) -> Result<Case> {
+    let project = globals.project()?;
+    let scenario = args.scenario.as_deref().unwrap_or(USUAL);
+    let (scenario, board) = project.one(scenario, args.board.as_deref())?;
+    Ok(Case {
+        clock: transcript.clock,
+        stamps: Some(transcript.stamps.clone()),
+        is_reversed: transcript.is_reversed,
+        recording: Recording::of_log(transcript),
+        made_of: Definitions::of(scenario, board, &project),
+    })
+}
+
+/// What a file holds.
+#[derive(Debug)]
+enum Contents {
+    Bundle(Box<Bundle>),
+    Log(Transcript),
+}
+
+/// Reads a bundle or a log.
+fn read(path: &Path) -> Result<Contents> {
+    let failed = || format!("cannot read {}", path.display());
+    let mut file = open(path)?;
+    let size = file.metadata().with_context(failed)?.len();
+    let mut start = Vec::new();
+    let mut beginning = file.by_ref().take(MAGIC_LENGTH);
+    beginning.read_to_end(&mut start).with_context(failed)?;
+    let is_bundle = Bundle::is_one(&start);
+    // What has been taken from a pipe does not come again.
+    let whole = Cursor::new(start).chain(file);
+    if is_bundle {
+        return bundle(path, whole);
+    }
+    let bytes = match size > LARGEST_LOG {
+        true => None,
+        false => bounded(whole).with_context(failed)?,
+    };
+    let Some(bytes) = bytes else {
+        bail!(
+            "{} has more than the {} MiB that are read of a log: cut the boot out of it, for example with `split --bytes=200M`",
+            path.display(),
+            LARGEST_LOG >> 20
+        );
+    };
+    let transcript = Transcript::read_log(&bytes);
+    let transcript = transcript.with_context(|| format!("cannot judge {}", path.display()))?;
+    Ok(Contents::Log(transcript))
+}
+
+/// Opens a file or a pipe.
+fn open(path: &Path) -> Result<File> {
+    let failed = || format!("cannot read {}", path.display());
+    // Opening a serial port may wait for its other end.
+    if fs::metadata(path)
+        .with_context(failed)?
+        .file_type()
+        .is_char_device()
+    {
+        bail!(
+            "{} is a device, which never ends: record it into a file of at most {} MiB, for example with `picocom --logfile`, and give that",
+            path.display(),
+            LARGEST_LOG >> 20
+        );
+    }
+    File::open(path).with_context(failed)
+}
+
+fn bundle(path: &Path, packed: impl Read) -> Result<Contents> {
+    let bundle = Bundle::parse(path, packed).map_err(|error| {
+        anyhow!(
+            "{error}; if it is a log packed with zstd, unpack it with `zstd -d {}`, and give the log",
+            path.display()
+        )
+    });
+    Ok(Contents::Bundle(Box::new(bundle?)))
+}
+
+/// The bytes of a log; `None` if there are more than [`LARGEST_LOG`].
+fn bounded(log: impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    log.take(LARGEST_LOG + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= LARGEST_LOG).then_some(bytes))
 }
 
 /// The file that holds the record: of a run's folder its bundle, or else its transcript.
@@ -214,6 +305,42 @@ mod tests {
     use shakedown_harness::report::{Class, Failure};
 
     use super::*;
+
+    #[test]
+    fn what_is_no_log_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let refusal = format!("{:#}", read(&path).unwrap_err());
+            assert!(refusal.contains(name), "{refusal}");
+            refusal
+        };
+        assert!(refusal("empty.log", b"").contains("the file is empty"));
+        assert!(refusal("blank.log", b"\r\n \n\0\n").contains("no line in it"));
+        assert!(refusal("a.gz", b"\x1f\x8b\x08rest").contains("`gzip -d FILE`"));
+        assert!(refusal("a.zip", b"PK\x03\x04rest").contains("a zip archive"));
+        assert!(refusal("a.zst", b"\x28\xb5\x2f\xfdrest").contains("`zstd -d "));
+        let path = folder.path().join("U-Boot.log");
+        fs::write(&path, "U-Boot 2025.01\n").unwrap();
+        assert!(matches!(read(&path), Ok(Contents::Log(_))));
+    }
+
+    #[test]
+    fn what_is_read_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.log");
+        File::create(&path)
+            .unwrap()
+            .set_len(LARGEST_LOG + 1)
+            .unwrap();
+        for path in [path.as_path(), Path::new("/dev/zero")] {
+            let refusal = format!("{:#}", read(path).unwrap_err());
+            assert!(refusal.contains("256 MiB"), "{refusal}");
+        }
+        // A pipe does not say how much is in it.
+        assert_eq!(bounded(io::repeat(b'\n')).unwrap(), None);
+    }
 
     #[test]
     fn a_replay_says_what_it_cannot_know() {

@@ -3,6 +3,9 @@
 //! Source: ECMA-48 as the `vte` parser reads it. A bare carriage return ends a line, since progress displays and GitLab's section marks
 //! use it to write a line anew; a backspace takes the last character back while the line is still open.
 //!
+//! A sequence that is never ended, as noise and a board that resets leave it, ends with its line. A title, or another string (ECMA-48,
+//! section 5.6), ends at a BEL too.
+//!
 //! [`styled_lines`] makes the same lines of a recording, and keeps colours and characters beyond ASCII for those who look at it.
 
 use std::time::Duration;
@@ -23,6 +26,10 @@ pub struct StyledLine {
 
 /// Stands in open text for a backspace that takes back what was given before.
 pub(super) const TAKEN_BACK: char = '\x08';
+
+/// Ends whatever sequence is open; nothing is shown of it (ECMA-48, section 8.3.6).
+const CANCEL: u8 = 0x18;
+const BEL: u8 = 0x07;
 
 /// An incremental cleaner for one UART.
 #[derive(Default)]
@@ -52,16 +59,28 @@ impl Cleaner {
     /// before.
     pub(super) fn clean_open(&mut self, bytes: &[u8]) -> String {
         let ascii = |&byte: &u8| if byte.is_ascii() { byte } else { b'?' };
-        let bytes: Vec<u8> = bytes.iter().map(ascii).collect();
-        self.parser.advance(&mut self.state, &bytes);
+        self.advance(bytes.iter().map(ascii));
         self.state.styles.clear();
         std::mem::take(&mut self.state.out)
+    }
+
+    /// Gives bytes to the parser, which keeps no sequence open beyond the line that it is in.
+    fn advance(&mut self, bytes: impl Iterator<Item = u8>) {
+        let mut ended = Vec::with_capacity(bytes.size_hint().0);
+        for byte in bytes {
+            match byte {
+                b'\n' | b'\r' => ended.extend([CANCEL, byte]),
+                BEL => ended.push(CANCEL),
+                _ => ended.push(byte),
+            }
+        }
+        self.parser.advance(&mut self.state, &ended);
     }
 
     /// The next characters with their colours, in pieces of one style each.
     fn styled(&mut self, text: &str) -> Vec<(Style, String)> {
         let before = self.state.style;
-        self.parser.advance(&mut self.state, text.as_bytes());
+        self.advance(text.bytes());
         let out = std::mem::take(&mut self.state.out);
         let changes = std::mem::take(&mut self.state.styles);
         let starts = std::iter::once((0, before)).chain(changes.iter().copied());
@@ -179,6 +198,25 @@ mod tests {
         );
         assert_eq!(clean("\x1b]0;title\x07login:"), "login:");
         assert_eq!(clean("\x1b7\x1b8login:"), "login:");
+    }
+
+    #[test]
+    fn a_string_that_is_never_ended_ends_with_its_line() {
+        for start in ["\x1b_", "\x1b]0;", "\x1b^", "\x1bX", "\x1bPq", "\x1b[3"] {
+            for end in ["\n", "\r", "\r\n"] {
+                let text = clean(&format!("a{start}{end}U-Boot 2025.01{end}"));
+                assert_eq!(text.trim_end(), "a\nU-Boot 2025.01", "{start:?} {end:?}");
+            }
+            // It is in two pieces.
+            let mut cleaner = Cleaner::default();
+            let text = cleaner.clean(start.as_bytes()) + &cleaner.clean(b"\nlogin:");
+            assert_eq!(text, "\nlogin:", "{start:?}");
+        }
+        for end in ["\x07", "\x1b\\"] {
+            for start in ["\x1b_bk;t=1", "\x1b]0;a", "\x1b^a", "\x1bXa", "\x1bPqa"] {
+                assert_eq!(clean(&format!("{start}{end}login:")), "login:", "{start:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// Lines that are looked at.
 const SAMPLE: usize = 200;
-/// The longest prefix, in pieces.
+/// The longest prefix, in pieces; of marks, in characters.
 const LONGEST: usize = 32;
 
 /// A piece of a line.
@@ -12,6 +12,8 @@ enum Piece<'l> {
     Spaces,
     /// The name of a month or of a day.
     DateWord,
+    /// How much a program's message matters.
+    Level,
     Word(&'l str),
     Sign(char),
 }
@@ -19,9 +21,16 @@ enum Piece<'l> {
 /// The form that most lines begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Prefix<'l> {
-    pieces: Vec<Piece<'l>>,
+    form: Form<'l>,
     /// The prefix of the first line that has it.
     pub(super) example: &'l str,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Form<'l> {
+    Pieces(Vec<Piece<'l>>),
+    /// The same characters before each line, for example an indent or the mark of a quotation.
+    Marks(&'l str),
 }
 
 impl<'l> Prefix<'l> {
@@ -31,38 +40,12 @@ impl<'l> Prefix<'l> {
             .filter(|l| !l.trim().is_empty())
             .take(SAMPLE)
             .collect();
-        let mut split: Vec<Vec<(Piece<'l>, usize)>> = lines.iter().map(|l| pieces(l)).collect();
-        let enough = |count: usize| lines.len() >= 4 && 4 * count >= 3 * lines.len();
-        let mut form: Vec<Piece<'l>> = Vec::new();
-        for place in 0..LONGEST {
-            let at =
-                |line: &Vec<(Piece<'l>, usize)>| line.get(place).map(|(piece, _)| piece.clone());
-            let candidates: Vec<Piece<'l>> = split.iter().filter_map(at).collect();
-            let count = |piece: &Piece<'l>| candidates.iter().filter(|c| *c == piece).count();
-            let Some(best) = candidates.iter().max_by_key(|piece| count(piece)) else {
-                break;
-            };
-            if !enough(count(best)) {
-                break;
-            }
-            split.retain(|line| at(line).as_ref() == Some(best));
-            form.push(best.clone());
-        }
-        let ends =
-            |piece: &Piece<'_>| matches!(piece, Piece::Spaces | Piece::Sign(']' | ')' | '>' | '|'));
-        let end = form.iter().rposition(ends)? + 1;
-        // Stamps of the kernel belong to what it says.
-        let end = kernel_stamp(form.get(..end)?).unwrap_or(end);
-        form.truncate(end);
-        let digits = form.iter().filter(|p| **p == Piece::Digits).count();
-        let words = form.iter().filter(|p| matches!(p, Piece::Word(_))).count();
-        if words == 0 && (digits == 0 || form.len() < 3) {
-            return None;
-        }
-        let mut prefix = Self {
-            pieces: form,
-            example: "",
+        let pieces = common(&lines).and_then(|form| is_prefix(&form, &lines).then_some(form));
+        let form = match pieces {
+            Some(form) => Form::Pieces(form),
+            None => Form::Marks(marks(&lines)?),
         };
+        let mut prefix = Self { form, example: "" };
         prefix.example = lines.iter().find_map(|line| {
             let rest = prefix.strip(line).filter(|rest| !rest.is_empty())?;
             line.get(..line.len() - rest.len())
@@ -72,9 +55,15 @@ impl<'l> Prefix<'l> {
 
     /// A line without the prefix; `None` if it begins otherwise.
     pub(super) fn strip<'t>(&self, line: &'t str) -> Option<&'t str> {
+        let form = match &self.form {
+            Form::Pieces(form) => form,
+            // The spaces at the end of an empty line may have been cut.
+            Form::Marks(marks) if line == marks.trim_end() => return Some(""),
+            Form::Marks(marks) => return line.strip_prefix(marks),
+        };
         let mut found = pieces(line).into_iter().peekable();
         let mut end = 0;
-        for wanted in &self.pieces {
+        for wanted in form {
             match found.peek() {
                 Some((piece, after)) if piece == wanted => {
                     end = *after;
@@ -91,10 +80,88 @@ impl<'l> Prefix<'l> {
     }
 }
 
+/// Whether so many of the lines are most of them.
+fn is_most(count: usize, lines: &[&str]) -> bool {
+    lines.len() >= 4 && 4 * count >= 3 * lines.len()
+}
+
+/// The pieces that most lines begin with, as far as a prefix may go.
+fn common<'l>(lines: &[&'l str]) -> Option<Vec<Piece<'l>>> {
+    let mut split: Vec<Vec<(Piece<'l>, usize)>> = lines.iter().map(|l| pieces(l)).collect();
+    let mut form: Vec<Piece<'l>> = Vec::new();
+    for place in 0..LONGEST {
+        let at = |line: &Vec<(Piece<'l>, usize)>| line.get(place).map(|(piece, _)| piece.clone());
+        let candidates: Vec<Piece<'l>> = split.iter().filter_map(at).collect();
+        let count = |piece: &Piece<'l>| candidates.iter().filter(|c| *c == piece).count();
+        let Some(best) = candidates.iter().max_by_key(|piece| count(piece)) else {
+            break;
+        };
+        if !is_most(count(best), lines) {
+            break;
+        }
+        split.retain(|line| at(line).as_ref() == Some(best));
+        form.push(best.clone());
+    }
+    // Stamps of the kernel belong to what it says.
+    form.truncate(kernel_stamp(&form).unwrap_or(form.len()));
+    let ends =
+        |piece: &Piece<'_>| matches!(piece, Piece::Spaces | Piece::Sign(']' | ')' | '>' | '|'));
+    if form.last() != Some(&Piece::Sign(':')) {
+        form.truncate(form.iter().rposition(ends)? + 1);
+    }
+    Some(form)
+}
+
+/// Whether a form is more than chance: it has a word in it, or digits among other pieces, or it numbers the lines.
+fn is_prefix(form: &[Piece<'_>], lines: &[&str]) -> bool {
+    let is_word = |piece: &Piece<'_>| matches!(piece, Piece::Word(_) | Piece::Level);
+    match form {
+        [Piece::Digits, _] => are_numbered(lines),
+        // Trusted Firmware says so itself.
+        [Piece::Level, Piece::Sign(':'), Piece::Spaces, ..] => false,
+        _ => form.iter().any(is_word) || form.len() >= 3 && form.contains(&Piece::Digits),
+    }
+}
+
+/// Whether most lines begin with a number larger than that of the line before.
+fn are_numbered(lines: &[&str]) -> bool {
+    let number = |line: &&str| {
+        let end = line
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(line.len());
+        line.get(..end)?.parse::<u64>().ok()
+    };
+    let numbers: Vec<u64> = lines.iter().filter_map(number).collect();
+    is_most(numbers.len(), lines) && numbers.is_sorted_by(|a, b| a < b)
+}
+
+/// The longest run of signs and spaces that most lines begin with. A bracket is none of them: it opens what a board says.
+fn marks<'l>(lines: &[&'l str]) -> Option<&'l str> {
+    const MARKS: [char; 16] = [
+        ' ', '\t', '>', '+', '|', '#', '*', '-', '=', ':', ';', '!', '/', '%', '$', '~',
+    ];
+    let run = |line: &&'l str| {
+        let end = line.find(|c| !MARKS.contains(&c)).unwrap_or(line.len());
+        line.get(..end.min(LONGEST))
+    };
+    let mut runs: Vec<&str> = lines
+        .iter()
+        .filter_map(run)
+        .filter(|r| !r.is_empty())
+        .collect();
+    runs.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+    runs.dedup();
+    let has = |run: &str| lines.iter().filter(|line| line.starts_with(run)).count();
+    runs.into_iter().find(|run| is_most(has(run), lines))
+}
+
 /// Where the kernel's stamp begins in a form.
 fn kernel_stamp(form: &[Piece<'_>]) -> Option<usize> {
     let is_stamp = |window: &[Piece<'_>]| {
         use Piece::{Digits, Sign, Spaces};
+        if window.first() == Some(&Spaces) {
+            return false;
+        }
         let window: Vec<_> = window.iter().filter(|p| **p != Spaces).collect();
         matches!(
             window.as_slice(),
@@ -118,9 +185,10 @@ fn pieces(line: &str) -> Vec<(Piece<'_>, usize)> {
         } else if c == ' ' || c == '\t' {
             (run(|c| c == ' ' || c == '\t'), |_| Piece::Spaces)
         } else if c.is_alphabetic() {
-            (run(char::is_alphabetic), |word| match is_date_word(word) {
-                true => Piece::DateWord,
-                false => Piece::Word(word),
+            (run(char::is_alphabetic), |word| match word {
+                _ if is_date_word(word) => Piece::DateWord,
+                _ if is_level(word) => Piece::Level,
+                _ => Piece::Word(word),
             })
         } else {
             (c.len_utf8(), |sign| {
@@ -143,6 +211,15 @@ fn is_date_word(word: &str) -> bool {
     word.len() <= 9 && NAMES.contains(&short.as_str())
 }
 
+/// Whether a word is a level as loggers write it.
+fn is_level(word: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "TRACE", "DEBUG", "VERBOSE", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL",
+        "FATAL",
+    ];
+    NAMES.contains(&word)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,16 +240,55 @@ mod tests {
             ("rpi3b: ", "rpi3b: "),
             ("#0001 <ttyUSB0> ", "#0002 <ttyUSB0> "),
             ("04-May-2026 10h00m01 ", "05-Jun-2026 10h00m12 "),
+            ("[    INFO] ", "[   DEBUG] "),
+            ("    ", "    "),
+            ("\t", "\t"),
+            ("> ", "> "),
+            ("+", "+"),
+            ("board.log:", "board.log:"),
         ] {
-            let log: Vec<_> = BOOT
-                .iter()
-                .zip([first, second].iter().cycle())
-                .map(|(line, prefix)| format!("{prefix}{line}"))
-                .collect();
-            let prefix = Prefix::of(log.iter().map(String::as_str)).unwrap();
-            assert_eq!(prefix.example, first);
-            let stripped: Vec<_> = log.iter().map(|l| prefix.strip(l).unwrap()).collect();
-            assert_eq!(stripped, BOOT);
+            assert_strips(|n| [first, second][n % 2].to_owned());
+        }
+    }
+
+    #[test]
+    fn numbers_of_lines_are_found() {
+        assert_strips(|n| format!("{}:", 7 + n));
+        assert_strips(|n| format!("{}\t", 7 + n));
+        assert_strips(|n| format!("{})", 7 + n));
+        assert_strips(|n| format!("{:6}\t", 7 + n));
+        assert_strips(|n| format!("board.log:{}:", 7 + n));
+    }
+
+    /// With a prefix of its number before each line, each line is found again.
+    fn assert_strips(prefix: impl Fn(usize) -> String) {
+        let log = BOOT.iter().enumerate();
+        let log: Vec<_> = log.map(|(n, line)| prefix(n) + line).collect();
+        let found = Prefix::of(log.iter().map(String::as_str)).expect(&log[0]);
+        assert_eq!(found.example, prefix(0));
+        let stripped: Vec<_> = log.iter().map(|l| found.strip(l).unwrap()).collect();
+        assert_eq!(stripped, BOOT);
+    }
+
+    #[test]
+    fn an_indent_is_that_of_most_lines() {
+        let log = ["    a", "      b", "    c", "", "    d", "e"];
+        let prefix = Prefix::of(log.into_iter()).unwrap();
+        let stripped = log.map(|line| prefix.strip(line));
+        assert_eq!(
+            stripped,
+            [Some("a"), Some("  b"), Some("c"), Some(""), Some("d"), None]
+        );
+    }
+
+    #[test]
+    fn a_kernel_keeps_its_stamps_behind_marks() {
+        for mark in ["> ", "+", "    ", "12 ", "rpi: "] {
+            let log = [0, 1, 2, 3, 4].map(|n| format!("{mark}[    {n}.000000] x"));
+            let prefix = Prefix::of(log.iter().map(String::as_str));
+            let stripped = prefix.and_then(|p| p.strip(&log[1]));
+            let wanted = (mark != "12 ").then_some("[    1.000000] x");
+            assert_eq!(stripped, wanted, "{mark:?}");
         }
     }
 
@@ -186,5 +302,12 @@ mod tests {
             "[   11.000000] d",
         ];
         assert_eq!(Prefix::of(kernel.into_iter()), None);
+        let firmware = [
+            "NOTICE:  BL1: v2.12",
+            "NOTICE:  BL1: built",
+            "INFO:    BL1: RAM",
+            "ERROR:   BL2: no image",
+        ];
+        assert_eq!(Prefix::of(firmware.into_iter()), None);
     }
 }

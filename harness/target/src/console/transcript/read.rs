@@ -2,20 +2,29 @@
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use regex::Regex;
 use shakedown_base::Untrusted;
 use shakedown_base::timeline::{Event, Record};
 
-use super::super::clean::Cleaner;
-use super::clock::{SinceStart, are_deltas};
+use super::super::printk;
 use super::decode::decode;
+use super::escape::without_sequences;
+use super::foreign::{self, NotALog};
+use super::log::{Line, Log};
+use super::order::is_reversed;
 use super::prefix::Prefix;
+use super::recording::Recording;
 use super::stamp::{FORMATS, Format};
+use super::{lava, recording};
 
 /// Lines that are looked at to tell how a log is stamped.
 const SAMPLE: usize = 200;
+/// Steps of a recorder's stamps that tell a log that runs backwards. Where stamps say the time since the line before, half of the steps
+/// go back.
+const STAMPS: usize = 12;
+/// The same for the kernel's stamps.
+const KERNELS: usize = 3;
 
 /// A serial log, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +35,8 @@ pub struct Transcript {
     pub clock: Clock,
     /// What stood before the board's text.
     pub stamps: Stamps,
+    /// The log began with its last line. The lines are in the order in which the board said them.
+    pub is_reversed: bool,
 }
 
 /// What the times of a log mean.
@@ -81,41 +92,121 @@ impl Transcript {
     /// Reads a log. Whatever the bytes are, something comes of them.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Self {
+        Self::of_text(&decode(bytes))
+    }
+
+    fn of_text(text: &str) -> Self {
+        let text = without_sequences(text);
+        match recording::read(&text).or_else(|| lava::read(&text)) {
+            Some(recording) => Self::recorded(recording),
+            None => Self::written(&text),
+        }
+    }
+
+    /// Reads a log; what is none is refused.
+    ///
+    /// # Errors
+    /// [`NotALog`]: the file is empty, packed, or something else.
+    pub fn read_log(bytes: &[u8]) -> Result<Self, NotALog> {
+        foreign::refuse(bytes)?;
         let text = decode(bytes);
-        let lines: Vec<&str> = text.split('\n').map(head).collect();
+        foreign::refuse_text(&text)?;
+        let read = Self::of_text(&text);
+        let is_blank = read.records.iter().all(|record| match &record.event {
+            Event::Serial { line, .. } => line.trim().is_empty(),
+            _ => false,
+        });
+        match is_blank {
+            true => Err(NotALog::Blank),
+            false => Ok(read),
+        }
+    }
+
+    fn recorded(mut recording: Recording) -> Self {
+        let seconds = recording.said.iter().filter_map(|said| said.seconds);
+        let kernels = recording.said.iter().filter_map(|said| kernels(&said.text));
+        let is_reversed = is_reversed(seconds, STAMPS) || is_reversed(kernels, KERNELS);
+        if is_reversed {
+            recording.said.reverse();
+        }
         let mut log = Log::default();
-        let (clock, stamps) = if let Some(format) = known_format(&lines) {
-            log.stamped(&lines, format);
-            (Clock::Seconds, Stamps::Known(format.name))
-        } else if let Some(prefix) = Prefix::of(lines.iter().copied()) {
-            let stripped = |line: &&'_ str| prefix.strip(line).unwrap_or(line).to_owned();
-            let stripped: Vec<_> = lines.iter().map(stripped).collect();
-            log.unstamped(&stripped.join("\n"));
-            let example = prefix.example.to_owned();
-            (Clock::Lines, Stamps::Unknown { example })
-        } else {
-            log.unstamped(&text);
-            let stamps = match mixed(&log.lines) {
+        let has_times = log.recorded(&recording.said);
+        log.take_prefix_off();
+        Self {
+            records: log.records(),
+            clock: if has_times {
+                Clock::Seconds
+            } else {
+                Clock::Lines
+            },
+            stamps: Stamps::Known(recording.name),
+            is_reversed,
+        }
+    }
+
+    fn written(text: &str) -> Self {
+        let mut lines: Vec<&str> = text.split('\n').map(head).collect();
+        let mut log = Log::default();
+        let Some(format) = known_format(&lines) else {
+            return Self::unstamped(lines);
+        };
+        let stamped = lines.iter().filter_map(|line| format.take(line));
+        let is_reversed = is_reversed(stamped.map(|s| s.seconds), STAMPS);
+        if is_reversed {
+            lines.reverse();
+        }
+        log.stamped(&lines, format);
+        if !format.is_own() {
+            log.take_prefix_off();
+        }
+        Self {
+            records: log.records(),
+            clock: Clock::Seconds,
+            stamps: Stamps::Known(format.name),
+            is_reversed,
+        }
+    }
+
+    /// Reads a log without times.
+    fn unstamped(mut lines: Vec<&str>) -> Self {
+        let prefix = Prefix::of(lines.iter().copied());
+        if let Some(prefix) = &prefix {
+            for line in &mut lines {
+                *line = prefix.strip(line).unwrap_or(line);
+            }
+        }
+        let is_reversed = is_reversed(lines.iter().filter_map(|line| kernels(line)), KERNELS);
+        if is_reversed {
+            lines.reverse();
+        }
+        let mut log = Log::default();
+        log.unstamped(&lines.join("\n"));
+        let stamps = match prefix {
+            Some(prefix) => Stamps::Unknown {
+                example: prefix.example.to_owned(),
+            },
+            None => match mixed(&log.lines) {
                 Some(example) => Stamps::Mixed { example },
                 None => Stamps::None,
-            };
-            (Clock::Lines, stamps)
+            },
         };
         Self {
-            records: log.lines.into_iter().map(Line::record).collect(),
-            clock,
+            records: log.records(),
+            clock: Clock::Lines,
             stamps,
+            is_reversed,
         }
     }
 }
 
-/// A line without the escape sequences and zeros that it begins with.
+/// Seconds that the kernel had run for, as a line says.
+fn kernels(line: &str) -> Option<f64> {
+    Some(printk(line)?.at?.as_secs_f64())
+}
+
+/// A line without the marks, zeros and carriage returns that it begins with.
 fn head(line: &str) -> &str {
-    static SEQUENCES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"^(?:\x1b\[[0-9;?]*[A-Za-z]|\x1b[78]|[\r\x00\x{feff}])+").ok()
-    });
-    let found = SEQUENCES.as_ref().and_then(|s| s.find(line));
-    found.and_then(|m| line.get(m.end()..)).unwrap_or(line)
+    line.trim_start_matches(['\r', '\0', '\u{feff}'])
 }
 
 /// The first kind of stamp that three of four lines have, or else the one that most have, if half of them do.
@@ -154,102 +245,4 @@ fn mixed(lines: &[Line]) -> Option<String> {
         let found = KNOWN.as_ref()?.captures(&line.text)?;
         Some(found.name("before")?.as_str().to_owned())
     })
-}
-
-/// A line in the reading.
-struct Line {
-    uart: u8,
-    at: Duration,
-    text: String,
-}
-
-impl Line {
-    fn record(self) -> Record {
-        let (uart, line) = (self.uart, self.text);
-        Record::new(self.at, Event::Serial { uart, line })
-    }
-}
-
-/// A log in the reading.
-#[derive(Default)]
-struct Log {
-    lines: Vec<Line>,
-}
-
-impl Log {
-    fn unstamped(&mut self, text: &str) {
-        let text = Cleaner::default().clean(text.as_bytes());
-        for (number, line) in (1..).zip(text.lines()) {
-            self.push(0, Duration::from_secs(number), line);
-        }
-    }
-
-    fn stamped(&mut self, lines: &[&str], format: &Format) {
-        let stamps = || lines.iter().filter_map(|line| format.take(line));
-        let seconds: Vec<f64> = stamps().map(|stamped| stamped.seconds).collect();
-        let is_own = std::ptr::eq(format, &FORMATS[0]);
-        let program = program_of_the_board(format, lines);
-        let mut clock = SinceStart::new(!is_own && are_deltas(&seconds));
-        for line in lines {
-            let Some(stamped) = format.take(line) else {
-                // A line that the board broke where the tool did not.
-                if !line.trim().is_empty() {
-                    let last = self.lines.last();
-                    let (uart, at) = last.map_or((0, Duration::ZERO), |l| (l.uart, l.at));
-                    self.clean(uart, at, line);
-                }
-                continue;
-            };
-            let at = if is_own {
-                Duration::try_from_secs_f64(stamped.seconds).unwrap_or_default()
-            } else {
-                clock.next(stamped.seconds, stamped.is_time_of_day)
-            };
-            let is_other = program.is_some() && stamped.program != program;
-            match (stamped.said, self.lines.last_mut()) {
-                (None, _) => {}
-                _ if is_other => {}
-                (Some(said), Some(last)) if stamped.goes_on => {
-                    last.text += Cleaner::default()
-                        .clean(said.as_bytes())
-                        .trim_end_matches('\n');
-                }
-                (Some(said), _) => self.clean(stamped.uart, at, &said),
-            }
-        }
-    }
-
-    fn clean(&mut self, uart: u8, at: Duration, said: &str) {
-        let text = Cleaner::default().clean(said.as_bytes());
-        if text.is_empty() {
-            self.push(uart, at, "");
-        }
-        for line in text.lines() {
-            self.push(uart, at, line);
-        }
-    }
-
-    fn push(&mut self, uart: u8, at: Duration, line: &str) {
-        let text = line.to_owned();
-        self.lines.push(Line { uart, at, text });
-    }
-}
-
-/// The program that wrote the board's text into a journal that holds others' too: the one that has said the most lines by which a boot is
-/// known.
-fn program_of_the_board<'l>(format: &Format, lines: &[&'l str]) -> Option<&'l str> {
-    const KNOWN: [&str; 5] = [
-        "U-Boot 20",
-        "initialising devices",
-        "] Booting Linux",
-        "Run /init",
-        "ipxe",
-    ];
-    let known = lines
-        .iter()
-        .filter(|line| KNOWN.iter().any(|k| line.contains(k)));
-    let mut programs: Vec<&str> = known.filter_map(|l| format.take(l)?.program).collect();
-    programs.sort_unstable();
-    let count = |program: &&str| programs.iter().filter(|p| *p == program).count();
-    programs.iter().copied().max_by_key(count)
 }
