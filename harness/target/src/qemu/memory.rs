@@ -39,18 +39,11 @@ pub async fn freeze(monitor: &Monitor, registers: &[u64]) -> Result<(), MachineE
 
 async fn is_interrupt_pending(monitor: &Monitor, registers: &[u64]) -> Result<bool, MachineError> {
     for register in registers {
-        let answer = monitor.human(&format!("xp /1wx {register:#x}")).await?;
-        if word(&answer) != Some(0) {
+        if monitor.read_word(*register).await? != Some(0) {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-/// The word in the monitor's text, for example `0000000040000060: 0x00000002`.
-fn word(text: &str) -> Option<u32> {
-    let (_, digits) = text.trim_end().rsplit_once(": 0x")?;
-    u32::from_str_radix(digits, 16).ok()
 }
 
 /// Writes the state of a machine that was [frozen](freeze) to `file`.
@@ -140,12 +133,6 @@ mod tests {
             let answer = format!("{answer}\n");
             writer.write_all(answer.as_bytes()).await.unwrap();
         }
-    }
-
-    #[test]
-    fn words_of_the_monitor() {
-        assert_eq!(word("0000000040000060: 0x00000102\r\n"), Some(0x102));
-        assert_eq!(word("Cannot access memory\r\n"), None);
     }
 
     async fn saved(file: &str) -> Result<(), MachineError> {

@@ -8,6 +8,7 @@ mod command;
 mod error;
 mod growth;
 mod memory;
+mod monitor_text;
 mod overlay;
 mod power;
 mod process;
@@ -24,6 +25,7 @@ pub use command::{
 pub use error::MachineError;
 pub use growth::OverlayGrowth;
 pub use memory::{freeze, save_memory};
+pub use monitor_text::program_counter;
 pub use overlay::create_overlay;
 pub use power::{Connectors, Machine, Sockets};
 pub use process::Timers;

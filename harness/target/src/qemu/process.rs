@@ -4,7 +4,7 @@
 //! and waits for it; a harness killed by SIGKILL takes that thread, and QEMU, with it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -121,8 +121,19 @@ async fn end(mut ended: watch::Receiver<Option<ExitStatus>>) -> ExitStatus {
     }
 }
 
+/// The last lines of a file, which may be of any length, and so may its lines.
 fn last_output(stderr: &Path) -> String {
-    let text = std::fs::read(stderr).unwrap_or_default();
+    /// What is looked at of the file's end.
+    const END: u64 = 16 << 10;
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(stderr)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        let mut end = Vec::new();
+        file.take(END).read_to_end(&mut end)?;
+        Ok(end)
+    };
+    let text = read().unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(10)..].join("\n")

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::monitor_text::program_counter;
 use super::{MachineError, Monitor};
 
 /// How often the program counter is looked at. A kernel needs several seconds from its first instruction to its USB driver.
@@ -24,21 +25,17 @@ pub async fn kernel_takes_over(monitor: &Monitor) -> Result<(), MachineError> {
     loop {
         looks.tick().await;
         let registers = monitor.human("info registers").await?;
-        if program_counter(&registers).is_some_and(is_upper_half) {
+        if is_in_kernel(&registers) {
             return Ok(());
         }
     }
 }
 
-/// The program counter in the monitor's text, for example ` PC=ffff800080012345 X00=…`.
-fn program_counter(registers: &str) -> Option<u64> {
-    let (_, rest) = registers.split_once("PC=")?;
-    u64::from_str_radix(rest.get(..16)?, 16).ok()
-}
-
-/// Addresses that TTBR1 translates have their topmost bits set.
-fn is_upper_half(address: u64) -> bool {
-    address >> 56 == 0xff
+/// The core executes what TTBR1 translates: addresses that have their topmost bits set.
+fn is_in_kernel(registers: &str) -> bool {
+    let place = program_counter(registers);
+    let place = place.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    place.is_some_and(|place| place >> 56 == 0xff)
 }
 
 #[cfg(test)]
@@ -49,9 +46,8 @@ mod tests {
     fn boot_loaders_are_low_and_kernels_are_high() {
         let u_boot = " PC=000000003b36a1c4 X00=0000000000000001\n X01=ffff800000000000";
         let linux = "\nCPU#0\n PC=ffffd1e5f0a1b2c4 X00=0000000000000000";
-        assert_eq!(program_counter(u_boot).map(is_upper_half), Some(false));
-        assert_eq!(program_counter(linux).map(is_upper_half), Some(true));
-        assert_eq!(program_counter("no registers here"), None);
-        assert_eq!(program_counter("PC=12"), None);
+        assert!(!is_in_kernel(u_boot));
+        assert!(is_in_kernel(linux));
+        assert!(!is_in_kernel("no registers here"));
     }
 }
