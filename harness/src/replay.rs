@@ -6,6 +6,7 @@ use crate::board::Board;
 use crate::console::{Clock, Transcript};
 use crate::folder::RunFolder;
 use crate::judge::{JudgePlan, JudgedBoard, Source, Verdict, judge};
+use crate::plan::Lab;
 use crate::report::Failure;
 use crate::report::bundle::Bundle;
 use crate::scenario::{Forward, Scenario};
@@ -42,6 +43,8 @@ impl Recording {
             nonce: Option<String>,
             #[serde(default)]
             layers: Vec<String>,
+            #[serde(default)]
+            on_desk: bool,
         }
         let file = |name| bundle.run_file(name).unwrap_or_default();
         let bad = |file| move |source| BadRecord { file, source };
@@ -49,6 +52,7 @@ impl Recording {
             version,
             nonce,
             mut layers,
+            on_desk,
         } = serde_json::from_slice(file(RunFolder::REPORT)).map_err(bad(RunFolder::REPORT))?;
         if layers.is_empty() {
             // A report of before they were written down; a scenario may have had them packed in another way.
@@ -63,6 +67,7 @@ impl Recording {
                 version,
                 nonce,
                 layers,
+                on_desk,
             },
         })
     }
@@ -90,6 +95,8 @@ pub enum Origin {
         nonce: Option<String>,
         /// Digests of the container image's layers.
         layers: Vec<String>,
+        /// It was made on the board of a desk.
+        on_desk: bool,
     },
     /// A serial log, with nothing of the network and no bounds that its board knew of.
     SerialLog {
@@ -133,6 +140,7 @@ pub fn replay(
             version,
             nonce,
             layers,
+            on_desk: _,
         } => {
             let version = *version;
             (Source::Run { version }, nonce.as_deref(), layers.as_slice())
@@ -148,7 +156,10 @@ pub fn replay(
         let named = several.find(|named| Some(&named.id) == id.as_ref());
         let kind = named.and_then(|named| named.kind_among(board, others.iter()));
         let board = kind.unwrap_or(board);
-        let stages = scenario.stages(board);
+        let stages = match recording.origin {
+            Origin::Run { on_desk: true, .. } => Lab::stages(scenario.stages(board)),
+            _ => scenario.stages(board),
+        };
         JudgedBoard { id, board, stages }
     };
     let boards: Vec<_> = scenario.board_ids().into_iter().map(judged).collect();
@@ -183,6 +194,26 @@ mod tests {
         };
         let stages = replay.verdict.stages.iter().map(|s| (&s.name, s.outcome));
         (stages.map(line).collect(), replay)
+    }
+
+    #[test]
+    fn what_the_firmware_of_a_board_on_a_desk_does_is_no_stage() {
+        let board = crate::scenario::testing::raspi3b();
+        let scenario = crate::scenario::testing::extended("alpine-http", "").unwrap();
+        let first = |on_desk| {
+            let recording = Recording {
+                records: Vec::new(),
+                origin: Origin::Run {
+                    version: crate::timeline::TIMELINE_VERSION,
+                    nonce: None,
+                    layers: Vec::new(),
+                    on_desk,
+                },
+            };
+            let replay = replay(&recording, &scenario, &board, &[]);
+            replay.verdict.stages[0].name.clone()
+        };
+        assert_eq!([false, true].map(first), ["firmware", "U-Boot"]);
     }
 
     #[test]

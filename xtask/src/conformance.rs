@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use shakedown_common::PartsArgs;
+use shakedown_common::{COULD_NOT_RUN, PartsArgs};
 use shakedown_harness::board::Board;
 use shakedown_harness::conformance::{
     Catalogue, Evidence, Made, Row, Verdict, judge, judge_compat, table,
@@ -84,7 +84,7 @@ impl Suite {
     }
 }
 
-/// Runs the suite; the exit status is 1 when a check differs from the contract.
+/// Runs the suite; the exit status is 1 when a check differs from the contract, else 2 when not every run was made.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     if let Suite::Gateway = args.suite {
         return gateway::run(args, globals);
@@ -146,10 +146,11 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         let file = file.file_name().unwrap_or_default();
         format!("{} as boot2container", file.to_string_lossy())
     });
+    let is_whole = evidence.len() == scenarios.len();
     let text = table(&catalogue, &subject, made, &rows);
     let path = match (&args.table, given) {
         (Some(path), _) => path.clone(),
-        (None, None) if args.only.is_empty() => docs.join(format!("{name}.md")),
+        (None, None) if args.only.is_empty() && is_whole => docs.join(format!("{name}.md")),
         _ => project.runs_folder().join(format!("conformance-{name}.md")),
     };
     fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -167,10 +168,13 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         }
     }
     args.run.say(&format!("table: {}", path.display()));
-    Ok(if differs {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+    Ok(match (differs, is_whole) {
+        (true, _) => ExitCode::FAILURE,
+        (false, true) => ExitCode::SUCCESS,
+        (false, false) => {
+            args.run.say("not every run was made");
+            ExitCode::from(COULD_NOT_RUN)
+        }
     })
 }
 
@@ -200,9 +204,10 @@ fn folders(
             is_given: kit.provisioned().is_some(),
             mac: None,
             reproduce: format!(
-                "{} {} --only {}{}",
+                "{} {} --board {} --only {}{}",
                 OurCommand("conformance"),
                 args.suite.name(),
+                board.name,
                 scenario.name,
                 args.parts.words()
             ),
@@ -213,11 +218,12 @@ fn folders(
         jobs: Execution::jobs(args.jobs, project),
         ..Execution::plain()
     };
-    let (runs, unable) = e2e::run_all(project, &planned, &args.run, execution)?;
-    if let Some(error) = unable {
+    let made = e2e::run_all(project, &planned, &args.run, execution)?;
+    if let Some(error) = made.unable {
         args.run.say(&format!("a run could not begin: {error}"));
     }
-    Ok(runs
+    Ok(made
+        .runs
         .into_iter()
         .map(|run| (run.last.scenario, run.folder))
         .collect())

@@ -97,9 +97,10 @@ fn start(args: &Args, globals: &Globals) -> Result<()> {
             ..Extras::default()
         },
         reproduce: format!(
-            "{} {}{}",
+            "{} {} --board {}{}",
             OurCommand("console"),
             scenario.name,
+            board.name,
             args.parts.words()
         ),
     };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use shakedown_common::PartsArgs;
+use shakedown_common::{COULD_NOT_RUN, PartsArgs};
 use shakedown_harness::board::Board;
 use shakedown_harness::defect::{
     Defect, DefectCatalogue, Observed, TamperError, assess, table, tamper, totals,
@@ -18,8 +18,7 @@ use shakedown_harness::host::runs_at_a_time;
 use shakedown_harness::plan::Parts;
 use shakedown_harness::pool;
 use shakedown_harness::project::Project;
-use shakedown_harness::report::Class;
-use shakedown_harness::shell::OurCommand;
+use shakedown_harness::shell::{OurCommand, word};
 
 use crate::e2e::{self, Execution, Planned, RunArgs};
 use crate::globals::Globals;
@@ -77,11 +76,7 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
             let observed = observe(defect, &project, board, &parts, folder.path(), args)?;
             let observed = observed.seen_from(folder.path());
             // A user who stops one run wants no other.
-            if let Observed::Ran {
-                class: Some(Class::Host),
-                ..
-            } = observed
-            {
+            if observed.is_of_host() {
                 stopped.store(true, Ordering::Relaxed);
             }
             anyhow::Ok((*defect, observed))
@@ -98,7 +93,9 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         };
         args.run.say(&format!("{}: {word}", defect.name));
     }
-    let is_whole = args.filters.is_empty() && args.catalogue.is_none();
+    let could_run = rows.iter().all(|(_, observed)| !observed.is_of_host());
+    let all_made = could_run && rows.len() == wanted.len();
+    let is_whole = args.filters.is_empty() && args.catalogue.is_none() && all_made;
     let file = match &args.table {
         Some(file) => file.clone(),
         None if is_whole => project.root().join("docs/defects.md"),
@@ -108,7 +105,11 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         .with_context(|| format!("cannot write {}", file.display()))?;
     args.run
         .say(&format!("{}\ntable: {}", totals(&rows), file.display()));
-    Ok(ExitCode::from(u8::from(!all_caught)))
+    Ok(match (all_caught, all_made) {
+        (false, _) => ExitCode::FAILURE,
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(COULD_NOT_RUN),
+    })
 }
 
 /// Puts one defect in, with files in `folder`, and runs it. Each is put in when its turn comes: a copy of the image for each of them would fill
@@ -144,17 +145,24 @@ fn observe(
         is_given: defect.changes_image(),
         mac: None,
         reproduce: format!(
-            "{} {}{}",
+            "{} {} --board {}{}{}",
             OurCommand("e2e defects"),
             defect.name,
+            board.name,
+            match &args.catalogue {
+                Some(file) => format!(" --catalogue {}", word(&file.to_string_lossy())),
+                None => String::new(),
+            },
             args.parts.words()
         ),
     };
     let begun = Instant::now();
-    let (runs, failed) = e2e::run_all(project, &[planned], &args.run, Execution::plain())?;
-    match (runs.first(), failed) {
-        (Some(run), _) => Ok(Observed::of(&run.last, begun.elapsed().as_secs_f64())),
-        (None, Some(error)) => Err(error).context("a run could not begin"),
-        (None, None) => bail!("stopped"),
+    let made = e2e::run_all(project, &[planned], &args.run, Execution::plain())?;
+    match made.runs.first() {
+        Some(run) => Ok(Observed::of(&run.last, begun.elapsed().as_secs_f64())),
+        None => match made.all() {
+            Err(error) => Err(error),
+            Ok(_) => bail!("stopped"),
+        },
     }
 }

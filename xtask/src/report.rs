@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use shakedown_common::{errln, outln, say};
+use shakedown_harness::project::Date;
 use shakedown_harness::report::html::{write_index, write_page};
 use shakedown_harness::report::{
-    Events, OnFlaky, Recorded, exit_status, failure_text, junit, merge, statistics_table,
-    summary_table,
+    Events, Recorded, exit_status, failure_text, junit, merge, statistics_table, summary_table,
 };
 use shakedown_harness::untrusted_lines;
 
+use crate::e2e::FlakyArg;
 use crate::globals::Globals;
 
 /// Arguments of `report`.
@@ -53,12 +55,15 @@ struct MergeArgs {
     /// The folder to copy the runs into.
     #[arg(long, value_name = "FOLDER")]
     into: PathBuf,
+    /// What flaky runs are for the exit status.
+    #[arg(long, value_name = "WHAT", default_value = "pass")]
+    flaky: FlakyArg,
 }
 
 /// Runs the command and says where the pages are; the exit status is 1 when one could not be made.
 pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
     match &args.command {
-        Some(Command::Merge(args)) => return merge_all(args),
+        Some(Command::Merge(args)) => return merge_all(args, globals),
         Some(Command::Events(args)) => return tell_events(args),
         None => {}
     }
@@ -106,10 +111,13 @@ fn tell_events(args: &EventsArgs) -> Result<ExitCode> {
 }
 
 /// Copies the runs and shows them as if one command had made them.
-fn merge_all(args: &MergeArgs) -> Result<ExitCode> {
+fn merge_all(args: &MergeArgs, globals: &Globals) -> Result<ExitCode> {
     /// What a file or a pipeline's log has room for.
     const WIDTH: usize = 120;
-    let runs = merge(&args.folders, &args.into)?;
+    let known = globals.project()?.known_failures()?;
+    let mut runs = merge(&args.folders, &args.into)?;
+    let today = Date::of(SystemTime::now());
+    let notes = today.map(|today| known.mark(&mut runs, today));
     let root = std::env::var_os("CI_PROJECT_DIR").map(PathBuf::from);
     let root = root.unwrap_or_else(|| Path::new("").into());
     let file = args.into.join("junit.xml");
@@ -124,7 +132,10 @@ fn merge_all(args: &MergeArgs) -> Result<ExitCode> {
             text.push('\n');
         }
     }
+    for note in notes.into_iter().flatten() {
+        text += &format!("note: {note}\n");
+    }
     text += &format!("all runs: {}", write_index(&args.into)?.display());
     say(false, &text);
-    Ok(ExitCode::from(exit_status(&runs, OnFlaky::Pass)))
+    Ok(ExitCode::from(exit_status(&runs, args.flaky.into())))
 }

@@ -11,7 +11,7 @@ use shakedown_harness::board::Board;
 use shakedown_harness::plan::Parts;
 use shakedown_harness::replay::{Recording, replay};
 use shakedown_harness::report::bundle::{Bundle, Item, Manifest};
-use shakedown_harness::report::{OnFlaky, comparison, exit_status};
+use shakedown_harness::report::{OnFlaky, comparison};
 use shakedown_harness::{shell, untrusted};
 
 use crate::e2e::{self, Execution, Planned, RunArgs};
@@ -65,21 +65,25 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
         mac: manifest.mac,
         is_given: parts.image.is_some(),
         reproduce: format!(
-            "{} {}{}",
+            "{} {}{}{}",
             shell::OurCommand("e2e repro"),
             shell::word(&args.bundle.to_string_lossy()),
+            match args.trust_bundle {
+                true => " --trust-bundle",
+                false => "",
+            },
             args.parts.words()
         ),
     };
     err!("{}", differences(manifest, &planned.parts)?);
-    let runs = e2e::carry_out(&project, &[planned], &args.run, Execution::plain())?;
-    if let Some(report) = runs.first().map(|run| &run.last) {
+    let made = e2e::carry_out(&project, &[planned], &args.run, Execution::plain())?;
+    if let Some(report) = made.runs.first().map(|run| &run.last) {
         // Judged by today's rules, as this run was.
         let then = replay(&Recording::of_bundle(&bundle)?, &scenario, &board, &others);
         let told = comparison(then.failure.as_ref(), report.failure.as_ref());
         args.run.say(&told);
     }
-    Ok(ExitCode::from(exit_status(&runs, OnFlaky::Pass)))
+    Ok(ExitCode::from(made.status(OnFlaky::Pass)))
 }
 
 /// The project's own board if it is the same as the bundle's, or the bundle's if the user trusts it.

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::services::{DataRoot, Identity, access_line};
 use shakedown_harness::timeline::{Cursor, Event, Timeline};
+use shakedown_harness::untrusted;
 use shakedown_harness::world::{ServedBoard, ServerConfig, Servers, Trust};
 use tokio::net::TcpListener;
 
@@ -325,14 +326,15 @@ async fn show(timeline: &Timeline) {
         match &record.event {
             Event::Request(request) => {
                 let line = access_line(request, started + record.at);
-                outln!("{:9} {line}", request.service);
+                outln!("{:9} {}", request.service, untrusted(&line));
             }
             Event::Tls(tls) => {
                 if let Some(error) = &tls.error {
+                    let error = untrusted(error);
                     outln!("{:9} TLS handshake failed: {error}", tls.service);
                 }
             }
-            Event::Note { room, text } => outln!("{room:9} {text}"),
+            Event::Note { room, text } => outln!("{room:9} {}", untrusted(text)),
             _ => {}
         }
     }

@@ -3,7 +3,6 @@
 //! The router answers as ever, and what it answers is spoiled on its way out, so that every server can have every defect. The journal sees what
 //! the client sees. Source: RFC 9110, sections 8.6 (Content-Length) and 15.4 (redirection).
 
-use std::io;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,12 +18,10 @@ use tokio::time::sleep;
 use tower::ServiceExt;
 
 use crate::Peer;
-use crate::cut::first;
+use crate::cut::{breaks_off, first};
 use crate::valve::Valve;
 
-/// How often a slow server sends a piece.
-const PIECE: Duration = Duration::from_millis(100);
-/// Pieces a second.
+/// Pieces that a slow server sends in a second, if it sends as many bytes.
 const PIECES: u64 = 10;
 
 /// The same server, with those of `faults` that are of its answers.
@@ -110,26 +107,23 @@ fn spoiled(response: Response<Body>, defect: AnswerDefect) -> Response<Body> {
         }
         AnswerDefect::Corrupt(at) => corrupted(body, at.0),
         AnswerDefect::Trickle(rate) => trickling(body, rate.0),
-        // Its head stops before; with a body that never comes, the journal does not take it for whole.
-        AnswerDefect::StallHead(_) => Body::from_stream(never()),
+        // Its head stops before.
+        AnswerDefect::StallHead(_) => {
+            head.extensions.insert(HeadStalls);
+            Body::from_stream(never())
+        }
         AnswerDefect::Status(_) | AnswerDefect::RedirectLoop | AnswerDefect::NoAnswer => body,
     };
     Response::from_parts(head, body)
 }
 
+/// On a response: it never comes to the end of its head, so that nobody has it whole, whatever its body is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HeadStalls;
+
 /// The rest of a body, of which nothing ever comes.
 fn never() -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
     stream::pending()
-}
-
-/// The end of a body that is none.
-fn breaks_off() -> impl futures_util::Stream<Item = Result<Bytes, axum::Error>> {
-    stream::once(async {
-        // The pause lets the connection send what it holds before it learns of the end.
-        tokio::task::yield_now().await;
-        let text = "the server breaks off here, as it was told to";
-        Err(axum::Error::new(io::Error::other(text)))
-    })
 }
 
 /// The body with the bits of one byte turned over.
@@ -165,10 +159,13 @@ fn trickling(body: Body, rate: u64) -> Body {
         };
         stream::iter(parts)
     });
-    Body::from_stream(pieces.then(|piece| async move {
-        sleep(PIECE).await;
-        piece
-    }))
+    Body::from_stream(
+        pieces.then(move |piece: Result<Bytes, axum::Error>| async move {
+            let bytes = piece.as_ref().map_or(0, Bytes::len);
+            sleep(Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64)).await;
+            piece
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -188,7 +185,7 @@ mod tests {
 
     const WHOLE: &str = "0123456789";
 
-    /// A server with ten bytes at each address, and a fault, three times from the second request for `/file` on.
+    /// A server with ten bytes at each address, and a fault: once, at the second request for `/file`.
     fn server(answer: AnswerDefect) -> (Router, Timeline) {
         let timeline = Timeline::start();
         let defect = Defect::Http(HttpDefect {
@@ -263,7 +260,7 @@ mod tests {
             let body = read(response.into_body()).await;
             assert_eq!(body, (text.to_owned(), is_whole), "{defect:?}");
             if let AnswerDefect::Trickle(_) = defect {
-                assert_eq!(started.elapsed().as_secs(), 1, "one byte a piece");
+                assert_eq!(started.elapsed().as_secs(), 2, "five bytes a second");
             }
         }
         let (router, _) = server(AnswerDefect::Corrupt(size(3)));

@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use super::Peer;
 use super::download::HostFault;
+use super::fault::HeadStalls;
 use shakedown_base::timeline::{Event, RequestEvent, ServiceId, Timeline, TlsEvent};
 
 /// Characters of a request's target that are written down. A head may have 64 KiB, and the timeline keeps every request.
@@ -97,7 +98,7 @@ impl Journal {
         let mut entry = Entry {
             event: self.request_event(&peer, &request),
             started: Instant::now(),
-            timeline: self.timeline.of_client(*peer.address.ip()),
+            timeline: self.timeline.of_client(*peer.address.ip()).of_this_boot(),
         };
         let head = request.method() == Method::HEAD;
         let response = match &peer.objection {
@@ -113,10 +114,10 @@ impl Journal {
         }
         entry.event.status = response.status().as_u16();
         entry.event.offset = part_offset(&response);
-        let expected = if head {
-            Some(0)
-        } else {
-            promised_length(&response)
+        let expected = match response.extensions().get::<HeadStalls>() {
+            Some(HeadStalls) => None,
+            None if head => Some(0),
+            None => promised_length(&response),
         };
         response.map(|body| Body::new(JournalBody::new(body, entry, expected)))
     }

@@ -58,7 +58,7 @@ pub enum Evidence {
     /// A server outside of the run, to which a service is forwarded, answered on a connection. Nobody sees what.
     Answer(AnswerEvidence),
     /// The container said the run's nonce, which only the registry's image holds, after a layer of the image had been served to the board, in this boot or
-    /// in an earlier one of the run.
+    /// in an earlier one of the run. Of a board behind another both are of that other board, which fetches the image for it.
     Nonce,
     /// The board's power changed.
     Power(Power),
@@ -69,14 +69,17 @@ impl Evidence {
     #[must_use]
     pub fn is_of_lan(&self) -> bool {
         match self {
-            Self::Firmware | Self::Serial(_) | Self::Container(_) | Self::Power(_) => false,
+            Self::Firmware
+            | Self::Serial(_)
+            | Self::Container(_)
+            | Self::Nonce
+            | Self::Power(_) => false,
             Self::Lease
             | Self::Dhcp(_)
             | Self::Tls { .. }
             | Self::TlsFailure { .. }
             | Self::Request(_)
-            | Self::Answer(_)
-            | Self::Nonce => true,
+            | Self::Answer(_) => true,
         }
     }
 }

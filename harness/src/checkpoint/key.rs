@@ -26,13 +26,15 @@ pub(crate) fn key(job: &Job<'_>, stage: &str) -> String {
     ];
     let files = files.map(|path| Stamp::of(path));
     let told = registries::guest_files(&scenario.registry);
-    let all: [&dyn Debug; 7] = [
+    let all: [&dyn Debug; 9] = [
         &job.stages_until(stage),
         &files,
         &parts.qemu.version,
         &parts.versions,
         board,
         &scenario.boot,
+        &scenario.dhcp,
+        &scenario.firmware,
         &told,
     ];
     Digest::of(format!("{all:?}").as_bytes()).hex()

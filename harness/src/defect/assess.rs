@@ -27,6 +27,18 @@ pub enum Observed {
 }
 
 impl Observed {
+    /// The host's fault: it says nothing of the defect.
+    #[must_use]
+    pub fn is_of_host(&self) -> bool {
+        matches!(
+            self,
+            Self::Ran {
+                class: Some(Class::Host),
+                ..
+            }
+        )
+    }
+
     /// The same with paths below `folder` named from there: the folder is gone when somebody reads of it.
     #[must_use]
     pub fn seen_from(mut self, folder: &Path) -> Self {

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::Symbols;
 use crate::folder::RunFolder;
-use crate::machine::Monitor;
+use crate::machine::{Monitor, program_counter};
 use crate::timeline::Timeline;
 
 /// How often the program counter is looked at, and how far apart: a core that waits stands still, one that loops moves in circles.
@@ -49,22 +49,12 @@ pub(crate) async fn dump_memory(monitor: &Monitor, folder: &Path, timeline: &Tim
     timeline.note(ROOM, told);
 }
 
-/// The program counter in the monitor's text: ` PC=…` on 64-bit ARM, `R15=…` on 32-bit ARM, `RIP=…` on x86-64, ` pc       …` on RISC-V.
-fn program_counter(registers: &str) -> Option<String> {
-    let (_, rest) = [" PC=", "R15=", "RIP=", "\n pc "]
-        .iter()
-        .find_map(|name| registers.split_once(name))?;
-    let rest = rest.trim_start();
-    let digits: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
-    (!digits.is_empty()).then_some(digits)
-}
-
 /// An address, with the kernel's function that it is in.
-fn named(place: String, symbols: Option<&Symbols>) -> String {
-    let address = u64::from_str_radix(&place, 16).ok();
+fn named(place: &str, symbols: Option<&Symbols>) -> String {
+    let address = u64::from_str_radix(place, 16).ok();
     match address.and_then(|address| symbols?.place(address)) {
         Some(function) => format!("{place} ({function})"),
-        None => place,
+        None => place.into(),
     }
 }
 
@@ -105,7 +95,7 @@ mod tests {
             (riscv, "ffffffff8000a1b2", 2),
             (arm, "c0108a1c", 3),
         ] {
-            assert_eq!(program_counter(registers).as_deref(), Some(place));
+            assert_eq!(program_counter(registers), Some(place));
             let lines = registers.lines().map(str::trim);
             assert_eq!(
                 lines.filter(|line| is_general(line)).count(),
@@ -120,12 +110,12 @@ mod tests {
         let registers = "\nCPU#0\n PC=000000003b36a1c4 X00=0000000000000001\nX01=2\nPSTATE=600003c9 -ZC- EL2h\nQ00=0:0\n";
         let place = program_counter(registers).unwrap();
         assert_eq!(place, "000000003b36a1c4");
-        let still = summary(&[place.clone(), place.clone()]);
+        let still = summary(&[place.into(), place.into()]);
         assert!(
             still.contains("stands still at 000000003b36a1c4, in 2 looks"),
             "{still}"
         );
-        let moves = summary(&[place, "10".into()]);
+        let moves = summary(&[place.into(), "10".into()]);
         assert!(
             moves.contains("runs, seen at 000000003b36a1c4, 10"),
             "{moves}"

@@ -101,7 +101,7 @@ impl BootProgress {
             EndPlan::Expected { expect, .. } => vec![None; expect.proofs.len()],
             EndPlan::Chain { .. } | EndPlan::Open => Vec::new(),
         };
-        let traces = Traces::of(plan.is_behind);
+        let traces = Traces::of(plan.behind.is_some());
         let mut this = Self {
             said: vec![None; plan.stages.len()],
             watch: if source.has_times() {
@@ -152,14 +152,27 @@ impl BootProgress {
         is_earlier || others.any(|other| record.board.as_ref() == Some(other))
     }
 
+    /// The record is of the board that this one is behind.
+    pub(super) fn is_behind_that_of(&self, record: &Record) -> bool {
+        self.plan.behind.is_some() && self.plan.behind == record.board
+    }
+
     /// Takes a record of an earlier boot from the same card: a layer that the registry served then may be on the card now. Each boot fetches the
     /// image's configuration again, because it holds the boot's nonce.
     pub(super) fn take_of_earlier_boot(&mut self, record: &Record) {
         self.past.take_earlier(record, self.plan.board.as_ref());
-        if let Event::Request(request) = &record.event
-            && (200..300).contains(&request.status)
-        {
-            self.take_layer(request);
+        self.take_fetched(&record.event);
+    }
+
+    /// Takes a record of what may have been fetched for this boot before it, or by the board that it is behind.
+    pub(super) fn take_fetched(&mut self, event: &Event) {
+        match event {
+            Event::Request(request) if (200..300).contains(&request.status) => {
+                self.take_layer(request);
+            }
+            // Of a registry outside of the run nobody sees more.
+            Event::Answer(answer) => self.layer_served |= answer.service == ServiceId::Registry,
+            _ => {}
         }
     }
 
@@ -171,8 +184,8 @@ impl BootProgress {
         self.decision.as_ref()
     }
 
-    pub(super) fn nonce(&self) -> &str {
-        self.plan.nonce.as_deref().unwrap_or_default()
+    pub(super) fn nonces(&self) -> &[String] {
+        &self.plan.nonces
     }
 
     pub(super) fn awaited(&self) -> Option<&Stage> {
@@ -304,8 +317,8 @@ impl BootProgress {
     /// A line or a prompt of a UART.
     fn take_text(&mut self, record: &Record, uart: u8, text: &str, is_whole: bool) {
         let mut of_container = self.section.is_open(uart);
-        if is_whole && let Some(marks) = self.plan.container.clone() {
-            of_container = self.section.take(&marks, uart, text);
+        if is_whole && let Some(marks) = &self.plan.container {
+            of_container = self.section.take(marks, uart, text);
             if !of_container && let Some(status) = marks.status_of(text) {
                 self.status = Some(status);
             }
@@ -334,17 +347,10 @@ impl BootProgress {
 
     /// An event of ours.
     fn take_event(&mut self, at: Duration, event: &Event) {
+        self.take_fetched(event);
         match event {
-            Event::Request(request) if (200..300).contains(&request.status) => {
-                self.progress = at;
-                self.take_layer(request);
-            }
-            Event::Answer(answer) => {
-                self.progress = at;
-                // Of a registry outside of the run nobody sees more.
-                self.layer_served |= answer.service == ServiceId::Registry;
-            }
-            Event::Lease { .. } => self.progress = at,
+            Event::Request(request) if (200..300).contains(&request.status) => self.progress = at,
+            Event::Answer(_) | Event::Lease { .. } => self.progress = at,
             _ => {}
         }
         self.take_evidence(at, event, false);
@@ -352,7 +358,7 @@ impl BootProgress {
 
     fn context(&self, in_container: bool) -> Context<'_> {
         Context {
-            nonce: self.plan.nonce.as_deref(),
+            nonces: &self.plan.nonces,
             layers: &self.plan.layers,
             in_container,
             layer_served: self.layer_served,
@@ -390,6 +396,10 @@ impl BootProgress {
         }
         self.reach(index, at);
         self.go_further(at);
+        if let Some(when) = self.trespassed() {
+            self.fail_of_refusal(when);
+            return;
+        }
         self.finish_stages(at);
     }
 
@@ -413,6 +423,11 @@ impl BootProgress {
     fn reach(&mut self, index: usize, at: Duration) {
         while self.gone_by.len() < index {
             self.gone_by.push(GoneBy::NotJudged);
+        }
+        // Of a log, in which nobody sees the network, this is all that tells of it.
+        let mut before = self.plan.stages.iter().take(index);
+        if before.any(|stage| stage.evidence.is_of_lan()) {
+            self.traces.was_on_network();
         }
         let at = at.max(self.last);
         self.gone_by.push(GoneBy::Reached {

@@ -35,6 +35,11 @@ impl Traces {
         }
     }
 
+    /// A stage has been reached that comes after one on the network.
+    pub(super) fn was_on_network(&mut self) {
+        self.on_network = true;
+    }
+
     pub(super) fn take(&mut self, event: &Event) {
         match event {
             Event::Lease { vendor_class, .. } => {

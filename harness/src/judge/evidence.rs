@@ -7,8 +7,8 @@ use crate::timeline::Event;
 /// What evidence depends on besides the event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
-    /// What the container says if it is the registry's.
-    pub(super) nonce: Option<&'a str>,
+    /// What the container says if it is the registry's, one of these.
+    pub(super) nonces: &'a [String],
     /// Digests of the container image's layers.
     pub(super) layers: &'a [String],
     /// The event is a line that the container has said.
@@ -49,8 +49,9 @@ pub(super) fn proves(evidence: &Evidence, event: &Event, context: Context<'_>) -
         (Evidence::Nonce, Event::Serial { line, .. }) => {
             // A line with the variable's name is the image's configuration, which can be printed without running anything.
             let is_configuration = line.contains(Nonce::VARIABLE);
-            let says = |nonce: &str| !nonce.is_empty() && line.contains(nonce) && !is_configuration;
-            context.in_container && context.layer_served && context.nonce.is_some_and(says)
+            let says = |nonce: &String| !nonce.is_empty() && line.contains(nonce.as_str());
+            let is_said = !is_configuration && context.nonces.iter().any(says);
+            context.in_container && context.layer_served && is_said
         }
         (Evidence::Tls { service }, Event::Tls(tls)) => {
             tls.service == *service && tls.error.is_none()

@@ -69,8 +69,8 @@ pub struct BootPlan {
     pub board: Option<BoardId>,
     /// Which boot of it, counted from 0.
     pub boot: u32,
-    /// It is behind another board: nobody sees what it does on its network.
-    pub is_behind: bool,
+    /// The board that it is behind: nobody sees what it does on its network.
+    pub behind: Option<BoardId>,
     /// Other boards that boot from the same card in turn: what they have fetched may be on it.
     pub card_with: Vec<BoardId>,
     /// The stages that must be reached, in order.
@@ -79,8 +79,9 @@ pub struct BootPlan {
     pub end: EndPlan,
     /// How the console shows where the container speaks.
     pub container: Option<ContainerMarks>,
-    /// What the container says if it is the registry's; `None` where nobody knows, as of a serial log.
-    pub nonce: Option<String>,
+    /// What the container says if it is the registry's, one of these: an image that another board fetches for this one has the nonce of one of
+    /// that board's boots. None where nobody knows, as of a serial log.
+    pub nonces: Vec<String>,
     /// Digests of the container image's layers, `sha256:…`.
     pub layers: Vec<String>,
     /// What the console must never say, and what lines mean.
@@ -170,10 +171,10 @@ impl JudgePlan {
     #[must_use]
     pub fn until(mut self, name: &str) -> Self {
         // In one boot, whatever the scenario does with the board's power; its last boot has the stages of the whole chain.
-        let nonce = self.boots.first().and_then(|boot| boot.nonce.clone());
+        let nonces = self.boots.first().map(|boot| boot.nonces.clone());
         let whole = self.boots.pop().map(|boot| BootPlan {
             boot: 0,
-            nonce,
+            nonces: nonces.unwrap_or_default(),
             ..boot
         });
         self.boots = whole
@@ -189,12 +190,19 @@ impl JudgePlan {
     /// The same with what only the run can know: the nonce and the layers of its image.
     #[must_use]
     pub fn knowing(mut self, nonce: Option<&str>, layers: &[String]) -> Self {
+        let boots = self.boots.iter();
+        let boots: Vec<_> = boots.map(|boot| (boot.board.clone(), boot.boot)).collect();
         for boot in &mut self.boots {
-            let (board, number) = match self.has_one_nonce {
-                true => (None, 0),
-                false => (boot.board.as_ref(), boot.boot),
+            let nonces = |nonce| match (self.has_one_nonce, &boot.behind) {
+                (true, _) => vec![nonce_of_boot(nonce, None, 0)],
+                (false, None) => vec![nonce_of_boot(nonce, boot.board.as_ref(), boot.boot)],
+                (false, Some(other)) => boots
+                    .iter()
+                    .filter(|(board, _)| board.as_ref() == Some(other))
+                    .map(|(board, number)| nonce_of_boot(nonce, board.as_ref(), *number))
+                    .collect(),
             };
-            boot.nonce = nonce.map(|nonce| nonce_of_boot(nonce, board, number));
+            boot.nonces = nonce.map(nonces).unwrap_or_default();
             boot.layers = layers.to_vec();
         }
         self
@@ -210,12 +218,12 @@ impl BootPlan {
             let steps = scenario.steps.iter().filter(is_its);
             steps.filter_map(|step| step.wait.as_ref())
         };
-        let is_behind = scenario.behind(id.as_ref()).is_some();
-        let is_seen = |evidence: &Evidence| !is_behind || !evidence.is_of_lan();
+        let behind = scenario.behind(id.as_ref()).cloned();
+        let is_seen = |evidence: &Evidence| behind.is_none() || !evidence.is_of_lan();
         let plan = Self {
             board: id.clone(),
             boot: number,
-            is_behind,
+            behind: behind.clone(),
             card_with: scenario.card_with(id.as_ref()),
             stages: seen(stages, is_seen),
             end: match &scenario.expect {
@@ -232,7 +240,7 @@ impl BootPlan {
                 },
             },
             container: board.container.clone(),
-            nonce: None,
+            nonces: Vec::new(),
             layers: Vec::new(),
             alarms: board.alarms.clone(),
             harmless: scenario.harmless.clone(),

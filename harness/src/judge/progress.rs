@@ -92,6 +92,8 @@ impl Progress {
                 boot.take(record);
             } else if boot.comes_after(record) {
                 boot.take_of_earlier_boot(record);
+            } else if boot.is_behind_that_of(record) {
+                boot.take_fetched(&record.event);
             }
         }
         self.steps.take(record, &mut self.boots);
@@ -330,10 +332,10 @@ impl<'p> OfBoard<'p> {
         self.current()?.awaited()
     }
 
-    /// The nonce of the boot that is under way; empty where nobody knows it.
+    /// What the container may say in the boot that is under way if it is the registry's; nothing where nobody knows it.
     #[must_use]
-    pub fn nonce(self) -> &'p str {
-        self.current().map_or("", BootProgress::nonce)
+    pub fn nonces(self) -> &'p [String] {
+        self.current().map_or(&[], BootProgress::nonces)
     }
 
     /// How many stages have been reached.

@@ -149,14 +149,12 @@ impl Lab {
         }
         let counts =
             |trigger: &Trigger| matches!(trigger, Trigger::Frames(_) | Trigger::Written(_));
-        if scenario
-            .steps
-            .iter()
-            .filter_map(|s| s.after.as_ref())
-            .any(counts)
-        {
+        let of_steps = scenario.steps.iter().filter_map(|s| s.after.as_ref());
+        let of_faults = scenario.faults.iter().flat_map(PlannedFault::triggers);
+        let mut triggers = of_steps.chain(of_faults.map(|(_, trigger)| trigger));
+        if triggers.any(counts) {
             return Some(
-                "a step waits for a count of frames or of written bytes, and nobody counts them",
+                "a step or a fault waits for a count of frames or of written bytes, and nobody counts them",
             );
         }
         if scenario.steps.iter().any(|step| step.link.is_some()) {

@@ -47,9 +47,10 @@ pub fn summary(runs: &[Attempts]) -> String {
     out
 }
 
-/// The line that marks a scenario's file when its run did not pass, or only at a later attempt; `file` is relative to the repository.
+/// The line that marks a scenario's file when its run did not pass, or only at a later attempt; `file` is relative to the
+/// repository, and `None` of a scenario that has none there.
 #[must_use]
-pub fn annotation(run: &Attempts, file: &Path) -> Option<String> {
+pub fn annotation(run: &Attempts, file: Option<&Path>) -> Option<String> {
     let level = match run.standing() {
         Standing::Passed => return None,
         Standing::Flaky | Standing::KnownFailure => "warning",
@@ -63,9 +64,10 @@ pub fn annotation(run: &Attempts, file: &Path) -> Option<String> {
         Standing::Failed => format!("{} on {}", run.name(), report.board),
         other => format!("{} on {}: {}", run.name(), report.board, other.name()),
     };
+    let place = file.map(|file| format!("file={},line=1,", property(&file.to_string_lossy())));
     Some(format!(
-        "::{level} file={},line=1,title={}::{}",
-        property(&file.to_string_lossy()),
+        "::{level} {}title={}::{}",
+        place.unwrap_or_default(),
         property(&title),
         data(&verdict_sentence(report))
     ))
@@ -97,7 +99,10 @@ mod tests {
     fn a_failed_run_is_marked_at_its_scenario() {
         let once = |report| Attempts::once(report, "folder".into());
         let passed = once(testing::report("alpine-http", &[], Verdict::Passed));
-        assert_eq!(annotation(&passed, Path::new("scenarios/a.toml")), None);
+        assert_eq!(
+            annotation(&passed, Some(Path::new("scenarios/a.toml"))),
+            None
+        );
         let mut failed = testing::report("alpine-https", &[], Verdict::Failed);
         let mut failure = Failure::new(
             Class::Board,
@@ -107,7 +112,9 @@ mod tests {
         failure.last_serial = vec!["<b>".into()];
         failed.failure = Some(failure);
         let failed = once(failed);
-        let line = annotation(&failed, Path::new("scenarios/a,b.toml")).unwrap();
+        let line = annotation(&failed, None).unwrap();
+        assert!(line.starts_with("::error title="), "{line}");
+        let line = annotation(&failed, Some(Path::new("scenarios/a,b.toml"))).unwrap();
         assert!(
             line.starts_with(
                 "::error file=scenarios/a%2Cb.toml,line=1,title=alpine-https on raspi3b::"
@@ -120,7 +127,7 @@ mod tests {
         );
         let mut flaky = passed.clone();
         flaky.earlier.push((failed.last.clone(), "folder".into()));
-        let line = annotation(&flaky, Path::new("a.toml")).unwrap();
+        let line = annotation(&flaky, Some(Path::new("a.toml"))).unwrap();
         assert!(
             line.starts_with(
                 "::warning file=a.toml,line=1,title=alpine-http on raspi3b%3A flaky::failed"

@@ -44,6 +44,9 @@ pub struct Report {
     /// The folder of another run, by its name, if this one went on from a checkpoint of its board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restored_from: Option<String>,
+    /// The run was made on the board of a desk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_desk: bool,
     /// Names of the stages that the run should go through, in order.
     #[serde(default)]
     pub chain: Vec<String>,

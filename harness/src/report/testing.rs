@@ -38,6 +38,7 @@ pub(crate) fn report(scenario: &str, stages: &[(&str, f64)], verdict: Verdict) -
         container_system: None,
         container_version: None,
         nonce: None,
+        on_desk: false,
         layers: Vec::new(),
         container_source: "Alpine 3.20.3".into(),
         stand_in: false,

@@ -197,7 +197,7 @@ impl BootFiles {
         };
         let disk = Arc::clone(self.faulty.get_or_init(|| disk));
         let mut card = disk.lock().unwrap_or_else(PoisonError::into_inner);
-        card.begin_boot();
+        card.begin_boot(faults.clone());
         let read_only = card.is_read_only();
         drop(card);
         Ok(Some(FaultyDisk { disk, read_only }))

@@ -15,6 +15,7 @@ use super::begin_folder::begin_folder;
 use super::console_meter::bytes_said;
 use super::execution::conclude;
 use super::outcome::identity;
+use crate::cable::impaired;
 use crate::console::{Console, Expectations};
 use crate::error::RunError;
 use crate::evidence::{CAPTURE_FILE, Capture, keep_bucket};
@@ -41,6 +42,7 @@ pub async fn run_on_desk(
     stop: impl Future<Output = StoppedBy>,
 ) -> Report {
     let mut report = identity(job);
+    report.on_desk = true;
     let own_cpu = cpu_seconds(std::process::id());
     let outcome = go(job, lab, timeline, stop, &mut report).await;
     report.harness_cpu_seconds = cpu_seconds(std::process::id()) - own_cpu;
@@ -78,7 +80,12 @@ async fn go(
     timeline.has_machine(mac);
     let image = job.parts.provisioned.as_ref();
     let network = Network::start(scenario, vec![board], image, &trust, work.path(), timeline)?;
-    let tap = Tap::plug_in(&lab.tap, network.lan.attach_as(&job.board.name))?;
+    let mut wire = network.lan.attach_as(&job.board.name);
+    let faults = network.faults().of(timeline.clone());
+    if faults.has_cable() {
+        wire = impaired(wire, faults, None);
+    }
+    let tap = Tap::plug_in(&lab.tap, wire)?;
     let secrets = network.secrets.clone();
     let capture_file = job.folder.join(CAPTURE_FILE);
     let capture = Capture::start(&network.lan, secrets, &capture_file, timeline);
@@ -89,12 +96,49 @@ async fn go(
     let plan = plan(job, &network);
     report.chain = plan.labels();
 
+    let mut script = Script::new(&plan, timeline.clone());
+    let ended = follow(job, lab, timeline, &network, &mut script, stop).await;
+    let ended = ended.inspect(|_| report.tell(&script.finish()));
+    // A board that is left on would ask for its lease again in the next run.
+    let off = lab.power.off().await;
+    let ended = match ended {
+        Ok(desk) => {
+            desk.cut().await;
+            Ok(off?)
+        }
+        Err(error) => Err(error),
+    };
+    drop(tap);
+    drop(network);
+    if let Err(e) = keep_bucket(&work.path().join(SCRATCH), &job.folder) {
+        report
+            .lost
+            .push(format!("the guest's files could not be kept: {e}"));
+    }
+    if let Err(e) = capture.finish().await {
+        timeline.note("run", format!("the capture is not whole: {e}"));
+    }
+    if ended.is_ok() && report.failure.is_none() && !job.keep {
+        // It is large and tells nothing new.
+        let _ = fs::remove_file(capture_file);
+    }
+    ended
+}
+
+/// Does with the board what the script says, until it has been decided what came of it. The board may be on then, whatever this returns.
+async fn follow(
+    job: &Job<'_>,
+    lab: &Lab,
+    timeline: &Timeline,
+    network: &Network,
+    script: &mut Script,
+    stop: impl Future<Output = StoppedBy>,
+) -> Result<Desk, RunError> {
     let stop = stop.shared();
     let deploy = |name: &DeploymentName| {
         let of_board = network.deployments.iter();
         of_board.for_each(|deployments| deployments.deploy(name, timeline));
     };
-    let mut script = Script::new(&plan, timeline.clone());
     let first = script.begin_first_step();
     first.and_then(|due| due.deploy).iter().for_each(deploy);
     let (mut desk, expectations) = tokio::select! {
@@ -103,12 +147,12 @@ async fn go(
         desk = Desk::switch_on(lab, &job.folder, timeline) => desk?,
     };
     let bounds = Bounds::new(&job.board.limits, host_scale());
-    let guest = desk.guest(&network);
+    let guest = desk.guest(network);
     script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);
     loop {
         match script.follow(stop.clone()).await {
             // Scenarios that ask for the card are not run here.
-            Next::Decided | Next::ReadCards => break,
+            Next::Decided | Next::ReadCards => return Ok(desk),
             Next::Reset(board) => {
                 timeline.begin_next_boot();
                 let action = Power::Reset;
@@ -126,32 +170,13 @@ async fn go(
                 desk.cut().await;
                 script.switched_off(None);
                 timeline.begin_next_boot();
-                let (next, expectations) = Desk::switch_on(lab, &job.folder, timeline).await?;
-                let guest = next.guest(&network);
+                let (mut next, expectations) = Desk::switch_on(lab, &job.folder, timeline).await?;
+                let guest = next.guest(network);
                 script.switched_on(timeline.clone(), expectations, bounds.clone(), guest);
                 desk = next;
             }
         }
     }
-    report.tell(&script.finish());
-    // A board that is left on would ask for its lease again in the next run.
-    let off = lab.power.off().await;
-    desk.cut().await;
-    drop(tap);
-    drop(network);
-    if let Err(e) = keep_bucket(&work.path().join(SCRATCH), &job.folder) {
-        report
-            .lost
-            .push(format!("the guest's files could not be kept: {e}"));
-    }
-    if let Err(e) = capture.finish().await {
-        timeline.note("run", format!("the capture is not whole: {e}"));
-    }
-    if report.failure.is_none() && !job.keep {
-        // It is large and tells nothing new.
-        let _ = fs::remove_file(capture_file);
-    }
-    Ok(off?)
 }
 
 /// What the run is judged by.
@@ -169,6 +194,8 @@ struct Desk {
     console: Console,
     port: OpenPort,
     _shut_down: AbortOnDropHandle<()>,
+    /// Counts the board's frames.
+    counting: Option<AbortOnDropHandle<()>>,
 }
 
 impl Desk {
@@ -191,6 +218,7 @@ impl Desk {
             console,
             port,
             _shut_down: AbortOnDropHandle::new(tokio::spawn(shut_down)),
+            counting: None,
         };
         timeline.emit(Event::Power { action: Power::On });
         lab.power.on().await?;
@@ -198,7 +226,7 @@ impl Desk {
     }
 
     /// The board's signs of life. Nobody knows its CPU time, and nobody keeps it from running.
-    fn guest(&self, network: &Network) -> Guest {
+    fn guest(&mut self, network: &Network) -> Guest {
         let console = bytes_said(&self.console);
         let (frames, sent) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let (all, bytes, mut cable) = (
@@ -206,22 +234,19 @@ impl Desk {
             Arc::clone(&sent),
             network.lan.observe(),
         );
-        tokio::spawn(async move {
+        let counting = tokio::spawn(async move {
             loop {
                 match cable.recv().await {
-                    Ok(observed) => {
+                    Ok(observed) if observed.direction == Direction::FromGuest => {
                         all.fetch_add(1, Ordering::Relaxed);
-                        if observed.direction == Direction::FromGuest {
-                            bytes.fetch_add(observed.frame.len() as u64, Ordering::Relaxed);
-                        }
+                        bytes.fetch_add(observed.frame.len() as u64, Ordering::Relaxed);
                     }
-                    Err(RecvError::Lagged(missed)) => {
-                        all.fetch_add(missed, Ordering::Relaxed);
-                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 }
             }
         });
+        self.counting = Some(AbortOnDropHandle::new(counting));
         let activity = move || Activity {
             console: console.load(Ordering::Relaxed),
             frames: frames.load(Ordering::Relaxed),

@@ -37,6 +37,7 @@ pub(super) fn identity(job: &Job<'_>) -> Report {
         container_system: None,
         container_version: None,
         nonce: None,
+        on_desk: false,
         layers: Vec::new(),
         container_source: match &job.scenario.services.registry {
             ServiceMode::Played => job.parts.container.source.clone(),

@@ -44,7 +44,9 @@ impl Thresholds {
             .iter()
             .filter(|step| step.board == board)
             .filter_map(|step| Some((Some(step.begins_in), step.after.as_ref()?)));
-        let of_faults = scenario.faults.iter().flat_map(PlannedFault::triggers);
+        let of_faults = scenario.faults.iter();
+        let of_faults = of_faults.filter(|fault| fault.is_of(board.as_ref()));
+        let of_faults = of_faults.flat_map(PlannedFault::triggers);
         let (mut frames, mut written) = (Vec::new(), Vec::new());
         for (boot, trigger) in of_steps.chain(of_faults) {
             match trigger {

@@ -9,7 +9,7 @@ use serde::de::value::Error;
 
 use super::step::{PowerStep, Step};
 use super::trigger::{FrameTrigger, RequestTrigger, Trigger};
-use super::{PlannedFault, Scenario};
+use super::{PlannedFault, Scenario, Transport};
 use crate::fault::{
     AnswerDefect, CableDefect, CardDefect, CardTrouble, Defect, DhcpDefect, DnsDefect, Fault,
     HttpDefect, TcpAct, TcpDefect, Way, draw,
@@ -33,16 +33,22 @@ impl Scenario {
         let mut scenario = self.clone();
         scenario.seed = seed;
         scenario.is_chaos = true;
-        scenario.faults = plan(seed)
+        let is_served = self.services.boot.is_played();
+        let can_show = |fault: &Fault| is_served || !matches!(fault.defect, Defect::Http(_));
+        scenario.faults = plan(seed, self.boot.transport)
             .into_iter()
+            .filter(can_show)
             .map(|fault| PlannedFault::Running {
                 fault,
                 after: None,
                 until: None,
             })
             .collect();
+        // A boot that ends before its container may never come to the cut.
         if let [only] = &*scenario.steps
             && only.is_plain()
+            && self.expect.is_none()
+            && is_served
             && let Some(cut) = cut(seed, only)
         {
             scenario.steps = vec![
@@ -66,13 +72,13 @@ impl Scenario {
 }
 
 /// One to three faults of different kinds.
-fn plan(seed: u64) -> Vec<Fault> {
+fn plan(seed: u64, transport: Transport) -> Vec<Fault> {
     let count = 1 + draw(seed, 0, 0, 0) % MOST;
     let mut kinds: Vec<u64> = (0..KINDS).collect();
     (0..count)
         .map(|n| {
             let kind = kinds.remove((draw(seed, 0, n, 1) % kinds.len() as u64) as usize);
-            fault(kind, seed, n)
+            fault(kind, seed, n, transport)
         })
         .collect()
 }
@@ -104,7 +110,7 @@ fn cut(seed: u64, on: &Step) -> Option<Step> {
 const KINDS: u64 = 12;
 
 /// A fault of one of the kinds, with a size that chance makes of seed and number.
-fn fault(kind: u64, seed: u64, number: u64) -> Fault {
+fn fault(kind: u64, seed: u64, number: u64, transport: Transport) -> Fault {
     let size = |salt, from: u64, to: u64| from + draw(seed, 0, number, salt) % (to - from + 1);
     let share = |salt, most: f64| most * size(salt, 1, 100) as f64 / 100.0;
     let times = size(2, 1, 4);
@@ -158,7 +164,10 @@ fn fault(kind: u64, seed: u64, number: u64) -> Fault {
         4 => (
             "the boot server is not running yet",
             Defect::Tcp(TcpDefect {
-                port: 80,
+                port: match transport {
+                    Transport::Https => 443,
+                    Transport::Http | Transport::Tftp => 80,
+                },
                 does: TcpAct::Refuse,
             }),
             Some(times),
@@ -223,18 +232,23 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_plan_and_other_seeds_are_others() {
-        let shown = |seed| format!("{:?}", plan(seed));
+        let shown = |seed| format!("{:?}", plan(seed, Transport::Http));
         assert_eq!(shown(7), shown(7));
         let different: BTreeSet<_> = (1..=25).map(shown).collect();
         assert!(different.len() >= 24, "{}", different.len());
-        let kinds = (1..=25).flat_map(plan).map(|fault| fault.name);
+        let kinds = (1..=25)
+            .flat_map(|seed| plan(seed, Transport::Http))
+            .map(|fault| fault.name);
         assert_eq!(kinds.collect::<BTreeSet<_>>().len(), KINDS as usize);
     }
 
     #[test]
     fn each_fault_of_a_plan_is_of_another_kind() {
         for seed in 1..200 {
-            let names: Vec<_> = plan(seed).into_iter().map(|fault| fault.name).collect();
+            let names: Vec<_> = plan(seed, Transport::Http)
+                .into_iter()
+                .map(|fault| fault.name)
+                .collect();
             let different: BTreeSet<_> = names.iter().collect();
             assert_eq!(different.len(), names.len());
             assert!((1..=3).contains(&names.len()));

@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 use super::NamedBoard;
 use super::card_fault::{CardDamage, CardFault, CardFaultTable};
+use super::journal::{BootsOfBoard, no_such_boot};
+use super::steps::Candidates;
 use super::trigger::{Trigger, TriggerTable};
 use crate::board::{Board, Stage};
 use crate::fault::{
@@ -125,31 +127,74 @@ pub(super) struct FaultTable {
     until: Option<Span<TriggerTable>>,
 }
 
+/// What there is for faults to be of.
+#[derive(Clone, Copy)]
+pub(super) struct Boards<'a> {
+    /// All kinds of boards that a run may have.
+    pub(super) kinds: &'a [&'a Board],
+    /// Those of a run, if it has several.
+    pub(super) several: &'a [NamedBoard],
+    /// Each board of a run, with what may be said of it.
+    pub(super) candidates: &'a [Candidates<'a>],
+    /// How many boots each of them has.
+    pub(super) boots: &'a [BootsOfBoard],
+    /// The stages of each board that the scenario is run on.
+    pub(super) stages: &'a [Vec<Stage>],
+}
+
+impl<'a> Boards<'a> {
+    /// The stages that triggers of a fault of this board may name.
+    fn stages_of(&self, board: Option<&BoardId>) -> &'a [Vec<Stage>] {
+        let mut candidates = self.candidates.iter();
+        let its = candidates.find(|c| board.is_some() && c.id.as_ref() == board);
+        its.map_or(self.stages, |candidates| &candidates.stages)
+    }
+
+    /// How many boots this board has; without a name the most that one has.
+    fn boots_of(&self, board: Option<&BoardId>) -> u32 {
+        let its = |(id, _): &&BootsOfBoard| board.is_none() || id.as_ref() == board;
+        let boots = self.boots.iter().filter(its).map(|(_, boots)| *boots);
+        boots.max().unwrap_or(0)
+    }
+}
+
 impl FaultTable {
-    /// Checks the faults against every board that the scenario is run on, and its stages; `boards` are those and the ones beside them.
+    /// Checks the faults against the boards of a scenario.
     pub(super) fn read_all(
         tables: Vec<Self>,
-        stages_of_boards: &[Vec<Stage>],
-        boards: &[&Board],
-        several: &[NamedBoard],
+        boards: Boards<'_>,
         document: &Document,
     ) -> Result<Vec<PlannedFault>, InputError> {
-        let checked = tables.into_iter().map(|table| {
-            if let Some(board) = &table.board {
-                let found = NamedBoard::other(board.get_ref(), several);
-                found.map_err(|message| document.error_at(board.span(), &message))?;
-            }
-            table.check(stages_of_boards, boards, document)
-        });
+        let checked = tables
+            .into_iter()
+            .map(|table| table.check(boards, document));
         checked.collect()
     }
 
-    fn check(
-        self,
-        stages_of_boards: &[Vec<Stage>],
-        boards: &[&Board],
-        document: &Document,
-    ) -> Result<PlannedFault, InputError> {
+    /// Looks whether there is the board, the boot of it, and a card of its own.
+    fn check_board(&self, boards: Boards<'_>, document: &Document) -> Result<(), InputError> {
+        if let Some(board) = &self.board {
+            let found = NamedBoard::other(board.get_ref(), boards.several);
+            let found = found.map_err(|message| document.error_at(board.span(), &message))?;
+            if let (Some(owner), Some(_)) = (&found.card, &self.card) {
+                let message = format!(
+                    "{} boots from the card of {owner}, and a card has one owner: say board = \"{owner}\"",
+                    found.id
+                );
+                return Err(document.error_at(board.span(), &message));
+            }
+        }
+        let boots = boards.boots_of(self.board.as_ref().map(Span::get_ref));
+        match self.boot {
+            Some(boot) if boot > boots => {
+                Err(document.error_at(self.name.span(), &no_such_boot(boots)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(self, boards: Boards<'_>, document: &Document) -> Result<PlannedFault, InputError> {
+        self.check_board(boards, document)?;
         let place = self.name.span();
         let wrong = |text: &str| Err(document.error_at(place.clone(), text));
         let mut defects: Vec<Defect> = Vec::new();
@@ -174,7 +219,7 @@ impl FaultTable {
             (Some(defect), None) if defects.is_empty() => defect,
             (None, Some(card)) => {
                 let at = card.span();
-                let checked = card.into_inner().check(boards);
+                let checked = card.into_inner().check(boards.kinds);
                 match checked.map_err(|message| document.error_at(at.clone(), &message))? {
                     CardFault::Before(_) if has_when => {
                         return wrong(
@@ -212,9 +257,10 @@ impl FaultTable {
         if self.times == Some(0) || self.boot == Some(0) {
             return wrong("`times` and `boot` begin at 1");
         }
+        let stages = boards.stages_of(self.board.as_ref().map(Span::get_ref));
         let trigger = |table: Option<Span<TriggerTable>>| {
             table
-                .map(|table| TriggerTable::check(table, stages_of_boards, document))
+                .map(|table| TriggerTable::check(table, stages, document))
                 .transpose()
         };
         let after = trigger(self.after)?;
@@ -244,14 +290,30 @@ mod tests {
         fault: Vec<FaultTable>,
     }
 
+    /// The faults of a board that boots once.
+    fn read_on(
+        board: &Board,
+        file: File,
+        document: &Document,
+    ) -> Result<Vec<PlannedFault>, InputError> {
+        let boards = Boards {
+            kinds: &[board],
+            several: &[],
+            candidates: &[],
+            boots: &[(None, 1)],
+            stages: &[Vec::new()],
+        };
+        FaultTable::read_all(file.fault, boards, document)
+    }
+
     fn read(fault: &str) -> String {
         let document = Document::of(
             "s.toml",
             format!("[[fault]]\nname = \"a fault\"\n{fault}\n"),
         );
-        let faults = document.parse::<File>().and_then(|file| {
-            FaultTable::read_all(file.fault, &[Vec::new()], &[&raspi3b()], &[], &document)
-        });
+        let faults = document
+            .parse::<File>()
+            .and_then(|file| read_on(&raspi3b(), file, &document));
         match faults {
             Ok(faults) => format!("{:?}\n", faults[0]),
             Err(error) => format!("{error}\n"),
@@ -299,6 +361,12 @@ mod tests {
             "cable = { way = \"to-board\" }",
             "dhcp = \"nak\"\ntimes = 0",
             "dhcp = \"nak\"\nboard = \"dut\"",
+            "dhcp = \"nak\"\nboot = 2",
+            "cable = { rate = \"0\" }",
+            "ntp = { years = 101 }",
+            "tcp = { port = 0, does = \"refuse\" }",
+            "http = { service = \"boot\", answer = { status = 99 } }",
+            "http = { service = \"boot\", answer = { trickle = \"0\" } }",
             "card = { partition = 2, does = \"remove\" }",
             "card = { partition = 2, does = \"erase\" }\ntimes = 2",
             "http = { service = \"boot\", answer = { stall = \"soon\" } }",
@@ -316,6 +384,7 @@ mod tests {
             assert!(shown.starts_with("s.toml:"), "{fault}: {shown}");
         }
     }
+
     #[test]
     fn what_a_boards_disk_cannot_show_is_refused_with_the_reason() {
         insta::assert_snapshot!(read("card = { partition = 2, does = \"fail-reads\" }"), @r#"
@@ -329,7 +398,7 @@ mod tests {
             let text = format!("[[fault]]\nname = \"a fault\"\n{fault}\n");
             let document = Document::of("s.toml", text);
             let file: File = document.parse().unwrap();
-            FaultTable::read_all(file.fault, &[Vec::new()], &[virt], &[], &document)
+            read_on(virt, file, &document)
         };
         for does in ["fail-reads", "fail-writes", "read-only"] {
             assert!(on_virt(&format!("card = {{ does = \"{does}\" }}\nboot = 1")).is_ok());

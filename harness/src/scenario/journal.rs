@@ -84,6 +84,16 @@ pub(super) struct AssertionTable {
 /// A board of a run, of which a statement may be: its name, `None` where a run has one, and how many boots it has.
 pub(super) type BootsOfBoard = (Option<BoardId>, u32);
 
+/// Why a board with so many boots does not have another one, and what to do.
+pub(super) fn no_such_boot(boots: u32) -> String {
+    match boots {
+        0 | 1 => {
+            "the board has one boot: leave `boot` out, or switch it on again in a [[step]]".into()
+        }
+        boots => format!("the board has {boots} boots: say 1 to {boots}"),
+    }
+}
+
 impl Assertion {
     /// Checks what the types cannot, against the boards of a run.
     pub(super) fn read_all(
@@ -188,11 +198,7 @@ impl AssertionTable {
         let its = boards.iter().find(|(other, _)| other.as_ref() == id);
         match (its, &self.board, &self.boot) {
             (Some((_, boots)), _, Some(boot)) if !(1..=*boots).contains(boot.get_ref()) => {
-                let message = match boots {
-                    1 => "the board has one boot: leave `boot` out, or switch it on again in a [[step]]".into(),
-                    boots => format!("the board has {boots} boots: say 1 to {boots}"),
-                };
-                error(boot.span(), &message)
+                error(boot.span(), &no_such_boot(*boots))
             }
             (None, Some(board), _) if names.is_empty() => {
                 let message = "this scenario has one board: leave `board` out, or name boards in [board.NAME]";

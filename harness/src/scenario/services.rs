@@ -11,8 +11,11 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{Registry, Tls, Transport};
+use super::step::Step;
+use super::trigger::{RequestTrigger, Trigger};
+use super::{PlannedFault, Registry, Tls, Transport};
 use crate::board::{Board, Evidence, Stage};
+use crate::fault::{Defect, HttpDefect};
 use crate::timeline::ServiceId;
 
 /// Fewest characters of a nonce: what is shorter may stand on a console by chance.
@@ -168,6 +171,7 @@ impl Services {
         if !self.registry.is_played() && *of.registry != Registry::default() {
             return Err("[registry] says how the run's registry serves: leave it out, or let the run play it".into());
         }
+        self.check_requests(of)?;
         for (board, stages) in of.stages {
             for stage in stages {
                 if self.is_unseen(&stage.evidence) {
@@ -183,6 +187,33 @@ impl Services {
         }
         if of.proofs.iter().any(|proof| self.is_unseen(proof)) {
             return Err("a proof in [expect] is a request, and nobody sees the requests of a forwarded server: use `answer`, `tls` or `serial`".into());
+        }
+        Ok(())
+    }
+
+    /// Only the answers of servers that the run plays can be spoiled, and only their requests be waited for.
+    fn check_requests(&self, of: &Surroundings<'_>) -> Result<(), String> {
+        for fault in of.faults {
+            if let PlannedFault::Running { fault, .. } = fault
+                && let Defect::Http(HttpDefect { service, .. }) = &fault.defect
+                && !self.mode(*service).is_played()
+            {
+                return Err(format!(
+                    "the fault \"{}\" is of what the {service} server answers, and the run does not play that server: leave the fault out, or let the run play it",
+                    fault.name
+                ));
+            }
+        }
+        let of_faults = of.faults.iter().flat_map(PlannedFault::triggers);
+        let of_steps = of.steps.iter().filter_map(|step| step.after.as_ref());
+        for trigger in of_steps.chain(of_faults.map(|(_, trigger)| trigger)) {
+            if let Trigger::Request(RequestTrigger { service, .. }) = trigger
+                && !self.mode(*service).is_played()
+            {
+                return Err(format!(
+                    "`after` or `until` waits for a request to the {service} server, and nobody sees the requests of a server that the run does not play: wait for a stage, or for what a UART says"
+                ));
+            }
         }
         Ok(())
     }
@@ -211,6 +242,8 @@ pub(super) struct Surroundings<'a> {
     /// The stages that each board must go through.
     pub(super) stages: &'a [(&'a Board, Vec<Stage>)],
     pub(super) proofs: &'a [Evidence],
+    pub(super) steps: &'a [Step],
+    pub(super) faults: &'a [PlannedFault],
 }
 
 impl<'de> Deserialize<'de> for ServiceMode {

@@ -2,6 +2,7 @@
 //! switched on again.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -269,7 +270,7 @@ fn read_one(
     table: Span<StepTable>,
     boards: &[Candidates<'_>],
     document: &Document,
-) -> Result<(Step, Option<std::ops::Range<usize>>), InputError> {
+) -> Result<(Step, Option<Range<usize>>), InputError> {
     let place = table.span();
     let StepTable {
         board,
@@ -286,60 +287,34 @@ fn read_one(
         never,
         times: _,
     } = table.into_inner();
-    let wrong = |span: std::ops::Range<usize>, message: &str| Err(document.error_at(span, message));
-    let its =
-        |candidates: &&Candidates<'_>| candidates.id.as_ref() == board.as_ref().map(Span::get_ref);
-    let candidates = match (boards.iter().find(its), &board) {
-        (Some(candidates), _) => candidates,
-        (None, Some(board)) => {
-            let names = boards.iter().filter_map(|b| b.id.as_ref());
-            let names: Vec<_> = names.map(ToString::to_string).collect();
-            let message = match &*names {
-                [] => {
-                    "this scenario has one board: leave `board` out, or name boards in [board.NAME]"
-                        .into()
-                }
-                names => format!(
-                    "there is no [board.{}]; there is: {}",
-                    board.get_ref(),
-                    names.join(", ")
-                ),
-            };
-            return wrong(board.span(), &message);
-        }
-        (None, None) => {
-            return wrong(place, "say which board this step is of: board = \"…\"");
-        }
-    };
+    let wrong = |span: Range<usize>, message: &str| Err(document.error_at(span, message));
+    let candidates = candidates_of(board.as_ref(), boards, &place, document)?;
     let acts = [
         power.as_ref().map(Span::span),
         link.as_ref().map(Span::span),
         send.as_ref().map(Span::span),
     ];
-    if let Some(second) = acts.into_iter().flatten().nth(1) {
-        return wrong(
-            second,
-            "a step does one thing with the board: switch its power, its link, or type. Make two of it",
-        );
-    }
+    at_most_one(
+        acts,
+        "a step does one thing with the board: switch its power, its link, or type. Make two of it",
+        document,
+    )?;
     if let Some(off) = &off {
         check_off(off, power.as_ref().map(|power| *power.get_ref()), document)?;
     }
     if let Some(link) = &link {
         check_link(link, candidates, document)?;
     }
-    let others = [
+    let waits = [
         r#await.as_ref().map(Span::span),
         expect.as_ref().map(Span::span),
         status.as_ref().map(Span::span),
     ];
-    let mut others = others.into_iter().flatten();
-    if let (Some(_), Some(second)) = (others.next(), others.next()) {
-        return wrong(
-            second,
-            "a step waits for one thing: say one of await, expect and status",
-        );
-    }
+    at_most_one(
+        waits,
+        "a step waits for one thing: say one of await, expect and status",
+        document,
+    )?;
     if let Some(status) = &status
         && !send.as_ref().is_some_and(|send| send.get_ref().enter)
     {
@@ -348,18 +323,7 @@ fn read_one(
             "say in send which command must end with this status",
         );
     }
-    let wait = match (r#await, expect, status) {
-        (Some(table), _, _) => {
-            let span = table.span();
-            let checked = table
-                .into_inner()
-                .check(&candidates.boards, &candidates.stages);
-            Some(checked.map_err(|message| document.error_at(span, &message))?)
-        }
-        (_, Some(pattern), _) => Some(Await::Expect(pattern.into_inner())),
-        (_, _, Some(status)) => Some(Await::Status(status.into_inner())),
-        (None, None, None) => None,
-    };
+    let wait = one_wait(r#await, expect, status, candidates, document)?;
     if within.is_some() && wait.is_none() {
         return wrong(
             place,
@@ -399,6 +363,68 @@ fn read_one(
         return wrong(deploy_at.unwrap_or(place), &message);
     }
     Ok((step, power_at))
+}
+
+/// What may be said of the board of a step; only where there are several it has a name.
+fn candidates_of<'c, 'b>(
+    board: Option<&Span<BoardId>>,
+    boards: &'c [Candidates<'b>],
+    place: &Range<usize>,
+    document: &Document,
+) -> Result<&'c Candidates<'b>, InputError> {
+    let id = board.map(Span::get_ref);
+    if let Some(candidates) = boards.iter().find(|c| c.id.as_ref() == id) {
+        return Ok(candidates);
+    }
+    let Some(board) = board else {
+        let message = "say which board this step is of: board = \"…\"";
+        return Err(document.error_at(place.clone(), message));
+    };
+    let names = boards.iter().filter_map(|b| b.id.as_ref());
+    let names: Vec<_> = names.map(ToString::to_string).collect();
+    let message = match &*names {
+        [] => {
+            "this scenario has one board: leave `board` out, or name boards in [board.NAME]".into()
+        }
+        names => format!(
+            "there is no [board.{}]; there is: {}",
+            board.get_ref(),
+            names.join(", ")
+        ),
+    };
+    Err(document.error_at(board.span(), &message))
+}
+
+/// Of these at most one is said.
+fn at_most_one(
+    said: [Option<Range<usize>>; 3],
+    message: &str,
+    document: &Document,
+) -> Result<(), InputError> {
+    match said.into_iter().flatten().nth(1) {
+        Some(second) => Err(document.error_at(second, message)),
+        None => Ok(()),
+    }
+}
+
+/// What a step waits for, if it waits for anything. At most one of them is said.
+fn one_wait(
+    r#await: Option<Span<AwaitTable>>,
+    expect: Option<Span<Pattern>>,
+    status: Option<Span<i32>>,
+    candidates: &Candidates<'_>,
+    document: &Document,
+) -> Result<Option<Await>, InputError> {
+    if let Some(table) = r#await {
+        let span = table.span();
+        let checked = table
+            .into_inner()
+            .check(&candidates.boards, &candidates.stages);
+        let checked = checked.map_err(|message| document.error_at(span, &message))?;
+        return Ok(Some(checked));
+    }
+    let expect = expect.map(|pattern| Await::Expect(pattern.into_inner()));
+    Ok(expect.or_else(|| status.map(|status| Await::Status(status.into_inner()))))
 }
 
 /// Only a brown cycle says how long, and it is shorter than any that the power distribution unit makes.

@@ -124,7 +124,7 @@ impl OnBoard {
     pub(super) async fn wait(&mut self, progress: OfBoard<'_>) {
         let pattern = progress.awaited_text().or_else(|| {
             let stage = progress.awaited()?;
-            SerialWait::pattern_of(&stage.evidence, progress.nonce())
+            SerialWait::pattern_of(&stage.evidence, progress.nonces())
         });
         tokio::select! {
             biased;

@@ -32,12 +32,15 @@ impl SerialWait {
     }
 
     /// What rexpect must look for to see such evidence; `None` for what is not serial.
-    pub(super) fn pattern_of(evidence: &Evidence, nonce: &str) -> Option<Regex> {
+    pub(super) fn pattern_of(evidence: &Evidence, nonces: &[String]) -> Option<Regex> {
         match evidence {
             Evidence::Serial(pattern) | Evidence::Container(pattern) => {
                 Some(pattern.regex().clone())
             }
-            Evidence::Nonce => Regex::new(&regex::escape(nonce)).ok(),
+            Evidence::Nonce => {
+                let nonces: Vec<_> = nonces.iter().map(|n| regex::escape(n)).collect();
+                Regex::new(&nonces.join("|")).ok()
+            }
             _ => None,
         }
     }

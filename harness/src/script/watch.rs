@@ -6,13 +6,13 @@ use super::bounds::Bounds;
 use crate::judge::{Deadline, OfBoard};
 use crate::timeline::{Bound, BudgetClock, Event, HostTrouble};
 
-/// Bytes that a guest may write to its serial ports in a run: more than 115,200 baud can carry in 20 minutes.
+/// Bytes that a guest may write to its serial ports from one power-on to the next: more than 115,200 baud can carry in 20 minutes.
 const MOST_CONSOLE: u64 = 16 << 20;
-/// Lines that a guest may write to its serial ports in a run, each of which is a record.
+/// Lines that a guest may write to its serial ports from one power-on to the next, each of which is a record.
 const MOST_LINES: u64 = 200_000;
-/// Bytes that a guest may send to the network in a run.
+/// Bytes that a guest may send to the network from one power-on to the next.
 const MOST_NETWORK: u64 = 512 << 20;
-/// Things that a guest may make the servers do in a run: requests, handshakes, leases, names.
+/// Things that a guest may make the servers do from one power-on to the next: requests, handshakes, leases, names.
 const MOST_SERVED: u64 = 50_000;
 /// Others have the host's cores: so much of the last [`WINDOW`] was taken from the emulator.
 const STARVED: f64 = 0.3;

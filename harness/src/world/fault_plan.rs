@@ -6,7 +6,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::fault::{Fault, Faults};
 use crate::scenario::{PlannedFault, Scenario, TriggerWatch};
-use crate::timeline::{Cursor, Timeline};
+use crate::timeline::{BoardId, Cursor, Timeline};
 
 /// The faults of one run of a scenario, and the task that switches them. Dropping it leaves them as they are.
 pub(crate) struct FaultPlan {
@@ -18,6 +18,8 @@ pub(crate) struct FaultPlan {
 #[derive(Clone)]
 struct Switch {
     index: usize,
+    /// Whose boots it goes by; every board's if `None`.
+    board: Option<BoardId>,
     after: Option<TriggerWatch>,
     until: Option<TriggerWatch>,
 }
@@ -47,6 +49,7 @@ impl FaultPlan {
             if after.is_some() || until.is_some() {
                 switches.push(Switch {
                     index,
+                    board: fault.board.clone(),
                     after: after.clone().map(TriggerWatch::new),
                     until: until.clone().map(TriggerWatch::new),
                 });
@@ -69,19 +72,20 @@ async fn follow(faults: Faults, switches: Vec<Switch>, timeline: Timeline) {
     let (mut boots, mut watches) = (BTreeMap::new(), switches.clone());
     loop {
         let record = timeline.wait_for(&mut cursor, |_| true).await;
-        // The faults are of the LAN: whichever board boots again, they begin anew.
         let boot = boots.entry(record.board.clone()).or_insert(0);
-        if record.boot > *boot {
-            *boot = record.boot;
-            watches.clone_from(&switches);
-            for switch in &switches {
-                match switch.after {
-                    Some(_) => faults.end(switch.index),
-                    None => faults.begin(switch.index),
+        let boots_again = record.boot > *boot;
+        *boot = record.boot.max(*boot);
+        for (switch, fresh) in watches.iter_mut().zip(&switches) {
+            if fresh.board.is_some() && fresh.board != record.board {
+                continue;
+            }
+            if boots_again {
+                switch.clone_from(fresh);
+                match fresh.after {
+                    Some(_) => faults.end(fresh.index),
+                    None => faults.begin(fresh.index),
                 }
             }
-        }
-        for switch in &mut watches {
             if switch
                 .after
                 .as_mut()
@@ -97,5 +101,55 @@ async fn follow(faults: Faults, switches: Vec<Switch>, timeline: Timeline) {
                 faults.end(switch.index);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{CableDefect, Defect, Way};
+    use crate::scenario::Trigger;
+    use crate::scenario::testing::farm_in_small;
+    use crate::timeline::{Event, Power};
+
+    #[tokio::test]
+    async fn a_fault_of_one_board_begins_and_ends_with_that_board() {
+        let mut scenario = farm_in_small();
+        let defect = Defect::Cable(CableDefect {
+            way: Way::ToBoard,
+            loss: 1.0,
+            ..CableDefect::default()
+        });
+        let fault = Fault {
+            board: Some("dut".parse().unwrap()),
+            at_once: false,
+            ..Fault::new("the cable is out", defect)
+        };
+        scenario.faults = vec![PlannedFault::Running {
+            fault,
+            after: Some(Trigger::Elapsed(std::time::Duration::ZERO)),
+            until: None,
+        }];
+        let timeline = Timeline::start();
+        let plan = FaultPlan::start(&scenario, &timeline);
+        let [dut, gateway] =
+            ["dut", "gateway"].map(|board| timeline.for_board(board.parse().unwrap()));
+        let shows = async || {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            plan.faults.of(dut.clone()).at_work().count()
+        };
+        let on = || Event::Power { action: Power::On };
+        gateway.emit(on());
+        assert_eq!(shows().await, 0);
+        dut.emit(on());
+        assert_eq!(shows().await, 1);
+        gateway.begin_next_boot();
+        gateway.note("test", "another boot of the other board");
+        assert_eq!(shows().await, 1);
+        dut.begin_next_boot();
+        dut.note("test", "another boot, not switched on yet");
+        assert_eq!(shows().await, 0);
     }
 }

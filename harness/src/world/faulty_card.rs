@@ -6,6 +6,7 @@
 //! the same overlay as QEMU's writes do where a card has no faults.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::image::fat::places_of_file;
 use crate::image::source::{Qcow2Error, WrittenCard};
 use crate::machine::MachineError;
 use crate::scenario::{PlannedFault, Scenario};
-use crate::timeline::BoardId;
+use crate::timeline::{BoardId, Event, HostTrouble};
 
 /// Bytes of a sector.
 const SECTOR: u64 = 512;
@@ -138,8 +139,9 @@ impl FaultyCard {
         self.written.subscribe()
     }
 
-    /// A boot begins.
-    pub(crate) fn begin_boot(&mut self) {
+    /// A boot begins, of a board to which the faults show like this.
+    pub(crate) fn begin_boot(&mut self, faults: Faults) {
+        self.faults = faults;
         self.last = LastWrite::default();
         self.power_fails = false;
         let mut at_work = self.faults.at_work();
@@ -167,13 +169,40 @@ impl FaultyCard {
                 || last.bytes().is_empty()
                 || !touches(places, &last.bytes())
                 || faults.count(index).is_none()
-                || !faults.fires(index, &place(Way::Write, &last.bytes()))
             {
                 continue;
             }
             let (at, before) = last.second_half();
-            // What cannot be undone stays as it is: the file has just been written to.
-            let _ = self.card.write_at(before, at);
+            match self.card.write_at(before, at) {
+                Ok(()) => _ = faults.fires(index, &place(Way::Write, &last.bytes())),
+                Err(error) => self.tell(&error),
+            }
+        }
+    }
+
+    /// This machine could not read or write what is the card's: the guest gets an error, and the run says nothing of its board.
+    fn tell(&self, error: &Qcow2Error) {
+        let is_full =
+            matches!(error, Qcow2Error::Io(error) if error.kind() == ErrorKind::StorageFull);
+        self.faults.timeline().emit(Event::Host {
+            trouble: match is_full {
+                true => HostTrouble::DiskFull,
+                false => HostTrouble::Other,
+            },
+            text: format!("what the board reads and writes cannot be answered: {error}"),
+        });
+    }
+
+    fn answer(&self, fate: Fate, done: Result<(), Qcow2Error>) -> Answer {
+        if let Err(error) = &done {
+            self.tell(error);
+        }
+        Answer {
+            takes: fate.takes,
+            result: match (fate.fails, done) {
+                (false, Ok(())) => Ok(()),
+                _ => Err(Refused::Io),
+            },
         }
     }
 
@@ -229,18 +258,6 @@ struct Fate {
     is_lost: bool,
 }
 
-impl Fate {
-    fn answer(&self, done: Result<(), Qcow2Error>) -> Answer {
-        Answer {
-            takes: self.takes,
-            result: match (self.fails, done) {
-                (false, Ok(())) => Ok(()),
-                _ => Err(Refused::Io),
-            },
-        }
-    }
-}
-
 impl Disk for FaultyCard {
     fn size(&self) -> u64 {
         self.card.size()
@@ -264,26 +281,26 @@ impl Disk for FaultyCard {
                 }
             }
         }
-        spoiled.fate.answer(done)
+        self.answer(spoiled.fate, done)
     }
 
     fn write(&mut self, bytes: &[u8], at: u64) -> Answer {
         let range = at..at + bytes.len() as u64;
         let fate = self.spoiled(Way::Write, &range).fate;
         if fate.fails || fate.is_lost {
-            return fate.answer(Ok(()));
+            return self.answer(fate, Ok(()));
         }
         let is_torn = |(_, defect): (usize, &CardDefect)| defect.does == CardTrouble::TornWrite;
         if self.faults.of_card().any(is_torn) {
             let mut before = vec![0; bytes.len()];
             if let Err(error) = self.card.read_at(&mut before, at) {
-                return fate.answer(Err(error));
+                return self.answer(fate, Err(error));
             }
             self.last.write(at, &before);
         }
         let done = self.card.write_at(bytes, at);
         self.written.send_replace(self.card.written());
-        fate.answer(done)
+        self.answer(fate, done)
     }
 
     fn flush(&mut self) -> Answer {

@@ -110,6 +110,44 @@ pub struct Servers<'a> {
     digest: Digest,
 }
 
+/// The registries of a run, as each boot of each board finds them.
+#[derive(Default)]
+struct AllRegistries {
+    hubs: Vec<AtBoot>,
+    mirrors: Vec<AtBoot>,
+    /// One for each image that is handed out.
+    images: Vec<Registries>,
+}
+
+impl AllRegistries {
+    /// Those of a board.
+    fn add(
+        &mut self,
+        scenario: &Scenario,
+        board: &ServedBoard<'_>,
+        nonce: &str,
+        config: &ServerConfig<'_>,
+    ) -> Result<(), RunError> {
+        for (deployment, container, base) in images_of(scenario, board)? {
+            let registries = Registries::prepare(scenario, container, base, nonce, &config.folder)?;
+            for number in 0..scenario.boots(board.id.as_ref()) {
+                let registries = registries.of_boot(board.id.as_ref(), number)?;
+                let at = |router| AtBoot {
+                    board: board.id.clone(),
+                    boot: number,
+                    deployment: deployment.into(),
+                    router,
+                };
+                let hub = registries.hub(&config.token_realm, config.pushed.as_deref())?;
+                self.hubs.push(at(hub));
+                self.mirrors.extend(registries.mirror()?.map(at));
+            }
+            self.images.push(registries);
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Servers<'a> {
     /// Puts together what `scenario` hands out. Needs a tokio runtime.
     ///
@@ -133,8 +171,8 @@ impl<'a> Servers<'a> {
             server = server.variable(name, &value);
         }
         let nonce = Nonce::random().as_str().to_owned();
-        let (mut tftp, mut hubs, mut mirrors) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut deployments, mut images, mut credentials) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut tftp, mut deployments, mut credentials) = (Vec::new(), Vec::new(), Vec::new());
+        let mut registries = AllRegistries::default();
         let deployed = Deployed::default();
         for (place, board) in config.boards.iter().enumerate() {
             let keys = scratch.add_client()?;
@@ -144,36 +182,20 @@ impl<'a> Servers<'a> {
             };
             if let Some(client) = client {
                 server = with_keys(server, client, &keys);
+                let renews = || Storage::Renewed {
+                    keys: scratch.keys(),
+                    bucket: keys.bucket.clone(),
+                };
                 let storage = match scenario.services.scratch {
                     ServiceMode::Absent => Some(Storage::Down),
-                    ServiceMode::Played if config.renews_keys => Some(Storage::Renewed {
-                        keys: scratch.keys(),
-                        bucket: keys.bucket.clone(),
-                    }),
-                    ServiceMode::Played | ServiceMode::Forwarded(_) => None,
+                    ServiceMode::Played => config.renews_keys.then(renews),
+                    ServiceMode::Forwarded(_) => None,
                 };
                 if let Some(storage) = storage {
                     server = server.storage(client, storage);
                 }
             }
-            for (deployment, container, base) in images_of(scenario, board)? {
-                let folder = &config.folder;
-                let registries = Registries::prepare(scenario, container, base, &nonce, folder)?;
-                for number in 0..scenario.boots(board.id.as_ref()) {
-                    let registries = registries.of_boot(board.id.as_ref(), number)?;
-                    let at = |router| AtBoot {
-                        board: board.id.clone(),
-                        boot: number,
-                        deployment: deployment.into(),
-                        router,
-                    };
-                    hubs.push(at(
-                        registries.hub(&config.token_realm, config.pushed.as_deref())?
-                    ));
-                    mirrors.extend(registries.mirror()?.map(at));
-                }
-                images.push(registries);
-            }
+            registries.add(scenario, board, &nonce, &config)?;
             let machine = Client::Machine(board.mac);
             let handed_out = Deployments::start(
                 scenario,
@@ -188,6 +210,11 @@ impl<'a> Servers<'a> {
             deployments.push(handed_out);
             credentials.push(keys);
         }
+        let AllRegistries {
+            hubs,
+            mirrors,
+            images,
+        } = registries;
         let first = images.first().ok_or(RunError::Plug)?;
         let mut layers: Vec<_> = images.iter().flat_map(Registries::layers).collect();
         layers.sort();

@@ -213,17 +213,19 @@ fn boot<T>(
         lab: None,
         is_given: kit.provisioned().is_some(),
         mac: None,
-        reproduce: format!("{} gateway {option}", OurCommand("conformance")),
+        reproduce: format!(
+            "{} gateway {option} --board {}{}",
+            OurCommand("conformance"),
+            board.name,
+            args.parts.words()
+        ),
     };
     go(&project, planned)
 }
 
 /// Makes a run; `true` if it passed.
 fn passes(project: &Project, planned: Planned<'_>, run: &RunArgs) -> Result<bool> {
-    let (runs, unable) = e2e::run_all(project, &[planned], run, Execution::plain())?;
-    if let Some(error) = unable {
-        anyhow::bail!("the run could not begin: {error}");
-    }
+    let runs = e2e::run_all(project, &[planned], run, Execution::plain())?.all()?;
     Ok(runs.iter().all(|run| run.last.verdict == Verdict::Passed))
 }
 

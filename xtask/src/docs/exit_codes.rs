@@ -8,7 +8,7 @@ const CODES: &[[&str; 4]] = &[
         "`e2e`, `e2e repro`",
         "every run passed, or failed in a way that `known-failures.toml` knows",
         "a run failed; with `--flaky fail` also one that passed at a later attempt",
-        "none failed and one could not take place or left evidence behind that could not be kept, or the command could not do its work",
+        "none failed and one could not take place, was stopped before it began, or left evidence behind that could not be kept, or the command could not do its work",
     ],
     [
         "`e2e --bisect`",

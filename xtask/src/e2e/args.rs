@@ -90,7 +90,7 @@ pub(super) struct SeriesArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum FlakyArg {
+pub(crate) enum FlakyArg {
     /// They have passed.
     Pass,
     /// They have failed.
@@ -110,9 +110,15 @@ impl SeriesArgs {
     }
 
     pub(super) fn on_flaky(&self) -> OnFlaky {
-        match self.flaky {
-            FlakyArg::Pass => OnFlaky::Pass,
-            FlakyArg::Fail => OnFlaky::Fail,
+        self.flaky.into()
+    }
+}
+
+impl From<FlakyArg> for OnFlaky {
+    fn from(flaky: FlakyArg) -> Self {
+        match flaky {
+            FlakyArg::Pass => Self::Pass,
+            FlakyArg::Fail => Self::Fail,
         }
     }
 }

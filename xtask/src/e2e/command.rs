@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use shakedown_common::{COULD_NOT_RUN, err, errln};
+use shakedown_fixtures::Kit;
+use shakedown_harness::board::Board;
 use shakedown_harness::plan::Lab;
-use shakedown_harness::project::{Runs, affected, fitting};
-use shakedown_harness::report::{bisect_status, exit_status};
-use shakedown_harness::scenario::Tier;
+use shakedown_harness::project::{Project, Runs, affected, fitting};
+use shakedown_harness::report::bisect_status;
+use shakedown_harness::scenario::{Scenario, Tier};
 use shakedown_harness::shell::{OurCommand, word};
 
 use super::args::{Args, Command, TierArg};
@@ -42,46 +44,19 @@ pub(crate) fn run(args: &Args, globals: &Globals) -> Result<ExitCode> {
 /// Makes the runs that are meant, and returns the exit status.
 fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     let project = globals.project()?;
-    let tier = match args.tier {
-        TierArg::Smoke => Tier::Smoke,
-        TierArg::Full => Tier::Full,
-    };
     let lab = args.lab.as_deref().map(Lab::read).transpose()?;
     let board = match &lab {
         Some(lab) => Some(lab.board.as_str()),
         None => args.board.as_deref(),
     };
     let board = board.or(project.defaults().board.as_deref());
-    let selected = project.select(&args.filters, board, tier)?;
-    let selected = match &lab {
-        Some(_) => on_desk(selected),
-        None => selected,
-    };
-    let selected = match &args.changed {
-        Some(base) => {
-            let (affected, why) = affected(selected, project.root(), base.as_deref())?;
-            err!("{why}");
-            affected
+    let selected = match selected(args, &project, lab.is_some(), board)? {
+        Ok(selected) => selected,
+        Err(nothing) => {
+            args.run.say(&format!("nothing was run: {nothing}"));
+            return Ok(0);
         }
-        None => selected,
     };
-    if selected.is_empty() && lab.is_some() {
-        bail!("none of these scenarios can be run on a board on a desk");
-    }
-    if selected.is_empty() {
-        args.run
-            .say("nothing was run: nothing that has changed can affect any of these runs");
-        return Ok(0);
-    }
-    let selected = match args.only_failed {
-        true => project.only_failed(selected),
-        false => selected,
-    };
-    if selected.is_empty() {
-        args.run
-            .say("nothing was run: none of these failed when it was run last");
-        return Ok(0);
-    }
     if args.list {
         list::run(&selected, board, &project, args.run.json)?;
         return Ok(0);
@@ -90,6 +65,67 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     if let Some(warning) = kit.warning() {
         errln!("note: {warning}");
     }
+    let meant = meant(args, selected, &kit)?;
+    let planned = meant
+        .iter()
+        .map(|run| plan(args, run, &project, &kit, lab.as_ref()));
+    let planned: Vec<_> = planned.collect::<Result<_>>()?;
+    // There is one board.
+    let jobs = lab.as_ref().map(|_| 1).or(args.jobs);
+    let execution = Execution {
+        jobs: Execution::jobs(jobs, &project),
+        policy: args.series.policy(),
+        load: args.series.load,
+    };
+    let made = carry_out(&project, &planned, &args.run, execution)?;
+    Ok(made.status(args.series.on_flaky()))
+}
+
+/// The runs that the arguments select; `Err` says why there is nothing to do.
+fn selected<'p>(
+    args: &Args,
+    project: &'p Project,
+    is_on_desk: bool,
+    board: Option<&str>,
+) -> Result<Result<Runs<'p>, &'static str>> {
+    let tier = match args.tier {
+        TierArg::Smoke => Tier::Smoke,
+        TierArg::Full => Tier::Full,
+    };
+    let mut selected = project.select(&args.filters, board, tier)?;
+    if is_on_desk {
+        selected = on_desk(selected);
+    }
+    if let Some(base) = &args.changed {
+        let (affected, why) = affected(selected, project.root(), base.as_deref())?;
+        err!("{why}");
+        selected = affected;
+    }
+    if selected.is_empty() && is_on_desk {
+        bail!("none of these scenarios can be run on a board on a desk");
+    }
+    if selected.is_empty() {
+        return Ok(Err("nothing that has changed can affect any of these runs"));
+    }
+    if args.only_failed {
+        selected = project.only_failed(selected);
+    }
+    Ok(match selected.is_empty() {
+        true => Err("none of these failed when it was run last"),
+        false => Ok(selected),
+    })
+}
+
+/// A run that is meant: a scenario with its surroundings, on a board.
+struct Meant<'p> {
+    scenario: Scenario,
+    board: &'p Board,
+    /// What chance makes its faults of.
+    seed: Option<u64>,
+}
+
+/// The selected runs that go with the image that was given, each as often as there are seeds.
+fn meant<'p>(args: &Args, selected: Runs<'p>, kit: &Kit) -> Result<Vec<Meant<'p>>> {
     let selected = match kit.provisioned() {
         Some(given) => {
             let (fitting, notes) = fitting(selected, given, args.servers.has_boot_server())?;
@@ -107,48 +143,51 @@ fn select_and_run(args: &Args, globals: &Globals) -> Result<u8> {
     let mut meant = Vec::new();
     for (scenario, board) in selected {
         let scenario = args.servers.put_around(scenario, board)?;
-        meant.extend(seeds.iter().map(|seed| match seed {
-            Some(number) => (*seed, scenario.with_chaos(*number), board),
-            None => (None, scenario.clone(), board),
+        meant.extend(seeds.iter().map(|&seed| Meant {
+            scenario: seed.map_or_else(|| scenario.clone(), |seed| scenario.with_chaos(seed)),
+            board,
+            seed,
         }));
     }
-    let mut planned = Vec::new();
-    for (seed, scenario, board) in &meant {
-        let seed = seed.map(|seed| format!(" --chaos {seed}"));
-        let parts = Arc::new(kit.parts_for(scenario, board)?);
-        planned.push(Planned {
-            scenario,
-            board,
-            parts,
-            others: kit.parts_beside(scenario, board, project.boards())?,
-            // A board on a desk can be neither frozen nor woken.
-            checkpoints: (!args.no_checkpoints && lab.is_none())
-                .then(|| project.checkpoints_folder()),
-            lab: lab.as_ref(),
-            mac: None,
-            is_given: args.parts.image.is_some() || project.defaults().image.is_some(),
-            reproduce: format!(
-                "{} {} {}{}{}",
-                OurCommand("e2e"),
-                scenario.name,
-                match &args.lab {
-                    Some(file) => format!("--lab {}", word(&file.to_string_lossy())),
-                    None => format!("--board {}", board.name),
-                },
-                format_args!("{}{}", args.servers.words(), seed.unwrap_or_default()),
-                args.parts.words()
-            ),
-        });
-    }
-    // There is one board.
-    let jobs = lab.as_ref().map(|_| 1).or(args.jobs);
-    let execution = Execution {
-        jobs: Execution::jobs(jobs, &project),
-        policy: args.series.policy(),
-        load: args.series.load,
-    };
-    let runs = carry_out(&project, &planned, &args.run, execution)?;
-    Ok(exit_status(&runs, args.series.on_flaky()))
+    Ok(meant)
+}
+
+/// A run with its parts.
+fn plan<'a>(
+    args: &Args,
+    Meant {
+        scenario,
+        board,
+        seed,
+    }: &'a Meant<'_>,
+    project: &Project,
+    kit: &Kit,
+    lab: Option<&'a Lab>,
+) -> Result<Planned<'a>> {
+    let seed = seed.map(|seed| format!(" --chaos {seed}"));
+    Ok(Planned {
+        scenario,
+        board,
+        parts: Arc::new(kit.parts_for(scenario, board)?),
+        others: kit.parts_beside(scenario, board, project.boards())?,
+        // A board on a desk can be neither frozen nor woken.
+        checkpoints: (!args.no_checkpoints && lab.is_none()).then(|| project.checkpoints_folder()),
+        lab,
+        mac: None,
+        is_given: args.parts.image.is_some() || project.defaults().image.is_some(),
+        reproduce: format!(
+            "{} {} {}{}{}{}",
+            OurCommand("e2e"),
+            scenario.name,
+            match &args.lab {
+                Some(file) => format!("--lab {}", word(&file.to_string_lossy())),
+                None => format!("--board {}", board.name),
+            },
+            args.servers.words(),
+            seed.unwrap_or_default(),
+            args.parts.words()
+        ),
+    })
 }
 
 /// Of these runs those that a board on a desk can make; of the others it is said why not.

@@ -6,7 +6,7 @@ mod results;
 mod runs;
 mod seeds;
 
-pub(crate) use args::{Args, RunArgs};
+pub(crate) use args::{Args, FlakyArg, RunArgs};
 pub(crate) use command::run;
 pub(crate) use results::carry_out;
 pub(crate) use runs::{Execution, Planned, run_all};

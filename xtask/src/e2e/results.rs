@@ -15,15 +15,15 @@ use shakedown_harness::report::{
 };
 
 use super::args::RunArgs;
-use super::runs::{Execution, Planned, run_all};
+use super::runs::{Execution, Made, Planned, run_all};
 
-/// Makes the runs, shows them, and says what came of them.
+/// Makes the runs, and shows what came of them.
 pub(crate) fn carry_out(
     project: &Project,
     planned: &[Planned<'_>],
     args: &RunArgs,
     execution: Execution,
-) -> Result<Vec<Attempts>> {
+) -> Result<Made> {
     let known = project.known_failures()?;
     if let Some(planned) = planned.iter().find(|p| p.serves_stand_in()) {
         errln!("note: {}", planned.parts.container.source);
@@ -34,12 +34,13 @@ pub(crate) fn carry_out(
         errln!("note: old runs cannot be removed: {e}");
     }
     let begun = Instant::now();
-    let (mut runs, failed) = run_all(project, planned, args, execution)?;
+    let mut made = run_all(project, planned, args, execution)?;
+    let runs = &mut made.runs;
     let took = begun.elapsed().as_secs_f64();
     let today = Date::of(SystemTime::now());
-    let notes = today.map(|today| known.mark(&mut runs, today));
-    let index = write_results(project, &runs, args)?;
-    let mut text = results_text(&runs, args.width());
+    let notes = today.map(|today| known.mark(runs, today));
+    let index = write_results(project, planned, runs, args)?;
+    let mut text = results_text(runs, args.width());
     if runs.len() > 1 {
         text += &format!("{took:.0} s, {} at a time\n", execution.jobs);
     }
@@ -49,10 +50,10 @@ pub(crate) fn carry_out(
     }
     text += &format!("all runs: {}", index.display());
     args.say(&text);
-    match failed {
-        None => Ok(runs),
-        Some(error) => Err(error).context("a run could not begin"),
+    if let Some(error) = &made.unable {
+        errln!("error: a run could not begin: {error}");
     }
+    Ok(made)
 }
 
 /// The tables, and what there is to say of each run.
@@ -84,7 +85,12 @@ fn results_text(runs: &[Attempts], width: usize) -> String {
 }
 
 /// Writes the results for pipelines and the index, and returns where the index is.
-fn write_results(project: &Project, runs: &[Attempts], args: &RunArgs) -> Result<PathBuf> {
+fn write_results(
+    project: &Project,
+    planned: &[Planned<'_>],
+    runs: &[Attempts],
+    args: &RunArgs,
+) -> Result<PathBuf> {
     let runs_folder = project.runs_folder();
     let junit_file = args.junit.clone();
     let junit_file = junit_file.unwrap_or_else(|| runs_folder.join("junit.xml"));
@@ -94,12 +100,12 @@ fn write_results(project: &Project, runs: &[Attempts], args: &RunArgs) -> Result
     let root = root.as_deref().unwrap_or(project.root());
     std::fs::write(&junit_file, junit(runs, root)?)
         .with_context(|| format!("cannot write {}", junit_file.display()))?;
-    annotate(project, runs)?;
+    annotate(project, planned, runs)?;
     Ok(write_index(runs_folder)?)
 }
 
 /// Tells GitHub, if it is who runs this: a summary of the job, and an annotation at the scenario of each run that did not pass.
-fn annotate(project: &Project, runs: &[Attempts]) -> Result<()> {
+fn annotate(project: &Project, planned: &[Planned<'_>], runs: &[Attempts]) -> Result<()> {
     if let Some(file) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|file| !file.is_empty()) {
         let opened = std::fs::File::options()
             .append(true)
@@ -110,10 +116,15 @@ fn annotate(project: &Project, runs: &[Attempts]) -> Result<()> {
     }
     if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
         for run in runs {
-            let file = project
-                .scenarios_folder()
-                .join(format!("{}.toml", run.last.scenario));
-            let relative = file.strip_prefix(project.root()).unwrap_or(&file);
+            let is_its = |p: &&Planned<'_>| *p.scenario.name == *run.last.scenario;
+            let scenario = planned.iter().find(is_its).map(|p| p.scenario);
+            // A variant is in the file of all of them; one that is built in has none.
+            let file = scenario.and_then(|scenario| scenario.files.first());
+            let file = file.map(|name| project.scenarios_folder().join(format!("{name}.toml")));
+            let file = file.filter(|file| file.is_file());
+            let relative = file
+                .as_deref()
+                .map(|file| file.strip_prefix(project.root()).unwrap_or(file));
             if let Some(line) = github::annotation(run, relative) {
                 errln!("{line}");
             }

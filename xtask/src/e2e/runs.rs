@@ -4,7 +4,8 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use shakedown_common::COULD_NOT_RUN;
 use shakedown_common::view::{RunLine, Show, View};
 use shakedown_harness::board::Board;
 use shakedown_harness::host::{Lack, runs_at_a_time, when_there_is_room};
@@ -12,7 +13,7 @@ use shakedown_harness::mac::Mac;
 use shakedown_harness::plan::{Extras, ImageCheck, Job, Lab, Parts, Start};
 use shakedown_harness::pool::{self, Load, Policy};
 use shakedown_harness::project::Project;
-use shakedown_harness::report::{Attempts, Report, Turn, Verdict, bundle};
+use shakedown_harness::report::{Attempts, OnFlaky, Report, Turn, Verdict, bundle, exit_status};
 use shakedown_harness::run::{run as run_job, run_on_desk};
 use shakedown_harness::scenario::Scenario;
 use shakedown_harness::shell::OurCommand;
@@ -76,8 +77,34 @@ impl Execution {
     }
 }
 
-/// What came of runs, and why one could not begin.
-pub(crate) type Made = (Vec<Attempts>, Option<std::io::Error>);
+/// What came of runs that were wanted.
+pub(crate) struct Made {
+    /// Those that were begun.
+    pub(crate) runs: Vec<Attempts>,
+    /// Why one could not begin.
+    pub(crate) unable: Option<std::io::Error>,
+    /// Somebody has stopped them: there may be others that never began.
+    pub(crate) stopped: bool,
+}
+
+impl Made {
+    /// The exit status of these runs: runs that never began have not passed.
+    pub(crate) fn status(&self, on_flaky: OnFlaky) -> u8 {
+        match exit_status(&self.runs, on_flaky) {
+            0 if self.stopped || self.unable.is_some() => COULD_NOT_RUN,
+            status => status,
+        }
+    }
+
+    /// The runs; an error if one could not begin.
+    pub(crate) fn all(self) -> Result<Vec<Attempts>> {
+        match self.unable {
+            Some(error) => Err(error).context("a run could not begin"),
+            None if self.stopped => bail!("stopped"),
+            None => Ok(self.runs),
+        }
+    }
+}
 
 /// Makes the runs, each on a core of its own. One that cannot even begin does not hide what came of the others.
 pub(crate) fn run_all(
@@ -134,7 +161,12 @@ pub(crate) fn run_all(
         }
         runs.extend(Attempts::of(attempts));
     }
-    Ok((runs, unable))
+    let stopped = stop.borrow().is_some();
+    Ok(Made {
+        runs,
+        unable,
+        stopped,
+    })
 }
 
 async fn run_one(
@@ -261,4 +293,23 @@ async fn announce_hold(timeline: &Timeline, line: &RunLine, folder: &Path) {
         ));
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_never_began_have_not_passed() {
+        let made = |stopped, unable: Option<&str>| Made {
+            runs: Vec::new(),
+            unable: unable.map(std::io::Error::other),
+            stopped,
+        };
+        let status = |made: Made| made.status(OnFlaky::Pass);
+        assert_eq!(status(made(false, None)), 0);
+        assert_eq!(status(made(true, None)), COULD_NOT_RUN);
+        assert_eq!(status(made(false, Some("no core"))), COULD_NOT_RUN);
+        assert!(made(true, None).all().is_err());
+    }
 }

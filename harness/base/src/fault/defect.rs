@@ -62,6 +62,7 @@ pub struct CableDefect {
     #[schemars(with = "duration::Text")]
     pub jitter: Duration,
     /// The most bytes a second.
+    #[serde(deserialize_with = "some_rate")]
     pub rate: Option<ByteSize>,
     /// Frames are held back until the fault shows no more; then they come all at once, in their order.
     pub hold: bool,
@@ -77,6 +78,46 @@ impl CableDefect {
             || !self.jitter.is_zero()
             || self.rate.is_some()
             || self.hold
+    }
+}
+
+fn some_rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ByteSize>, D::Error> {
+    rate(deserializer).map(Some)
+}
+
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByteSize, D::Error> {
+    let rate = ByteSize::deserialize(deserializer)?;
+    match rate.0 {
+        0 => Err(D::Error::custom(
+            "nothing would ever come: write a rate of 1 byte a second or more",
+        )),
+        _ => Ok(rate),
+    }
+}
+
+/// Answers before the final one (1xx, RFC 9110, section 15.2) are not what a client waits for.
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(deserializer)?;
+    match (200..=599).contains(&status) {
+        true => Ok(status),
+        false => Err(D::Error::custom("a status is a number from 200 to 599")),
+    }
+}
+
+fn port<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    match u16::deserialize(deserializer)? {
+        0 => Err(D::Error::custom(
+            "no connection goes to port 0: write a port from 1 to 65535",
+        )),
+        port => Ok(port),
+    }
+}
+
+fn years<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+    let years = i32::deserialize(deserializer)?;
+    match (-100..=100).contains(&years) {
+        true => Ok(years),
+        false => Err(D::Error::custom("a clock is wrong by -100 to 100 years")),
     }
 }
 
@@ -137,6 +178,7 @@ pub enum DnsDefect {
 #[serde(deny_unknown_fields)]
 pub struct NtpDefect {
     /// Years of 365 days that its clock is ahead; behind if less than 0.
+    #[serde(deserialize_with = "years")]
     #[schemars(range(min = -100, max = 100))]
     pub years: i32,
 }
@@ -146,6 +188,8 @@ pub struct NtpDefect {
 #[serde(deny_unknown_fields)]
 pub struct TcpDefect {
     /// The port.
+    #[serde(deserialize_with = "port")]
+    #[schemars(range(min = 1))]
     pub port: u16,
     /// What happens.
     pub does: TcpAct,
@@ -178,7 +222,11 @@ pub struct HttpDefect {
 #[serde(rename_all = "kebab-case")]
 pub enum AnswerDefect {
     /// It is this status, with a line of text.
-    Status(u16),
+    Status(
+        #[serde(deserialize_with = "status")]
+        #[schemars(range(min = 200, max = 599))]
+        u16,
+    ),
     /// It leads to the same address again (302).
     RedirectLoop,
     /// None comes, and the connection stays.
@@ -196,7 +244,7 @@ pub enum AnswerDefect {
     /// The head promises so many bytes more than come.
     PromiseMore(ByteSize),
     /// So many bytes of the body come a second.
-    Trickle(ByteSize),
+    Trickle(#[serde(deserialize_with = "rate")] ByteSize),
 }
 
 /// What is wrong with a board's card, or disk, while the board runs.

@@ -167,6 +167,12 @@ impl Faults {
         self.of(self.timeline.of_client(address))
     }
 
+    /// Where it is told when they fire.
+    #[must_use]
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
     /// Some of them are of the board's cable.
     #[must_use]
     pub fn has_cable(&self) -> bool {

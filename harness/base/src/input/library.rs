@@ -169,10 +169,11 @@ impl Library {
         };
         let wrong = |message: &str| Err(document.error_at(name.span(), message));
         // A second dot makes a file that is only there for others.
-        for part in name.get_ref().split('.') {
-            if let Err(error) = part.parse::<DefinitionName>() {
-                return wrong(&error.to_string());
-            }
+        let is_wrong = |part: &str| part.parse::<DefinitionName>().is_err();
+        if name.get_ref().split('.').any(is_wrong)
+            && let Err(error) = name.get_ref().parse::<DefinitionName>()
+        {
+            return wrong(&error.to_string());
         }
         if at.depth == 0 {
             return wrong(&format!("this {how}s a file that {how}s this one"));

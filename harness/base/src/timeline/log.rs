@@ -97,6 +97,15 @@ impl Timeline {
         self.owned_by(owner)
     }
 
+    /// A handle for what has begun in the boot that is under way, however late it ends.
+    #[must_use]
+    pub fn of_this_boot(&self) -> Self {
+        Self {
+            boot: Arc::new(AtomicU32::new(self.boot())),
+            ..self.clone()
+        }
+    }
+
     fn owned_by(&self, owner: Option<Owner>) -> Self {
         let Some(Owner { board, boot }) = owner else {
             return self.clone();

@@ -48,18 +48,15 @@ impl Queue {
             }
             return;
         }
-        let mut due = now + travel.delay;
-        if travel.is_held {
-            due = due.max(self.last) + HELD;
-        } else {
-            due = due.max(self.last);
-        }
+        let mut due = (now + travel.delay).max(self.last);
         if let Some(rate) = travel.rate {
             let takes = frame.len() as f64 / rate.max(1) as f64;
             self.free = self.free.max(due) + Duration::from_secs_f64(takes);
             due = self.free;
         }
-        if !travel.is_held {
+        if travel.is_held {
+            due += HELD;
+        } else {
             self.last = due;
         }
         self.frames.push(Reverse((due, self.next)));
@@ -133,6 +130,21 @@ mod tests {
         queue.push(3 * MS, "two".into(), Travel::default());
         assert_eq!(come(&mut queue, 3 * MS), ["one", "two"]);
         assert_eq!(come(&mut queue, 30 * MS), ["held"]);
+    }
+
+    #[test]
+    fn a_held_frame_is_overtaken_on_a_slow_cable_too() {
+        let mut queue = Queue::default();
+        let slow = |is_held| Travel {
+            is_held,
+            rate: Some(1_000),
+            ..Travel::default()
+        };
+        queue.push(Duration::ZERO, "1".into(), slow(true));
+        queue.push(MS, "2".into(), slow(false));
+        queue.push(2 * MS, "3".into(), slow(false));
+        assert_eq!(come(&mut queue, 3 * MS), ["2", "3"]);
+        assert_eq!(come(&mut queue, 30 * MS), ["1"]);
     }
 
     #[test]

@@ -48,8 +48,8 @@ struct Config {
 
 /// What a manifest refers to, by a digest of any algorithm.
 #[derive(Deserialize)]
-struct Subject {
-    digest: String,
+pub(super) struct Subject {
+    pub(super) digest: String,
 }
 
 impl Service {

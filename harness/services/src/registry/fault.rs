@@ -1,16 +1,15 @@
 //! What registries do to their clients: limits, and connections that break off.
 
 use std::collections::HashSet;
-use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use crate::Digest;
-use crate::cut::first;
+use crate::cut::{breaks_off, first};
 
 /// How often manifests may be asked for.
 ///
@@ -90,19 +89,15 @@ impl BreakOff {
         if length <= self.after || !broken.insert(digest) {
             return body;
         }
-        let kept = first(body, self.after);
-        // The pause lets the connection send what it holds before it learns of the end.
-        let end = stream::once(async {
-            tokio::task::yield_now().await;
-            let text = "the registry breaks off here, as it was told to";
-            Err(axum::Error::new(io::Error::other(text)))
-        });
-        Body::from_stream(kept.chain(end))
+        Body::from_stream(first(body, self.after).chain(breaks_off()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use futures_util::stream;
     use http_body_util::BodyExt;
 
     use super::*;

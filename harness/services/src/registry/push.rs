@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::discovery::parse;
+use super::discovery::{Subject, parse};
 use super::error::Refusal;
 use super::headers::{CONTENT_DIGEST, with_header};
 use super::name::{Reference, parse_digest};
@@ -278,12 +278,6 @@ struct Links {
     #[serde(default)]
     manifests: Vec<Link>,
     subject: Option<Subject>,
-}
-
-/// What a manifest refers to, by a digest of any algorithm.
-#[derive(Deserialize)]
-struct Subject {
-    digest: String,
 }
 
 impl Links {

@@ -99,6 +99,13 @@ impl BootProgress {
         self.awaited().is_none() && proves(&stage.evidence, event, self.context(in_container))
     }
 
+    /// When what must not come after the last stage came, if it has overtaken the line that proves that stage.
+    pub(super) fn trespassed(&self) -> Option<Duration> {
+        let mut recent = self.recent.iter();
+        let found = recent.find(|(_, event)| self.trespasses(event, false));
+        found.map(|(at, _)| *at)
+    }
+
     pub(super) fn fail_of_refusal(&mut self, at: Duration) {
         if let EndPlan::Expected {
             forbidden: Some(stage),

@@ -148,7 +148,7 @@ fn a_console_that_is_asked_for_a_stage_has_one_boot() {
     let plan = plan_of("power-cycle-linux").until("/init");
     assert_eq!(plan.boots.len(), 1);
     assert_eq!(plan.boots[0].stages.last().unwrap().name, "/init");
-    assert_eq!(plan.boots[0].nonce.as_deref(), Some(NONCE));
+    assert_eq!(plan.boots[0].nonces, [NONCE]);
 }
 
 fn two_boards(one: &[Record], two: &[Record]) -> Verdict {

@@ -73,3 +73,16 @@ fn a_good_boot_is_good_with_any_recorder() {
         }
     }
 }
+
+/// A kernel that runs has been fetched, although a log shows nothing of the network.
+#[test]
+fn what_linux_says_before_it_stops_is_not_the_images_fault() {
+    let boot = "U-Boot 2025.01\niPXE initialising devices...\n";
+    let class = |log: &str| {
+        let (_, verdict) = replayed(log.as_bytes());
+        verdict.finding.unwrap().class
+    };
+    assert_eq!(class(boot), Class::Image);
+    let linux = "[    0.000000] Booting Linux on physical CPU 0x0\n[    1.5] mmc0: error -110\n";
+    assert_eq!(class(&format!("{boot}{linux}")), Class::Board);
+}

@@ -157,9 +157,9 @@ fn what_was_flushed_is_whole() {
 #[test]
 fn a_disk_is_read_only_for_a_boot() {
     let mut bench = bench(&[(CardTrouble::ReadOnly, true, Some(1))]);
-    bench.card.begin_boot();
+    bench.card.begin_boot(bench.card.faults.clone());
     assert!(bench.card.is_read_only());
     assert_eq!(bench.places(), ["card, read-only"]);
-    bench.card.begin_boot();
+    bench.card.begin_boot(bench.card.faults.clone());
     assert!(!bench.card.is_read_only());
 }
