@@ -104,7 +104,7 @@ async fn go(
     let ended = match ended {
         Ok(desk) => {
             desk.cut().await;
-            Ok(off?)
+            off.map_err(RunError::from)
         }
         Err(error) => Err(error),
     };
