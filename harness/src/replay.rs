@@ -135,19 +135,19 @@ pub fn replay(
     board: &Board,
     others: &[Board],
 ) -> Replay {
-    let (source, nonce, layers) = match &recording.origin {
+    let (source, nonce, layers, is_on_desk) = match &recording.origin {
         Origin::Run {
             version,
             nonce,
             layers,
-            on_desk: _,
+            on_desk,
         } => {
-            let version = *version;
-            (Source::Run { version }, nonce.as_deref(), layers.as_slice())
+            let source = Source::Run { version: *version };
+            (source, nonce.as_deref(), layers.as_slice(), *on_desk)
         }
         Origin::SerialLog { has_times } => {
             let has_times = *has_times;
-            (Source::SerialLog { has_times }, None, [].as_slice())
+            (Source::SerialLog { has_times }, None, [].as_slice(), false)
         }
     };
     let scenario = &with_services_of(&recording.records, scenario);
@@ -156,9 +156,9 @@ pub fn replay(
         let named = several.find(|named| Some(&named.id) == id.as_ref());
         let kind = named.and_then(|named| named.kind_among(board, others.iter()));
         let board = kind.unwrap_or(board);
-        let stages = match recording.origin {
-            Origin::Run { on_desk: true, .. } => Lab::stages(scenario.stages(board)),
-            _ => scenario.stages(board),
+        let stages = match is_on_desk {
+            true => Lab::stages(scenario.stages(board)),
+            false => scenario.stages(board),
         };
         JudgedBoard { id, board, stages }
     };

@@ -160,9 +160,6 @@ fn observe(
     let made = e2e::run_all(project, &[planned], &args.run, Execution::plain())?;
     match made.runs.first() {
         Some(run) => Ok(Observed::of(&run.last, begun.elapsed().as_secs_f64())),
-        None => match made.all() {
-            Err(error) => Err(error),
-            Ok(_) => bail!("stopped"),
-        },
+        None => made.all().and_then(|_| bail!("stopped")),
     }
 }

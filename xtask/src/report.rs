@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use shakedown_common::{errln, outln, say};
-use shakedown_harness::project::Date;
 use shakedown_harness::report::html::{write_index, write_page};
 use shakedown_harness::report::{
     Events, Recorded, exit_status, failure_text, junit, merge, statistics_table, summary_table,
@@ -116,8 +114,7 @@ fn merge_all(args: &MergeArgs, globals: &Globals) -> Result<ExitCode> {
     const WIDTH: usize = 120;
     let known = globals.project()?.known_failures()?;
     let mut runs = merge(&args.folders, &args.into)?;
-    let today = Date::of(SystemTime::now());
-    let notes = today.map(|today| known.mark(&mut runs, today));
+    let notes = known.mark_today(&mut runs);
     let root = std::env::var_os("CI_PROJECT_DIR").map(PathBuf::from);
     let root = root.unwrap_or_else(|| Path::new("").into());
     let file = args.into.join("junit.xml");
@@ -132,9 +129,7 @@ fn merge_all(args: &MergeArgs, globals: &Globals) -> Result<ExitCode> {
             text.push('\n');
         }
     }
-    for note in notes.into_iter().flatten() {
-        text += &format!("note: {note}\n");
-    }
+    text += &notes;
     text += &format!("all runs: {}", write_index(&args.into)?.display());
     say(false, &text);
     Ok(ExitCode::from(exit_status(&runs, args.flaky.into())))

@@ -6,7 +6,7 @@ use crate::source::Format;
 pub(crate) const LZMA: &str = "an lzma archive";
 pub(crate) const TAR: &str = "a tar archive";
 
-/// The archive that a file is, for people to read. What [`Format`] reads is none here: see [`packed`].
+/// The archive that a file is, in words. Those that [`Format`] reads are left out: see [`packed`].
 pub(crate) fn archive(start: &[u8]) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| {
         let found = start.get(offset..).and_then(|rest| rest.get(..magic.len()));
@@ -40,7 +40,7 @@ pub(crate) fn packed(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether these bytes are text as people write it, a log or a script. An empty file is none.
+/// Whether these bytes are text as people write it, a log or a script. An empty file is not text.
 pub(crate) fn is_text(start: &[u8]) -> bool {
     let is_cut = start.len() > TEXT;
     let start = start.get(..TEXT).unwrap_or(start);

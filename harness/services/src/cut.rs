@@ -18,7 +18,7 @@ pub(crate) fn first(body: Body, count: u64) -> impl Stream<Item = Result<Bytes, 
     })
 }
 
-/// The end of a body that is none: the connection breaks off.
+/// In place of the end of a body: the connection breaks off.
 pub(crate) fn breaks_off() -> impl Stream<Item = Result<Bytes, axum::Error>> {
     stream::once(async {
         // The pause lets the connection send what it holds before it learns of the end.

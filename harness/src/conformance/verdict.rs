@@ -124,7 +124,7 @@ impl Evidence {
             Fact::EachOnce(wanted) => {
                 let mut targets: Vec<_> = self
                     .requests(wanted)
-                    .filter(|(_, request)| (200..300).contains(&request.status))
+                    .filter(|(_, request)| request.has_succeeded())
                     .map(|(_, request)| &request.target)
                     .collect();
                 let count = targets.len();

@@ -167,9 +167,7 @@ impl BootProgress {
     /// Takes a record of what may have been fetched for this boot before it, or by the board that it is behind.
     pub(super) fn take_fetched(&mut self, event: &Event) {
         match event {
-            Event::Request(request) if (200..300).contains(&request.status) => {
-                self.take_layer(request);
-            }
+            Event::Request(request) if request.has_succeeded() => self.take_layer(request),
             // Of a registry outside of the run nobody sees more.
             Event::Answer(answer) => self.layer_served |= answer.service == ServiceId::Registry,
             _ => {}
@@ -349,7 +347,7 @@ impl BootProgress {
     fn take_event(&mut self, at: Duration, event: &Event) {
         self.take_fetched(event);
         match event {
-            Event::Request(request) if (200..300).contains(&request.status) => self.progress = at,
+            Event::Request(request) if request.has_succeeded() => self.progress = at,
             Event::Answer(_) | Event::Lease { .. } => self.progress = at,
             _ => {}
         }

@@ -71,7 +71,7 @@ pub(super) fn proves(evidence: &Evidence, event: &Event, context: Context<'_>) -
             } = wanted;
             let answered = match status {
                 Some(status) => request.status == *status,
-                None => request.complete && (200..300).contains(&request.status),
+                None => request.complete && request.has_succeeded(),
             };
             request.service == *service
                 && answered

@@ -149,10 +149,7 @@ impl Lab {
         }
         let counts =
             |trigger: &Trigger| matches!(trigger, Trigger::Frames(_) | Trigger::Written(_));
-        let of_steps = scenario.steps.iter().filter_map(|s| s.after.as_ref());
-        let of_faults = scenario.faults.iter().flat_map(PlannedFault::triggers);
-        let mut triggers = of_steps.chain(of_faults.map(|(_, trigger)| trigger));
-        if triggers.any(counts) {
+        if scenario.triggers().any(counts) {
             return Some(
                 "a step or a fault waits for a count of frames or of written bytes, and nobody counts them",
             );

@@ -1,6 +1,7 @@
 //! `known-failures.toml`: failures that are known and not yet mended. They are shown and do not fail a command, until their day has passed.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -89,6 +90,16 @@ impl KnownFailures {
             all.push(known);
         }
         Ok(Self(all))
+    }
+
+    /// The same as of today, with each note as a line for people. A clock that shows no date knows no failures.
+    pub fn mark_today(&self, runs: &mut [Attempts]) -> String {
+        let today = Date::of(SystemTime::now());
+        let notes = today
+            .map(|today| self.mark(runs, today))
+            .unwrap_or_default();
+        let lines = notes.into_iter().map(|note| format!("note: {note}\n"));
+        lines.collect()
     }
 
     /// Says of attempts that failed in a known way that they did, and returns what people are told: of known failures whose day has passed, and of

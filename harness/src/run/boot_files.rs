@@ -221,9 +221,7 @@ impl BootFiles {
             .tcp_window
             .as_ref()
             .map(|quirk| quirk.bytes.get());
-        if faults.has_cable() || window.is_some() {
-            wires.first = impaired(wires.first, faults.clone(), window);
-        }
+        wires.first = impaired(wires.first, faults.clone(), window);
         if checkpoint.is_none() {
             timeline.emit(self.firmware());
         }

@@ -80,11 +80,8 @@ async fn go(
     timeline.has_machine(mac);
     let image = job.parts.provisioned.as_ref();
     let network = Network::start(scenario, vec![board], image, &trust, work.path(), timeline)?;
-    let mut wire = network.lan.attach_as(&job.board.name);
     let faults = network.faults().of(timeline.clone());
-    if faults.has_cable() {
-        wire = impaired(wire, faults, None);
-    }
+    let wire = impaired(network.lan.attach_as(&job.board.name), faults, None);
     let tap = Tap::plug_in(&lab.tap, wire)?;
     let secrets = network.secrets.clone();
     let capture_file = job.folder.join(CAPTURE_FILE);

@@ -16,6 +16,7 @@ use super::named::NamedBoard;
 use super::registry::Registry;
 use super::services::{Services, Surroundings};
 use super::step::Step;
+use super::trigger::Trigger;
 use super::{Expect, Tls};
 use crate::board::{Board, Capability, Stage};
 use crate::input::{BoardName, Pattern, ScenarioName, SourceText};
@@ -126,9 +127,16 @@ impl Scenario {
             registry: &self.registry,
             stages: &stages,
             proofs: proofs.unwrap_or_default(),
-            steps: &self.steps,
             faults: &self.faults,
+            triggers: &self.triggers().collect::<Vec<_>>(),
         })
+    }
+
+    /// What its steps and faults wait for.
+    pub(crate) fn triggers(&self) -> impl Iterator<Item = &Trigger> {
+        let of_steps = self.steps.iter().filter_map(|step| step.after.as_ref());
+        let of_faults = self.faults.iter().flat_map(PlannedFault::triggers);
+        of_steps.chain(of_faults.map(|(_, trigger)| trigger))
     }
 
     /// What is stated of the servers' journals, and whether it can be checked: nobody sees the requests of a forwarded server.
@@ -214,14 +222,19 @@ impl Scenario {
     }
 
     fn split(&self, board: &Board) -> (Vec<Stage>, Option<Stage>) {
-        let on_the_way = |stage: &&Stage| !self.without.contains(&stage.name);
-        let stages = board.stages.iter().filter(on_the_way).cloned();
-        let stages = stages.map(|stage| self.services.adapted(stage)).collect();
+        let stages = stages_of(board, &self.without, &self.services);
         match &self.expect {
             Some(expect) => expect.split(stages),
             None => (stages, None),
         }
     }
+}
+
+/// The stages of a board that are not left out, with the evidence that such services can give.
+pub(super) fn stages_of(board: &Board, without: &[String], services: &Services) -> Vec<Stage> {
+    let on_the_way = |stage: &&Stage| !without.contains(&stage.name);
+    let stages = board.stages.iter().filter(on_the_way).cloned();
+    stages.map(|stage| services.adapted(stage)).collect()
 }
 
 /// How many boots of a board these steps make; without any, a board boots once.

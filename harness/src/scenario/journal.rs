@@ -5,6 +5,7 @@ use std::fmt::Write;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::NamedBoard;
 use crate::input::{ByteSize, Document, InputError, Pattern, Span};
 use crate::timeline::{BoardId, Event, Record, RequestEvent, ServiceId};
 
@@ -192,24 +193,15 @@ impl AssertionTable {
     /// Looks whether there is the board, and the boot of it.
     fn check_boot(&self, boards: &[BootsOfBoard], document: &Document) -> Result<(), InputError> {
         let error = |span, message: &str| Err(document.error_at(span, message));
-        let names = boards.iter().filter_map(|(id, _)| id.as_ref());
-        let names: Vec<_> = names.map(ToString::to_string).collect();
         let id = self.board.as_ref().map(Span::get_ref);
         let its = boards.iter().find(|(other, _)| other.as_ref() == id);
         match (its, &self.board, &self.boot) {
             (Some((_, boots)), _, Some(boot)) if !(1..=*boots).contains(boot.get_ref()) => {
                 error(boot.span(), &no_such_boot(*boots))
             }
-            (None, Some(board), _) if names.is_empty() => {
-                let message = "this scenario has one board: leave `board` out, or name boards in [board.NAME]";
-                error(board.span(), message)
-            }
             (None, Some(board), _) => {
-                let (place, board, names) = (board.span(), board.get_ref(), names.join(", "));
-                error(
-                    place,
-                    &format!("there is no [board.{board}]; there is: {names}"),
-                )
+                let ids = boards.iter().filter_map(|(id, _)| id.as_ref());
+                error(board.span(), &NamedBoard::unknown(board.get_ref(), ids))
             }
             (None, None, Some(boot)) => {
                 let message = "each board counts its own boots: say whose by board = \"…\"";

@@ -139,14 +139,23 @@ impl NamedBoard {
         })
     }
 
+    /// What is said of a step or of a statement about a board that is not one of `ids`.
+    pub(super) fn unknown<'a>(id: &BoardId, ids: impl Iterator<Item = &'a BoardId>) -> String {
+        let names: Vec<_> = ids.map(ToString::to_string).collect();
+        match &*names {
+            [] => "this scenario has one board: leave `board` out, or name boards in [board.NAME]"
+                .into(),
+            names => format!("there is no [board.{id}]; there is: {}", names.join(", ")),
+        }
+    }
+
     /// The board of a name; the error names the boards that there are.
     pub(super) fn other<'a>(id: &BoardId, all: &'a [Self]) -> Result<&'a Self, String> {
         all.iter().find(|board| board.id == *id).ok_or_else(|| {
             if all.is_empty() {
                 return "this scenario has one board: leave `board` out".into();
             }
-            let names: Vec<_> = all.iter().map(|board| board.id.to_string()).collect();
-            format!("there is no [board.{id}]; there is: {}", names.join(", "))
+            Self::unknown(id, all.iter().map(|board| &board.id))
         })
     }
 

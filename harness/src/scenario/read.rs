@@ -10,7 +10,7 @@ use super::Tls;
 use super::boards::BoardsKey;
 use super::boot::{Boot, Transport};
 use super::card::CardTable;
-use super::definition::{Firmware, Scenario, Tier, boots_of};
+use super::definition::{Firmware, Scenario, Tier, boots_of, stages_of};
 use super::deployment::{self, DeploymentTable};
 use super::dhcp::DhcpTable;
 use super::expect::ExpectFile;
@@ -405,9 +405,7 @@ impl<'a> Cast<'a> {
 
     /// The stages that a board goes through.
     fn stages(&self, board: &Board) -> Vec<Stage> {
-        let on_the_way = |stage: &&Stage| !self.without.contains(&stage.name);
-        let stages = board.stages.iter().filter(on_the_way).cloned();
-        stages.map(|stage| self.services.adapted(stage)).collect()
+        stages_of(board, &self.without, &self.services)
     }
 
     /// Whose steps there may be, each board with what its steps may name.

@@ -11,7 +11,6 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::step::Step;
 use super::trigger::{RequestTrigger, Trigger};
 use super::{PlannedFault, Registry, Tls, Transport};
 use crate::board::{Board, Evidence, Stage};
@@ -204,9 +203,7 @@ impl Services {
                 ));
             }
         }
-        let of_faults = of.faults.iter().flat_map(PlannedFault::triggers);
-        let of_steps = of.steps.iter().filter_map(|step| step.after.as_ref());
-        for trigger in of_steps.chain(of_faults.map(|(_, trigger)| trigger)) {
+        for trigger in of.triggers {
             if let Trigger::Request(RequestTrigger { service, .. }) = trigger
                 && !self.mode(*service).is_played()
             {
@@ -242,8 +239,9 @@ pub(super) struct Surroundings<'a> {
     /// The stages that each board must go through.
     pub(super) stages: &'a [(&'a Board, Vec<Stage>)],
     pub(super) proofs: &'a [Evidence],
-    pub(super) steps: &'a [Step],
     pub(super) faults: &'a [PlannedFault],
+    /// What its steps and faults wait for.
+    pub(super) triggers: &'a [&'a Trigger],
 }
 
 impl<'de> Deserialize<'de> for ServiceMode {

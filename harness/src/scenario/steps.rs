@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::awaited::{Await, AwaitTable};
 use super::boot_end::{BootEnd, end_of};
+use super::named::NamedBoard;
 use super::step::{BROWN, LEAST_OFF, PowerStep, Step};
 use super::trigger::TriggerTable;
 use super::typing::Typing;
@@ -380,18 +381,8 @@ fn candidates_of<'c, 'b>(
         let message = "say which board this step is of: board = \"…\"";
         return Err(document.error_at(place.clone(), message));
     };
-    let names = boards.iter().filter_map(|b| b.id.as_ref());
-    let names: Vec<_> = names.map(ToString::to_string).collect();
-    let message = match &*names {
-        [] => {
-            "this scenario has one board: leave `board` out, or name boards in [board.NAME]".into()
-        }
-        names => format!(
-            "there is no [board.{}]; there is: {}",
-            board.get_ref(),
-            names.join(", ")
-        ),
-    };
+    let ids = boards.iter().filter_map(|b| b.id.as_ref());
+    let message = NamedBoard::unknown(board.get_ref(), ids);
     Err(document.error_at(board.span(), &message))
 }
 

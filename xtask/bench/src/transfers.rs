@@ -55,7 +55,7 @@ impl Course {
     ) -> Result<Option<Transfer>> {
         let RequestEvent { method, target, .. } = request;
         ensure!(
-            request.complete && (200..300).contains(&request.status),
+            request.complete && request.has_succeeded(),
             "{method} {target} was answered with {}, {} bytes",
             request.status,
             request.bytes

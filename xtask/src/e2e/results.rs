@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use anyhow::{Context, Result};
 use shakedown_common::errln;
 use shakedown_harness::folder::RunFolder;
-use shakedown_harness::project::{Date, Project};
+use shakedown_harness::project::Project;
 use shakedown_harness::report::html::write_index;
 use shakedown_harness::report::{
     Attempts, ending_text, failure_text, github, gitlab, junit, limitations_text, statistics_table,
@@ -37,17 +37,14 @@ pub(crate) fn carry_out(
     let mut made = run_all(project, planned, args, execution)?;
     let runs = &mut made.runs;
     let took = begun.elapsed().as_secs_f64();
-    let today = Date::of(SystemTime::now());
-    let notes = today.map(|today| known.mark(runs, today));
+    let notes = known.mark_today(runs);
     let index = write_results(project, planned, runs, args)?;
     let mut text = results_text(runs, args.width());
     if runs.len() > 1 {
         text += &format!("{took:.0} s, {} at a time\n", execution.jobs);
     }
     text += &limitations_text(runs.iter().map(|run| &run.last));
-    for note in notes.into_iter().flatten() {
-        text += &format!("note: {note}\n");
-    }
+    text += &notes;
     text += &format!("all runs: {}", index.display());
     args.say(&text);
     if let Some(error) = &made.unable {

@@ -573,6 +573,14 @@ pub struct RequestEvent {
     pub duration: Duration,
 }
 
+impl RequestEvent {
+    /// The server has given what was asked for (RFC 9110, section 15.3).
+    #[must_use]
+    pub fn has_succeeded(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 impl fmt::Display for RequestEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

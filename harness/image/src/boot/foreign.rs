@@ -1,4 +1,4 @@
-//! What a file is that was meant to be a program and is none: an archive, text, or what a download left in its place.
+//! Files that should be programs and are not: archives, text, or what a download left in their place.
 //!
 //! Sources: see `magic`; Git LFS, docs/spec.md, for its pointers.
 

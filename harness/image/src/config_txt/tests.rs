@@ -228,7 +228,7 @@ fn what_the_firmware_passes_over_is_noted() {
     ");
 }
 
-/// What looks like a space and is none.
+/// Characters that look like spaces and are not.
 #[test]
 fn spaces_beyond_ascii_are_bytes_like_any_other() {
     let config = parsed(

@@ -30,10 +30,13 @@ const REORDER: u64 = 3;
 const JITTER: u64 = 4;
 const BIT: u64 = 5;
 
-/// A cable with these faults: the adapter's end of it. `switch` is the other end's, which frames go to. `window` is the most bytes that the board is
-/// sent by TCP before it has acknowledged them. Needs a tokio runtime.
+/// A cable with these faults: the adapter's end of it. `switch` is the other end's, which frames go to, and is the whole cable where nothing happens on
+/// it. `window` is the most bytes that the board is sent by TCP before it has acknowledged them. Needs a tokio runtime.
 #[must_use]
 pub fn impaired(switch: WireEnd, faults: Faults, window: Option<u16>) -> WireEnd {
+    if !faults.has_cable() && window.is_none() {
+        return switch;
+    }
     let (near, far) = wire::cable(CABLE);
     let (to_switch, from_switch) = switch.split();
     let (to_board, from_board) = near.split();

@@ -24,7 +24,7 @@ fn clamp(way: Way, frame: &[u8], most: u16) -> Option<Bytes> {
     let mut changed = BytesMut::from(frame);
     let mut packet = Ipv4Packet::new_checked(changed.get_mut(ETHERNET_HEADER..)?).ok()?;
     let mut segment = TcpPacket::new_checked(packet.payload_mut()).ok()?;
-    // Without the offer of a scale, neither side uses one, whoever opens the connection.
+    // If one side does not offer a scale, both sides work without one, whoever opens the connection.
     if seen.opens {
         forget_scale(segment.options_mut());
     }

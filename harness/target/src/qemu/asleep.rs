@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::monitor_text::{program_counter, pstate};
+use super::monitor_text::{place, pstate};
 use super::{MachineError, Monitor};
 
 /// How often the core is looked at, and how many times it must not have moved.
@@ -49,8 +49,7 @@ pub async fn falls_asleep(monitor: &Monitor) -> Result<u64, MachineError> {
 
 /// The program counter, if it is one of a boot loader with interrupts masked.
 fn standing(registers: &str) -> Option<u64> {
-    let pc = u64::from_str_radix(program_counter(registers)?, 16).ok()?;
-    let state = pstate(registers)?;
+    let (pc, state) = (place(registers)?, pstate(registers)?);
     (pc >= INSTRUCTION && pc >> 63 == 0 && state & MASKED != 0).then_some(pc)
 }
 

@@ -12,6 +12,11 @@ pub fn program_counter(registers: &str) -> Option<&str> {
     hex(rest.trim_start())
 }
 
+/// Where the core is, by the same text.
+pub(super) fn place(registers: &str) -> Option<u64> {
+    u64::from_str_radix(program_counter(registers)?, 16).ok()
+}
+
 /// PSTATE of 64-bit ARM in the text of `info registers`.
 pub(super) fn pstate(registers: &str) -> Option<u32> {
     let (_, rest) = registers.split_once("PSTATE=")?;

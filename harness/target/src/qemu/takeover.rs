@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::monitor_text::program_counter;
+use super::monitor_text::place;
 use super::{MachineError, Monitor};
 
 /// How often the program counter is looked at. A kernel needs several seconds from its first instruction to its USB driver.
@@ -33,9 +33,7 @@ pub async fn kernel_takes_over(monitor: &Monitor) -> Result<(), MachineError> {
 
 /// The core executes what TTBR1 translates: addresses that have their topmost bits set.
 fn is_in_kernel(registers: &str) -> bool {
-    let place = program_counter(registers);
-    let place = place.and_then(|digits| u64::from_str_radix(digits, 16).ok());
-    place.is_some_and(|place| place >> 56 == 0xff)
+    place(registers).is_some_and(|place| place >> 56 == 0xff)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is given for a log and is none: packed files, archives, and files of other programs, each with what to do about it.
+//! Files that are given as logs and are not logs: packed files, archives, and files of other programs, each with what to do about it.
 //!
 //! Sources: the formats' own specifications, and file(1)'s magic.
 

@@ -59,7 +59,7 @@ fn items(text: &str) -> Vec<Vec<&str>> {
     items
 }
 
-/// Whether a line is none of an item's: the marks around a document, a comment.
+/// Whether a line belongs to no item: a mark around a document, or a comment.
 fn is_between(line: &str) -> bool {
     line.trim().is_empty() || line.starts_with('#') || line == "---" || line == "..."
 }

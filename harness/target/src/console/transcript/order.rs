@@ -1,7 +1,7 @@
 //! Logs that begin with their last line, as `journalctl --reverse`, `tac` and some web pages write them.
 
-/// Whether most steps between these times go back. A clock that begins anew, at midnight or as a board resets, goes back now and then;
-/// the times since the line before go back every other time.
+/// Whether most steps between these times go back. A clock that starts again, at midnight or when a board resets, goes back from time to time.
+/// Times since the line before go back at every second step.
 ///
 /// `least` is how many steps there must be.
 pub(super) fn is_reversed(seconds: impl Iterator<Item = f64>, least: usize) -> bool {

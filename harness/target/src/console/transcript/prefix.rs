@@ -135,7 +135,7 @@ fn are_numbered(lines: &[&str]) -> bool {
     is_most(numbers.len(), lines) && numbers.is_sorted_by(|a, b| a < b)
 }
 
-/// The longest run of signs and spaces that most lines begin with. A bracket is none of them: it opens what a board says.
+/// The longest run of signs and spaces that most lines begin with. Brackets do not count as signs here: they open what a board says.
 fn marks<'l>(lines: &[&'l str]) -> Option<&'l str> {
     const MARKS: [char; 16] = [
         ' ', '\t', '>', '+', '|', '#', '*', '-', '=', ':', ';', '!', '/', '%', '$', '~',

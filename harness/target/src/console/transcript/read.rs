@@ -103,7 +103,7 @@ impl Transcript {
         }
     }
 
-    /// Reads a log; what is none is refused.
+    /// Reads a log, and refuses a file that is not a log.
     ///
     /// # Errors
     /// [`NotALog`]: the file is empty, packed, or something else.
